@@ -1,0 +1,21 @@
+// From a family and its parameters to one self-contained CUDA source.
+#pragma once
+
+#include "kernels_templates/common/family.h"
+
+#include <string>
+
+namespace codegen {
+
+/// Entry point of an instance, e.g. "rms_norm_bf16_256": the same text on every machine and run.
+std::string kernelName(const kernels::Family &family, const kernels::Params &params);
+
+/// The shared device headers, the family's kernel.cuh, and an extern "C" __global__ wrapper of the name above that calls
+/// the template with `params`. Needs no include path.
+std::string instantiate(const kernels::Family &family, const kernels::Params &params);
+
+/// Architectures a plan may target, "sm_80" ... ; empty reason if `target` is one of them ("cpu" included), otherwise
+/// a message that lists them.
+std::string checkTarget(const std::string &target);
+
+} // namespace codegen

@@ -1,0 +1,25 @@
+// NVRTC through dlopen: CUDA source in, cubin out.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace codegen {
+
+class Nvrtc {
+public:
+  /// Looks in $NANORT_NVRTC (a file), installed NVIDIA wheels, $CUDA_HOME, /usr/local/cuda, then the system's path. Null if
+  /// there is none; `reason` then says where it looked.
+  static std::unique_ptr<Nvrtc> open(std::string &reason);
+  virtual ~Nvrtc() = default;
+
+  virtual std::string version() const = 0; // "13.0"
+
+  /// Compiles for exactly `target` ("sm_90a"). Same source, target and version give the same bytes. Throws nanort::Error
+  /// (Exit::Internal) with NVRTC's log on errors, and on what silently ruins a kernel: warnings C7508, C7511, C7514, a
+  /// spill or a stack frame.
+  virtual std::vector<char> compile(const std::string &name, const std::string &source, const std::string &target) = 0;
+};
+
+} // namespace codegen
