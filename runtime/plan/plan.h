@@ -1,0 +1,38 @@
+// A verified plan.fb. Nothing is allocated on a device before this has passed.
+#pragma once
+
+#include "kernels_templates/common/dtype.h"
+#include "plan_generated.h" // flatc, from runtime/schema/plan.fbs
+#include "runtime/base/file.h"
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace nanort {
+
+/// A mapped plan whose structure, schema hash, digest and meaning have been checked: every index, offset + size, grid,
+/// argument count and kind (against its kernel family), and edge is in range, and every recipe fits its buffer.
+class Plan {
+public:
+  /// Errors: Exit::Input naming the file and the first violated rule, Exit::Unsupported for another format version.
+  static std::shared_ptr<const Plan> open(const std::filesystem::path &path);
+
+  const schema::Plan &root() const { return *table; }
+  const schema::Program &program(size_t i) const { return *table->programs()->Get(i); }
+  const std::filesystem::path &path() const { return file->path(); }
+
+  /// Index of the buffer bound to `name`; nullopt if the entry has no such binding.
+  static std::optional<uint32_t> input(const schema::Entry &entry, std::string_view name);
+  static std::optional<uint32_t> output(const schema::Entry &entry, std::string_view name);
+
+private:
+  Plan() = default;
+  std::shared_ptr<const MappedFile> file;
+  const schema::Plan *table = nullptr;
+};
+
+inline kernels::DType dtypeOf(const schema::Buffer &buffer) { return static_cast<kernels::DType>(buffer.dtype()); }
+
+} // namespace nanort

@@ -1,0 +1,61 @@
+// What runs a program's entries: the CPU executor (the oracle) or the CUDA executor.
+#pragma once
+
+#include "runtime/plan/plan.h"
+#include "runtime/weights/weights.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+namespace nanort {
+
+/// Bytes that an executor has requested from its device, by space, and what it took to get ready.
+struct ExecutorStats {
+  uint64_t constants = 0, kv = 0, state = 0, arena = 0, workspace = 0;
+  double loadMs = 0; // constants made and moved, kernels loaded
+};
+
+/// Not thread-safe. Calls are ordered: a read sees all earlier writes and runs.
+class Executor {
+public:
+  virtual ~Executor() = default;
+  virtual std::string device() const = 0; // "cpu", "NVIDIA H100 80GB HBM3"
+  virtual const ExecutorStats &stats() const = 0;
+
+  virtual void write(uint32_t buffer, const void *data, size_t bytes) = 0;
+  virtual void read(uint32_t buffer, void *data, size_t bytes) = 0;
+  virtual void run(uint32_t entry) = 0;
+  /// One launch of an entry (check --against).
+  virtual void runNode(uint32_t entry, uint32_t node) = 0;
+};
+
+struct CpuOptions {
+  int threads = 0;               // 0: all cores
+  uint64_t shuffleSeed = 0;      // not 0: launches run in a random topological order of their edges
+  bool poison = false;           // arena ranges hold NaN patterns whenever no buffer that lives there is alive
+};
+std::unique_ptr<Executor> makeCpuExecutor(std::shared_ptr<const Plan> plan, uint32_t program, const Weights &weights,
+                                          const CpuOptions &options);
+
+struct CudaOptions {
+  int device = 0;
+  std::filesystem::path cacheDir; // empty: the default of codegen::Cache
+  bool noCache = false;
+};
+/// Errors: Exit::Device without a driver or device, or if a kernel has no image for it and NVRTC is missing;
+/// Exit::Memory; Exit::Cuda.
+std::unique_ptr<Executor> makeCudaExecutor(std::shared_ptr<const Plan> plan, uint32_t program, const Weights &weights,
+                                           const CudaOptions &options);
+
+/// Number of CUDA devices; 0 without a driver. `why` then says what was looked for.
+int cudaDeviceCount(std::string &why);
+/// Compute capability as "sm_90" of a device, and its total memory in bytes.
+struct CudaDevice {
+  std::string name, arch;
+  uint64_t memory;
+};
+CudaDevice cudaDevice(int index);
+
+} // namespace nanort

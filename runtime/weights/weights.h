@@ -1,0 +1,39 @@
+// Where a program's constants come from: a weights file, or counter-based random numbers.
+#pragma once
+
+#include "kernels_templates/common/host_math.h"
+#include "runtime/base/safetensors.h"
+#include "runtime/plan/plan.h"
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+
+namespace nanort {
+
+class Weights {
+public:
+  /// The file must hold every parameter of the plan with its shape, as F32 or BF16 (F16: Exit::Unsupported), and nothing
+  /// else unless `ignoreExtra`. Errors: Exit::Input naming file and tensor.
+  static Weights fromFile(std::shared_ptr<const Plan> plan, const std::filesystem::path &path, bool ignoreExtra = false);
+
+  /// Philox by (seed, tensor name, index): the same numbers on every device. Matrices [n, k]: uniform with standard
+  /// deviation 1/sqrt(k); vectors and scalars: uniform in [0.25, 0.75]. No tensor is zero.
+  static Weights random(std::shared_ptr<const Plan> plan, uint64_t seed);
+
+  /// Runs the value steps of a constant into `out` (bytes of its buffer, its dtype).
+  void write(const schema::Program &program, const schema::Constant &constant, std::byte *out,
+             kernels::HostMath &math) const;
+  /// The constant's bytes without a copy, if its only step is a cast to the dtype that the file already has; else null.
+  const std::byte *view(const schema::Program &program, const schema::Constant &constant) const;
+
+  /// All parameters as a safetensors file (for --random-weights).
+  void save(const std::filesystem::path &path, kernels::HostMath &math) const;
+
+private:
+  std::shared_ptr<const Plan> plan;
+  std::optional<Safetensors> file;
+  uint64_t seed = 0;
+};
+
+} // namespace nanort
