@@ -27,7 +27,6 @@ struct ModelConfig {
   bool smear = false;               // smear_gate [1, 24], smear_lambda
   bool backout = false;             // backout_lambda
   float softcap = 0;
-  float normEps = 0;                // 0: 2^-23, upstream's
   std::string weights = "model.safetensors";
   std::optional<std::string> tokenizer = "tokenizer.json";
 };
