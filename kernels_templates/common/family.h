@@ -47,6 +47,21 @@ struct LaunchShape {
   uint32_t sharedBytes = 0; // dynamic shared memory
 };
 
+/// What an entry promises about the indices that a launch reads from memory: token slots are < tokens, rows < rows, token
+/// ids < vocab, positions < positions.
+struct Limits {
+  uint64_t tokens = 0, rows = 0, vocab = 0, positions = 0;
+};
+
+/// Product of extents, saturating: parameters come from a file, so that no product may wrap.
+template <typename... Rest> constexpr uint64_t extent(uint64_t first, Rest... rest) {
+  uint64_t product = first;
+  for (uint64_t factor : {static_cast<uint64_t>(rest)..., uint64_t(1)})
+    if (__builtin_mul_overflow(product, factor, &product))
+      return UINT64_MAX;
+  return product;
+}
+
 struct Cost {
   uint64_t bytes = 0; // moved through device memory once each: inputs, outputs, weights
   uint64_t flops = 0;
@@ -75,6 +90,9 @@ struct Family {
   /// Bound on |gpu - cpu| of one output element, relative to the largest magnitude in the output (for check --against):
   /// derived from the reduction length and the output's rounding.
   double (*tolerance)(const Params &);
+  /// Elements that each buffer argument must have, in the order of `args`, so that no thread leaves it: the loader of a
+  /// plan holds every launch to it. Scalars are not negative.
+  std::vector<uint64_t> (*extents)(const Params &, std::span<const Scalar>, const Limits &);
 };
 
 } // namespace kernels
