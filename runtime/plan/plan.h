@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 namespace nanort {
@@ -32,6 +33,14 @@ private:
   std::shared_ptr<const MappedFile> file;
   const schema::Plan *table = nullptr;
 };
+
+inline constexpr uint32_t kPlanFormatVersion = 1;
+
+/// SHA-256 of the binary schema that this build reads and writes (Plan.schema_hash).
+std::span<const uint8_t, 32> schemaHash();
+
+/// Finishes a serialised plan in place: writes the digest of `file` into its digest field, which must have 32 bytes.
+void sealPlan(std::span<uint8_t> file);
 
 inline kernels::DType dtypeOf(const schema::Buffer &buffer) { return static_cast<kernels::DType>(buffer.dtype()); }
 

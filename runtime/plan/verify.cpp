@@ -1,0 +1,303 @@
+#include "runtime/plan/verify.h"
+
+#include "codegen/Instantiate.h"
+#include "codegen/Registry.h"
+#include "runtime/base/text.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+#include <queue>
+#include <unordered_set>
+
+namespace nanort {
+namespace verify {
+
+std::string numbered(const char *what, size_t index, const flatbuffers::String *name) {
+  return std::string(what) + " " + std::to_string(index) + " (" + quote(name->string_view()) + ")";
+}
+
+bool isFloat(schema::DType type) { return type == schema::DType::F32 || type == schema::DType::BF16; }
+
+namespace {
+
+constexpr uint64_t kMaxDims = 8;
+constexpr uint64_t kMaxIndex = INT32_MAX; // kernels index tokens, rows and positions with 32-bit integers
+constexpr uint64_t kAlignment = 256;
+constexpr uint64_t kMaxMemory = uint64_t(1) << 48;
+
+/// Product of a shape that must have 1 to 8 positive extents.
+uint64_t product(const flatbuffers::Vector<uint64_t> &shape, const Place &place) {
+  if (shape.size() == 0 || shape.size() > kMaxDims)
+    place.bad("a shape has 1 to 8 extents, not " + std::to_string(shape.size()));
+  uint64_t result = 1;
+  for (uint64_t extent : shape) {
+    if (extent == 0)
+      place.bad("an extent of its shape is 0");
+    if (__builtin_mul_overflow(result, extent, &result) || result > kMaxMemory)
+      place.bad("its shape is too large");
+  }
+  return result;
+}
+
+void checkName(const flatbuffers::String *name, std::unordered_set<std::string_view> &seen, const Place &place) {
+  if (name->size() == 0)
+    place.bad("its name is empty");
+  if (!seen.insert(name->string_view()).second)
+    place.bad("its name occurs twice");
+}
+
+uint64_t totalOf(const schema::Memory &memory, schema::Space space) {
+  const std::array<uint64_t, 5> totals = {memory.constants(), memory.kv(), memory.state(), memory.arena(),
+                                          memory.workspace()};
+  return totals[static_cast<size_t>(space)];
+}
+
+void checkModel(const schema::Plan &plan, const Place &place) {
+  const schema::Model &model = *plan.model();
+  if (model.vocab() == 0 || model.vocab() > kMaxIndex)
+    place.bad("vocabulary of " + std::to_string(model.vocab()));
+  if (model.max_seq() == 0 || model.max_seq() > kMaxIndex)
+    place.bad("max_seq of " + std::to_string(model.max_seq()));
+}
+
+void checkParameters(const schema::Plan &plan, const Place &place) {
+  const auto &parameters = *plan.parameters();
+  for (uint32_t i = 0; i < parameters.size(); ++i) {
+    const Place at = place.in(numbered("parameter", i, parameters[i]->name()));
+    if (parameters[i]->name()->size() == 0)
+      at.bad("its name is empty");
+    if (i > 0 && parameters[i - 1]->name()->string_view() >= parameters[i]->name()->string_view())
+      at.bad("parameters are not sorted by name without duplicates");
+    product(*parameters[i]->shape(), at);
+  }
+}
+
+void checkBuffers(const schema::Program &program, const Place &place) {
+  std::unordered_set<std::string_view> names;
+  const auto &buffers = *program.buffers();
+  for (uint32_t i = 0; i < buffers.size(); ++i) {
+    const schema::Buffer &b = *buffers[i];
+    const Place at = place.in(numbered("buffer", i, b.name()));
+    checkName(b.name(), names, at);
+    if (b.space() > schema::Space::Workspace)
+      at.bad("unknown space " + std::to_string(static_cast<int>(b.space())));
+    if (b.dtype() > schema::DType::U32)
+      at.bad("unknown dtype " + std::to_string(static_cast<int>(b.dtype())));
+    const uint64_t size = kernels::sizeOf(static_cast<kernels::DType>(b.dtype()));
+    if (product(*b.shape(), at) * size != b.bytes())
+      at.bad(std::to_string(b.bytes()) + " bytes do not match its shape and dtype");
+    if (b.offset() % kAlignment != 0)
+      at.bad("offset " + std::to_string(b.offset()) + " is not a multiple of 256");
+    const uint64_t total = totalOf(*program.memory(), b.space());
+    if (b.bytes() > total || b.offset() > total - b.bytes())
+      at.bad("offset " + std::to_string(b.offset()) + " plus " + std::to_string(b.bytes()) +
+             " bytes leave its space of " + std::to_string(total));
+    if (b.space() != schema::Space::Arena) {
+      if (b.entry() != -1)
+        at.bad("only arena buffers belong to an entry");
+      continue;
+    }
+    if (b.entry() < 0 || static_cast<uint32_t>(b.entry()) >= program.entries()->size())
+      at.bad("its entry " + std::to_string(b.entry()) + " does not exist");
+    const uint32_t nodes = program.entries()->Get(b.entry())->nodes()->size();
+    if (b.first() > b.last() || b.last() >= nodes)
+      at.bad("its lifetime [" + std::to_string(b.first()) + ", " + std::to_string(b.last()) +
+             "] is not within the entry's " + std::to_string(nodes) + " nodes");
+  }
+}
+
+/// Refuses two buffers of one lifetime domain that share bytes while both are alive. Workspace is scratch: launches
+/// that follow each other may share it.
+void checkOverlap(const schema::Program &program, const Place &place) {
+  struct Item {
+    uint64_t first, last, begin, end;
+    uint32_t index;
+  };
+  std::map<std::pair<int, int>, std::vector<Item>> domains; // (space, entry)
+  const auto &buffers = *program.buffers();
+  for (uint32_t i = 0; i < buffers.size(); ++i) {
+    const schema::Buffer &b = *buffers[i];
+    if (b.space() == schema::Space::Workspace)
+      continue;
+    const bool arena = b.space() == schema::Space::Arena;
+    domains[{static_cast<int>(b.space()), b.entry()}].push_back(
+        {arena ? b.first() : 0, arena ? b.last() : 0, b.offset(), b.offset() + b.bytes(), i});
+  }
+  for (auto &[domain, items] : domains) {
+    std::sort(items.begin(), items.end(), [](const Item &a, const Item &b) { return a.first < b.first; });
+    std::map<uint64_t, const Item *> alive; // by begin; disjoint
+    auto later = [](const Item *a, const Item *b) { return a->last > b->last; };
+    std::priority_queue<const Item *, std::vector<const Item *>, decltype(later)> ending(later);
+    for (const Item &item : items) {
+      for (; !ending.empty() && ending.top()->last < item.first; ending.pop())
+        alive.erase(ending.top()->begin);
+      auto next = alive.lower_bound(item.begin);
+      const Item *clash = nullptr;
+      if (next != alive.end() && next->second->begin < item.end)
+        clash = next->second;
+      else if (next != alive.begin() && std::prev(next)->second->end > item.begin)
+        clash = std::prev(next)->second;
+      if (clash)
+        place.in(numbered("buffer", item.index, buffers[item.index]->name()))
+            .bad("shares bytes with buffer " + quote(buffers[clash->index]->name()->string_view()) +
+                 " while both are alive");
+      alive.emplace(item.begin, &item);
+      ending.push(&item);
+    }
+  }
+}
+
+void checkStep(const schema::Plan &plan, const schema::Buffer &buffer, const schema::Constant &constant, uint32_t step,
+               const Place &at) {
+  switch (static_cast<schema::Step>(constant.steps_type()->Get(step))) {
+  case schema::Step::CastStep: {
+    const auto *cast = constant.steps()->GetAs<schema::CastStep>(step);
+    if (cast->source() >= plan.parameters()->size())
+      at.bad("its source parameter " + std::to_string(cast->source()) + " does not exist");
+    const schema::Parameter &source = *plan.parameters()->Get(cast->source());
+    if (product(*source.shape(), at) != elementsOf(buffer))
+      at.bad("parameter " + quote(source.name()->string_view()) + " has another number of elements");
+    return;
+  }
+  case schema::Step::RopeStep: {
+    const auto *rope = constant.steps()->GetAs<schema::RopeStep>(step);
+    const auto &shape = *buffer.shape();
+    if (shape.size() != 2 || shape[0] != rope->positions() || shape[1] != rope->head_dim())
+      at.bad("a rotary table has the shape [positions, head_dim]");
+    if (rope->head_dim() % 2 != 0)
+      at.bad("a rotary table's head_dim is even");
+    if (!std::isfinite(rope->base()) || rope->base() <= 0)
+      at.bad("a rotary table's base is positive");
+    return;
+  }
+  default:
+    at.bad("step " + std::to_string(step) + " is of an unknown kind");
+  }
+}
+
+void checkConstants(const schema::Plan &plan, const schema::Program &program, const Place &place) {
+  const auto &buffers = *program.buffers();
+  std::vector<bool> made(buffers.size());
+  for (uint32_t i = 0; i < program.constants()->size(); ++i) {
+    const schema::Constant &constant = *program.constants()->Get(i);
+    Place at = place.in("constant " + std::to_string(i));
+    if (constant.buffer() >= buffers.size())
+      at.bad("its buffer " + std::to_string(constant.buffer()) + " does not exist");
+    const schema::Buffer &buffer = *buffers[constant.buffer()];
+    at = place.in(numbered("constant", i, buffer.name()));
+    if (buffer.space() != schema::Space::Constant || !isFloat(buffer.dtype()))
+      at.bad("a constant is an f32 or bf16 buffer in the constant space");
+    if (made[constant.buffer()])
+      at.bad("two recipes write it");
+    made[constant.buffer()] = true;
+    if (!constant.steps_type() || constant.steps()->size() == 0)
+      at.bad("its recipe is empty");
+    for (uint32_t s = 0; s < constant.steps()->size(); ++s)
+      checkStep(plan, buffer, constant, s, at);
+  }
+  for (uint32_t i = 0; i < buffers.size(); ++i)
+    if (buffers[i]->space() == schema::Space::Constant && !made[i])
+      place.in(numbered("buffer", i, buffers[i]->name())).bad("no recipe writes this constant");
+}
+
+KernelInstance checkKernel(const schema::Kernel &kernel, const Place &at) {
+  KernelInstance instance;
+  instance.family = codegen::findFamily(kernel.family()->string_view());
+  if (!instance.family)
+    at.bad("unknown family " + quote(kernel.family()->string_view()));
+  const auto &declared = instance.family->params;
+  if (kernel.params()->size() != declared.size())
+    at.bad("family " + std::string(instance.family->name) + " has " + std::to_string(declared.size()) +
+           " parameters, not " + std::to_string(kernel.params()->size()));
+  for (uint32_t i = 0; i < declared.size(); ++i) {
+    const schema::Param &param = *kernel.params()->Get(i);
+    if (param.name()->string_view() != declared[i].name)
+      at.bad("parameter " + std::to_string(i) + " is " + std::string(declared[i].name) + ", not " +
+             quote(param.name()->string_view()));
+    const int64_t value = param.value();
+    // Families compute sizes from products of a few parameters; this bound keeps their cost functions from wrapping.
+    if (declared[i].isType ? value != 0 && value != 1 : value < 1 || value > (int64_t(1) << 24))
+      at.bad("parameter " + std::string(declared[i].name) + " has the value " + std::to_string(value));
+    instance.params.values.emplace_back(declared[i].name, value);
+  }
+  if (std::string violated = instance.family->constraint(instance.params); !violated.empty())
+    at.bad(violated);
+  instance.hasImage =
+      (kernel.source() && kernel.source()->size() > 0) || (kernel.cubin() && kernel.cubin()->size() > 0);
+  return instance;
+}
+
+void checkProgram(const schema::Plan &plan, const schema::Program &program, const Place &place) {
+  if (std::string reason = codegen::checkTarget(program.target()->str()); !reason.empty())
+    place.bad(reason);
+  if (program.precision()->string_view() != "f32" && program.precision()->string_view() != "bf16")
+    place.bad("unknown precision " + quote(program.precision()->string_view()));
+  for (int space = 0; space <= static_cast<int>(schema::Space::Workspace); ++space)
+    if (totalOf(*program.memory(), static_cast<schema::Space>(space)) > kMaxMemory)
+      place.bad("a memory total exceeds 2^48 bytes");
+  checkBuffers(program, place);
+  checkOverlap(program, place);
+  checkConstants(plan, program, place);
+
+  ProgramContext context{plan, program, {}, {}};
+  std::unordered_set<std::string_view> names;
+  for (uint32_t i = 0; i < program.kernels()->size(); ++i) {
+    const schema::Kernel &kernel = *program.kernels()->Get(i);
+    const Place at = place.in(numbered("kernel", i, kernel.name()));
+    checkName(kernel.name(), names, at);
+    context.kernels.push_back(checkKernel(kernel, at));
+  }
+
+  const auto &entries = *program.entries();
+  if (entries.size() == 0)
+    place.bad("it has no entries");
+  std::unordered_set<std::string_view> entryNames;
+  for (uint32_t i = 0; i < entries.size(); ++i) {
+    const Place at = place.in(numbered("entry", i, entries[i]->name()));
+    checkName(entries[i]->name(), entryNames, at);
+    if (entries[i]->kind() > schema::EntryKind::Score)
+      at.bad("unknown kind " + std::to_string(static_cast<int>(entries[i]->kind())));
+    if (entries[i]->tokens() == 0 || entries[i]->tokens() > kMaxIndex || entries[i]->rows() == 0 ||
+        entries[i]->rows() > kMaxIndex)
+      at.bad("tokens and rows are 1 or more");
+    if (entries[i]->kind() == schema::EntryKind::Decode && entries[i]->tokens() != entries[i]->rows())
+      at.bad("a decode entry has one token slot per row");
+    checkBindings(context, i, at);
+  }
+  // Bindings of all entries first: a node must not write what another entry takes as an input.
+  for (uint32_t i = 0; i < entries.size(); ++i)
+    checkNodes(context, i, place.in(numbered("entry", i, entries[i]->name())));
+}
+
+} // namespace
+
+uint64_t elementsOf(const schema::Buffer &buffer) {
+  uint64_t elements = 1;
+  for (uint64_t extent : *buffer.shape())
+    elements *= extent;
+  return elements;
+}
+
+} // namespace verify
+
+void verifyPlan(const schema::Plan &plan, const std::string &file) {
+  using namespace verify;
+  const Place place{file, {}};
+  checkModel(plan, place.in("model"));
+  if (plan.weights()->size() == 0)
+    place.in("weights").bad("the path is empty");
+  checkParameters(plan, place);
+  if (plan.programs()->size() == 0)
+    place.in("programs").bad("there are none");
+  std::unordered_set<std::string_view> targets;
+  for (const schema::Program *program : *plan.programs()) {
+    const Place at = place.in("program " + quote(program->target()->string_view()));
+    if (!targets.insert(program->target()->string_view()).second)
+      at.bad("its target occurs twice");
+    checkProgram(plan, *program, at);
+  }
+}
+
+} // namespace nanort

@@ -1,0 +1,66 @@
+// The semantic check of a plan whose structure FlatBuffers has verified: after it, no index, range, argument or edge
+// that an executor follows can leave its buffer, whatever the file says.
+#pragma once
+
+#include "kernels_templates/common/family.h"
+#include "plan_generated.h"
+#include "runtime/base/error.h"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace nanort {
+
+/// Errors: Exit::Input naming `file`, the place and the first violated rule.
+void verifyPlan(const schema::Plan &plan, const std::string &file);
+
+namespace verify {
+
+/// Where a check is: prefixes its message.
+struct Place {
+  const std::string &file;
+  std::string text;
+
+  Place in(std::string_view part) const { return {file, text + (text.empty() ? "" : ": ") + std::string(part)}; }
+  [[noreturn]] void bad(const std::string &rule) const {
+    fail(Exit::Input, file + ": " + text + ": " + rule + "; compile the model again with nanocc");
+  }
+};
+
+/// A kernel of the program in the form its family's functions take.
+struct KernelInstance {
+  const kernels::Family *family = nullptr;
+  kernels::Params params;
+  bool hasImage = false; // source or cubin
+};
+
+/// What the entries' checks need of a program that has passed its own.
+struct ProgramContext {
+  const schema::Plan &plan;
+  const schema::Program &program;
+  std::vector<KernelInstance> kernels;
+  /// The name under which any entry binds a buffer, and whether as an input. A buffer has one name: an index that the
+  /// session keeps in range must not also be something a kernel writes.
+  struct Bound {
+    std::string_view name;
+    bool input;
+    Bound(std::string_view name, bool input) : name(name), input(input) {}
+  };
+  std::unordered_map<uint32_t, Bound> bound;
+};
+
+/// Bindings of one entry: known names, element types and sizes. Fills `context.bound`.
+void checkBindings(ProgramContext &context, uint32_t entryIndex, const Place &place);
+/// Nodes of one entry against families, buffers and launch limits.
+void checkNodes(const ProgramContext &context, uint32_t entryIndex, const Place &place);
+
+std::string numbered(const char *what, size_t index, const flatbuffers::String *name);
+bool isFloat(schema::DType type);
+/// Elements of a buffer (its shape's product).
+uint64_t elementsOf(const schema::Buffer &buffer);
+
+} // namespace verify
+} // namespace nanort

@@ -1,0 +1,294 @@
+#include "runtime/base/text.h"
+#include "runtime/plan/verify.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace nanort::verify {
+namespace {
+
+using kernels::ArgDecl;
+using Bindings = flatbuffers::Vector<flatbuffers::Offset<schema::Binding>>;
+
+constexpr uint32_t kMaxThreads = 1024, kMaxBlockZ = 64, kMaxGridYZ = 65535, kMaxGridX = INT32_MAX;
+constexpr uint32_t kMaxSharedBytes = 227 * 1024;
+
+/// How many elements of a bound buffer the session keeps up to date.
+enum class Count { Tokens, Rows, Sampling, Logits };
+
+struct BindingRule {
+  std::string_view name;
+  bool input;
+  schema::DType type;
+  Count count;
+};
+constexpr BindingRule kBindings[] = {
+    {"tokens", true, schema::DType::I32, Count::Tokens},  {"prev", true, schema::DType::I32, Count::Tokens},
+    {"rows", true, schema::DType::I32, Count::Tokens},    {"positions", true, schema::DType::I32, Count::Tokens},
+    {"targets", true, schema::DType::I32, Count::Tokens}, {"starts", true, schema::DType::I32, Count::Rows},
+    {"ends", true, schema::DType::I32, Count::Rows},      {"last", true, schema::DType::I32, Count::Rows},
+    {"steps", true, schema::DType::I32, Count::Rows},     {"sampling", true, schema::DType::U32, Count::Sampling},
+    {"next", false, schema::DType::I32, Count::Rows},     {"nll", false, schema::DType::F32, Count::Tokens},
+    {"logits", false, schema::DType::F32, Count::Logits},
+};
+
+const BindingRule *findRule(std::string_view name, bool input) {
+  for (const BindingRule &rule : kBindings)
+    if (rule.name == name && rule.input == input)
+      return &rule;
+  return nullptr;
+}
+
+uint64_t countOf(const BindingRule &rule, const schema::Entry &entry, const schema::Model &model) {
+  switch (rule.count) {
+  case Count::Tokens:
+    return entry.tokens();
+  case Count::Rows:
+    return entry.rows();
+  case Count::Sampling:
+    return 8;
+  case Count::Logits:
+    return kernels::extent(entry.tokens(), model.vocab());
+  }
+  return 0;
+}
+
+/// The input that an integer argument of a family must be bound to: its values are then in the range which
+/// kernels::Limits promises. The name of the argument says which, with two exceptions.
+bool accepts(std::string_view family, std::string_view argument, std::string_view binding) {
+  if (argument == "index")
+    return binding == "last";
+  if (family == "embed" && argument == "tokens" && binding == "prev")
+    return true;
+  return argument == binding;
+}
+
+schema::DType typeOf(const ArgDecl &declared, const kernels::Params &params) {
+  if (declared.type == "f32")
+    return schema::DType::F32;
+  if (declared.type == "i32")
+    return schema::DType::I32;
+  if (declared.type == "u32")
+    return schema::DType::U32;
+  return static_cast<schema::DType>(params.type(declared.type));
+}
+
+class NodeCheck {
+public:
+  NodeCheck(const ProgramContext &context, uint32_t entryIndex, uint32_t index, const Place &place)
+      : context(context), program(context.program), entry(*program.entries()->Get(entryIndex)),
+        node(*entry.nodes()->Get(index)), entryIndex(entryIndex), index(index),
+        place(place.in("node " + std::to_string(index))) {}
+
+  void run() {
+    if (node.kind() > schema::NodeKind::Gemm)
+      place.bad("unknown kind " + std::to_string(static_cast<int>(node.kind())));
+    if (node.kernel() >= program.kernels()->size())
+      place.bad("kernel " + std::to_string(node.kernel()) + " does not exist");
+    place = place.in(program.kernels()->Get(node.kernel())->name()->string_view());
+    arguments();
+    bytes();
+    launch();
+    edges();
+  }
+
+private:
+  const ProgramContext &context;
+  const schema::Program &program;
+  const schema::Entry &entry;
+  const schema::Node &node;
+  const uint32_t entryIndex, index;
+  Place place;
+  std::vector<uint32_t> buffers;
+  std::vector<kernels::Scalar> scalars;
+
+  const KernelInstance &kernel() const { return context.kernels[node.kernel()]; }
+
+  void arguments() {
+    const auto &declared = kernel().family->args;
+    if (node.args()->size() != declared.size())
+      place.bad(std::to_string(declared.size()) + " arguments expected, not " + std::to_string(node.args()->size()));
+    for (uint32_t i = 0; i < declared.size(); ++i) {
+      const schema::Arg &arg = *node.args()->Get(i);
+      const Place at = place.in("argument " + std::string(declared[i].name));
+      const bool scalar = declared[i].kind == kernels::ArgKind::I32 || declared[i].kind == kernels::ArgKind::F32;
+      const auto expected = !scalar                                     ? schema::ArgKind::Buffer
+                            : declared[i].kind == kernels::ArgKind::I32 ? schema::ArgKind::I32
+                                                                        : schema::ArgKind::F32;
+      if (arg.kind() != expected)
+        at.bad("it is of another kind");
+      if (!scalar) {
+        buffer(declared[i], arg.buffer(), at);
+        continue;
+      }
+      kernels::Scalar value;
+      if (expected == schema::ArgKind::I32) {
+        value.i = arg.i32();
+        if (value.i < 0)
+          at.bad("it is negative");
+      } else {
+        value.f = arg.f32();
+        if (!std::isfinite(value.f))
+          at.bad("it is not finite");
+      }
+      scalars.push_back(value);
+    }
+  }
+
+  void buffer(const ArgDecl &declared, uint32_t id, const Place &at) {
+    if (id >= program.buffers()->size())
+      at.bad("buffer " + std::to_string(id) + " does not exist");
+    const schema::Buffer &b = *program.buffers()->Get(id);
+    if (b.dtype() != typeOf(declared, kernel().params))
+      at.bad("buffer " + quote(b.name()->string_view()) + " has another dtype");
+    const bool written = declared.kind != kernels::ArgKind::In;
+    if (b.space() == schema::Space::Arena) {
+      if (b.entry() != static_cast<int32_t>(entryIndex))
+        at.bad("buffer " + quote(b.name()->string_view()) + " belongs to another entry");
+      if (index < b.first() || index > b.last())
+        at.bad("buffer " + quote(b.name()->string_view()) + " is not alive here");
+    }
+    if (b.space() == schema::Space::Workspace)
+      at.bad("buffer " + quote(b.name()->string_view()) + " is scratch of library calls");
+    auto bound = context.bound.find(id);
+    const bool isInput = bound != context.bound.end() && bound->second.input;
+    if (written && (b.space() == schema::Space::Constant || isInput))
+      at.bad("it writes " + quote(b.name()->string_view()) + ", which is read-only");
+    if (!isFloat(b.dtype()))
+      indices(declared, id, at);
+    // A launch reads and writes in no order, so what it writes must be its alone.
+    for (size_t i = 0; i < buffers.size(); ++i)
+      if (buffers[i] == id && (written || writes(i)))
+        at.bad("buffer " + quote(b.name()->string_view()) + " is passed twice and written");
+    buffers.push_back(id);
+  }
+
+  bool writes(size_t argument) const { return kernel().family->args[argument].kind != kernels::ArgKind::In; }
+
+  void indices(const ArgDecl &declared, uint32_t id, const Place &at) const {
+    const schema::Buffer &b = *program.buffers()->Get(id);
+    if (declared.kind != kernels::ArgKind::In) {
+      if (boundAs(*entry.outputs(), id) != "next")
+        at.bad("integers are written only to the output 'next', not to buffer " + quote(b.name()->string_view()));
+      return;
+    }
+    if (!accepts(kernel().family->name, declared.name, boundAs(*entry.inputs(), id)))
+      at.bad("buffer " + quote(b.name()->string_view()) + " is not bound to the input this argument needs");
+  }
+
+  /// The name under which this entry binds a buffer; empty if it does not.
+  static std::string_view boundAs(const Bindings &bindings, uint32_t id) {
+    for (const schema::Binding *binding : bindings)
+      if (binding->buffer() == id)
+        return binding->name()->string_view();
+    return {};
+  }
+
+  void bytes() const {
+    const schema::Model &model = *context.plan.model();
+    const kernels::Limits limits{entry.tokens(), entry.rows(), model.vocab(), model.max_seq()};
+    const std::vector<uint64_t> extents = kernel().family->extents(kernel().params, scalars, limits);
+    for (size_t i = 0; i < buffers.size(); ++i) {
+      const schema::Buffer &b = *program.buffers()->Get(buffers[i]);
+      uint64_t available = elementsOf(b);
+      // A buffer may serve entries of several sizes; only this entry's part of it holds indices of this call.
+      if (auto bound = context.bound.find(buffers[i]); bound != context.bound.end())
+        available = std::min(available, countOf(*findRule(bound->second.name, bound->second.input), entry, model));
+      if (extents[i] > available)
+        place.in("argument " + std::string(kernel().family->args[i].name))
+            .bad("buffer " + quote(b.name()->string_view()) + " has " + std::to_string(available) +
+                 " elements, the launch " + "touches " + std::to_string(extents[i]));
+    }
+  }
+
+  void launch() const {
+    if (node.kind() == schema::NodeKind::Gemm) {
+      if (kernel().family->name != "linear")
+        place.bad("a library matrix product has the meaning of family linear");
+      return;
+    }
+    const bool cpu = program.target()->string_view() == "cpu";
+    if (cpu && !node.grid() && !node.block())
+      return;
+    if (!cpu && !kernel().hasImage)
+      place.bad("its kernel has neither source nor cubin");
+    if (!node.grid() || node.grid()->size() != 3 || !node.block() || node.block()->size() != 3)
+      place.bad("grid and block have 3 extents");
+    const auto &grid = *node.grid(), &block = *node.block();
+    for (uint32_t i = 0; i < 3; ++i)
+      if (grid[i] == 0 || grid[i] > (i == 0 ? kMaxGridX : kMaxGridYZ) || block[i] == 0 ||
+          block[i] > (i == 2 ? kMaxBlockZ : kMaxThreads))
+        place.bad("grid or block is outside the device's limits");
+    if (uint64_t(block[0]) * block[1] * block[2] > kMaxThreads)
+      place.bad("a block has more than 1024 threads");
+    if (node.shared_bytes() > kMaxSharedBytes)
+      place.bad("it asks for more than 227 KiB of shared memory");
+    // The templates' indexing relies on the shape that their family gives.
+    const kernels::LaunchShape shape = kernel().family->shape(kernel().params, scalars);
+    if (!std::equal(grid.begin(), grid.end(), shape.grid) || !std::equal(block.begin(), block.end(), shape.block) ||
+        node.shared_bytes() != shape.sharedBytes)
+      place.bad("grid, block or shared memory are not those of family " + std::string(kernel().family->name));
+  }
+
+  void edges() const {
+    std::vector<uint32_t> from;
+    for (const schema::Edge *edge : *node.edges()) {
+      if (edge->kind() > schema::EdgeKind::Programmatic)
+        place.bad("an edge is of an unknown kind");
+      if (edge->from() >= index)
+        place.bad("an edge comes from node " + std::to_string(edge->from()) + ", which is not an earlier one");
+      from.push_back(edge->from());
+    }
+    std::sort(from.begin(), from.end());
+    if (std::adjacent_find(from.begin(), from.end()) != from.end())
+      place.bad("two edges come from the same node");
+  }
+};
+
+void checkSide(ProgramContext &context, uint32_t entryIndex, bool input, const Place &place) {
+  const schema::Entry &entry = *context.program.entries()->Get(entryIndex);
+  const Bindings &bindings = input ? *entry.inputs() : *entry.outputs();
+  std::vector<std::string_view> names;
+  for (const schema::Binding *binding : bindings) {
+    const Place at = place.in((input ? "input " : "output ") + quote(binding->name()->string_view()));
+    const BindingRule *rule = findRule(binding->name()->string_view(), input);
+    if (!rule)
+      at.bad("a session knows no such name");
+    if (std::find(names.begin(), names.end(), rule->name) != names.end())
+      at.bad("it is bound twice");
+    names.push_back(rule->name);
+    if (binding->buffer() >= context.program.buffers()->size())
+      at.bad("buffer " + std::to_string(binding->buffer()) + " does not exist");
+    const schema::Buffer &b = *context.program.buffers()->Get(binding->buffer());
+    if (b.dtype() != rule->type)
+      at.bad("buffer " + quote(b.name()->string_view()) + " has another dtype");
+    const uint64_t count = countOf(*rule, entry, *context.plan.model());
+    if (elementsOf(b) < count)
+      at.bad("buffer " + quote(b.name()->string_view()) + " has fewer than " + std::to_string(count) + " elements");
+    // An output may stay in the arena if nothing follows that could overwrite it.
+    const bool lasting = b.space() == schema::Space::Arena && b.entry() == static_cast<int32_t>(entryIndex) &&
+                         b.last() + 1 == entry.nodes()->size();
+    if (b.space() != schema::Space::State && (input || !lasting))
+      at.bad("buffer " + quote(b.name()->string_view()) + " is not in the state space");
+    auto [known, fresh] = context.bound.try_emplace(binding->buffer(), rule->name, input);
+    if (!fresh && (known->second.name != rule->name || known->second.input != input))
+      at.bad("buffer " + quote(b.name()->string_view()) + " is also bound as " + quote(known->second.name));
+  }
+}
+
+} // namespace
+
+void checkBindings(ProgramContext &context, uint32_t entryIndex, const Place &place) {
+  checkSide(context, entryIndex, true, place);
+  checkSide(context, entryIndex, false, place);
+}
+
+void checkNodes(const ProgramContext &context, uint32_t entryIndex, const Place &place) {
+  const schema::Entry &entry = *context.program.entries()->Get(entryIndex);
+  if (entry.nodes()->size() == 0)
+    place.bad("it has no nodes");
+  for (uint32_t i = 0; i < entry.nodes()->size(); ++i)
+    NodeCheck(context, entryIndex, i, place).run();
+}
+
+} // namespace nanort::verify
