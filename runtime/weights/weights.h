@@ -13,9 +13,10 @@ namespace nanort {
 
 class Weights {
 public:
-  /// The file must hold every parameter of the plan with its shape, as F32 or BF16 (F16: Exit::Unsupported), and nothing
-  /// else unless `ignoreExtra`. Errors: Exit::Input naming file and tensor.
-  static Weights fromFile(std::shared_ptr<const Plan> plan, const std::filesystem::path &path, bool ignoreExtra = false);
+  /// The file must hold every parameter of the plan with its shape, as F32 or BF16 (F16: Exit::Unsupported), and
+  /// nothing else unless `ignoreExtra`. Errors: Exit::Input naming file and tensor.
+  static Weights fromFile(std::shared_ptr<const Plan> plan, const std::filesystem::path &path,
+                          bool ignoreExtra = false);
 
   /// Philox by (seed, tensor name, index): the same numbers on every device. Matrices [n, k]: uniform with standard
   /// deviation 1/sqrt(k); vectors and scalars: uniform in [0.25, 0.75]. No tensor is zero.

@@ -1,0 +1,58 @@
+#include "runtime/weights/values.h"
+
+#include <cmath>
+
+namespace nanort {
+
+std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key) {
+  for (int round = 0; round < 10; ++round) {
+    const uint64_t a = uint64_t(0xD2511F53) * counter[0], b = uint64_t(0xCD9E8D57) * counter[2];
+    counter = {static_cast<uint32_t>(b >> 32) ^ counter[1] ^ key[0], static_cast<uint32_t>(b),
+               static_cast<uint32_t>(a >> 32) ^ counter[3] ^ key[1], static_cast<uint32_t>(a)};
+    key[0] += 0x9E3779B9;
+    key[1] += 0xBB67AE85;
+  }
+  return counter;
+}
+
+static uint64_t fnv1a(std::string_view text) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (unsigned char c : text)
+    hash = (hash ^ c) * 0x100000001b3;
+  return hash;
+}
+
+void randomValues(uint64_t seed, std::string_view name, std::span<const uint64_t> shape, uint64_t first,
+                  std::span<float> out) {
+  const uint64_t mixed = seed ^ fnv1a(name);
+  const std::array<uint32_t, 2> key = {static_cast<uint32_t>(mixed), static_cast<uint32_t>(mixed >> 32)};
+  float low = 0.25f, range = 0.5f;
+  if (shape.size() == 2) {
+    // Uniform in [-a, a] has the standard deviation a / sqrt(3).
+    const double a = std::sqrt(3.0 / static_cast<double>(shape[1]));
+    low = static_cast<float>(-a);
+    range = static_cast<float>(2 * a);
+  }
+  std::array<uint32_t, 4> words{};
+  for (size_t j = 0; j < out.size(); ++j) {
+    const uint64_t i = first + j;
+    if (j == 0 || i % 4 == 0)
+      words = philox({static_cast<uint32_t>(i / 4), static_cast<uint32_t>(i / 4 >> 32), 0, 0}, key);
+    // 24 bits fit an f32 exactly; half a step keeps both ends out, so that no value is 0 by accident of a range.
+    const float unit = (static_cast<float>(words[i % 4] >> 8) + 0.5f) * 0x1p-24f;
+    out[j] = low + range * unit;
+  }
+}
+
+void ropeRow(double base, uint64_t position, std::span<float> out) {
+  const size_t half = out.size() / 2;
+  for (size_t i = 0; i < half; ++i) {
+    const auto frequency =
+        static_cast<float>(1.0 / std::pow(base, static_cast<double>(2 * i) / static_cast<double>(out.size())));
+    const float angle = static_cast<float>(position) * frequency;
+    out[i] = static_cast<float>(std::cos(static_cast<double>(angle)));
+    out[half + i] = static_cast<float>(std::sin(static_cast<double>(angle)));
+  }
+}
+
+} // namespace nanort
