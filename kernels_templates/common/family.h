@@ -54,7 +54,7 @@ struct Limits {
 };
 
 /// Product of extents, saturating: parameters come from a file, so that no product may wrap.
-template <typename... Rest> constexpr uint64_t extent(uint64_t first, Rest... rest) {
+template <typename... Rest> constexpr uint64_t elementCount(uint64_t first, Rest... rest) {
   uint64_t product = first;
   for (uint64_t factor : {static_cast<uint64_t>(rest)..., uint64_t(1)})
     if (__builtin_mul_overflow(product, factor, &product))

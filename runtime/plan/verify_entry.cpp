@@ -48,7 +48,7 @@ uint64_t countOf(const BindingRule &rule, const schema::Entry &entry, const sche
   case Count::Sampling:
     return 8;
   case Count::Logits:
-    return kernels::extent(entry.tokens(), model.vocab());
+    return kernels::elementCount(entry.tokens(), model.vocab());
   }
   return 0;
 }
