@@ -8,13 +8,15 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace nanort {
 
 /// Bytes that an executor has requested from its device, by space, and what it took to get ready.
 struct ExecutorStats {
   uint64_t constants = 0, kv = 0, state = 0, arena = 0, workspace = 0;
-  double loadMs = 0; // constants made and moved, kernels loaded
+  double loadMs = 0;              // constants made and moved, kernels loaded
+  std::vector<std::string> notes; // for -v: driver, library versions, where kernels came from
 };
 
 /// Not thread-safe. Calls are ordered: a read sees all earlier writes and runs.
@@ -32,9 +34,9 @@ public:
 };
 
 struct CpuOptions {
-  int threads = 0;               // 0: all cores
-  uint64_t shuffleSeed = 0;      // not 0: launches run in a random topological order of their edges
-  bool poison = false;           // arena ranges hold NaN patterns whenever no buffer that lives there is alive
+  int threads = 0;          // 0: all cores
+  uint64_t shuffleSeed = 0; // not 0: launches run in a random topological order of their edges
+  bool poison = false;      // arena ranges hold NaN patterns whenever no buffer that lives there is alive
 };
 std::unique_ptr<Executor> makeCpuExecutor(std::shared_ptr<const Plan> plan, uint32_t program, const Weights &weights,
                                           const CpuOptions &options);

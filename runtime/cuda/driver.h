@@ -1,0 +1,105 @@
+// The CUDA driver API without a link-time dependency: libcuda.so.1 is opened when a plan needs it.
+#pragma once
+
+#include "runtime/base/error.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace nanort::cuda {
+
+using Result = int; // CUresult
+using DevicePtr = unsigned long long;
+using Context = struct ContextTag *;
+using Stream = struct StreamTag *;
+using Event = struct EventTag *;
+using Module = struct ModuleTag *;
+using Function = struct FunctionTag *;
+
+// The values of cuda.h that this project uses.
+inline constexpr Result Success = 0;
+inline constexpr Result OutOfMemory = 2;
+inline constexpr Result NoBinaryForGpu = 209;
+inline constexpr int AttributeComputeMajor = 75;
+inline constexpr int AttributeComputeMinor = 76;
+inline constexpr int AttributeMaxSharedBytesOptin = 97;
+inline constexpr int FunctionMaxDynamicSharedBytes = 8;
+inline constexpr unsigned StreamNonBlocking = 1;
+inline constexpr unsigned EventDisableTiming = 2;
+
+/// Every entry point that is used, with its signature. The names are those of cuda.h without version suffix:
+/// cuGetProcAddress resolves them to the signature of the version that is asked for.
+#define NANO_CUDA_DRIVER_FUNCTIONS(X)                                                                                  \
+  X(cuInit, (unsigned flags))                                                                                          \
+  X(cuDriverGetVersion, (int *version))                                                                                \
+  X(cuGetErrorName, (Result error, const char **text))                                                                 \
+  X(cuGetErrorString, (Result error, const char **text))                                                               \
+  X(cuDeviceGetCount, (int *count))                                                                                    \
+  X(cuDeviceGet, (int *device, int ordinal))                                                                           \
+  X(cuDeviceGetName, (char *name, int length, int device))                                                             \
+  X(cuDeviceGetAttribute, (int *value, int attribute, int device))                                                     \
+  X(cuDeviceTotalMem, (size_t * bytes, int device))                                                                    \
+  X(cuDevicePrimaryCtxRetain, (Context * context, int device))                                                         \
+  X(cuDevicePrimaryCtxRelease, (int device))                                                                           \
+  X(cuCtxSetCurrent, (Context context))                                                                                \
+  X(cuMemGetInfo, (size_t * free, size_t * total))                                                                     \
+  X(cuMemAlloc, (DevicePtr * address, size_t bytes))                                                                   \
+  X(cuMemFree, (DevicePtr address))                                                                                    \
+  X(cuMemHostAlloc, (void **address, size_t bytes, unsigned flags))                                                    \
+  X(cuMemFreeHost, (void *address))                                                                                    \
+  X(cuMemsetD8Async, (DevicePtr address, unsigned char value, size_t bytes, Stream stream))                            \
+  X(cuMemcpyHtoDAsync, (DevicePtr to, const void *from, size_t bytes, Stream stream))                                  \
+  X(cuMemcpyDtoHAsync, (void *to, DevicePtr from, size_t bytes, Stream stream))                                        \
+  X(cuStreamCreate, (Stream * stream, unsigned flags))                                                                 \
+  X(cuStreamDestroy, (Stream stream))                                                                                  \
+  X(cuStreamSynchronize, (Stream stream))                                                                              \
+  X(cuEventCreate, (Event * event, unsigned flags))                                                                    \
+  X(cuEventDestroy, (Event event))                                                                                     \
+  X(cuEventRecord, (Event event, Stream stream))                                                                       \
+  X(cuEventSynchronize, (Event event))                                                                                 \
+  X(cuModuleLoadData, (Module * module, const void *image))                                                            \
+  X(cuModuleUnload, (Module module))                                                                                   \
+  X(cuModuleGetFunction, (Function * function, Module module, const char *name))                                       \
+  X(cuFuncSetAttribute, (Function function, int attribute, int value))                                                 \
+  X(cuLaunchKernel,                                                                                                    \
+    (Function function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX, unsigned blockY,              \
+     unsigned blockZ, unsigned sharedBytes, Stream stream, void **arguments, void **extra))
+
+/// The opened driver, initialised. Stays loaded for the life of the process: libcuda does not survive being unloaded.
+class Driver {
+public:
+  /// $NANORT_CUDA_DRIVER (a file) or libcuda.so.1 on the system's path; version 12.0 or newer. Null if there is none or
+  /// it finds no device; `why` then says what was tried and what it answered, in one line.
+  static std::shared_ptr<const Driver> open(std::string &why);
+  /// As open, but Exit::Device with `why`.
+  static std::shared_ptr<const Driver> require();
+
+#define X(name, arguments) Result(*name) arguments = nullptr;
+  NANO_CUDA_DRIVER_FUNCTIONS(X)
+#undef X
+
+  int version() const { return driverVersion; } // 13000 for 13.0
+  const std::string &path() const { return library; }
+
+  /// Fails unless `result` is success. `call` is the entry point, `thing` what it was for.
+  void check(Result result, const char *call, std::string_view thing) const {
+    if (result != Success)
+      raise(result, call, thing);
+  }
+  /// Exit::Memory for out of memory, else Exit::Cuda: the thing, the call, and the driver's own words.
+  [[noreturn]] void raise(Result result, const char *call, std::string_view thing) const;
+  /// "an illegal memory access was encountered (CUDA_ERROR_ILLEGAL_ADDRESS)"
+  std::string describe(Result result) const;
+
+private:
+  std::string library;
+  int driverVersion = 0;
+};
+
+/// 13000 -> "13.0"
+std::string versionText(int version);
+
+} // namespace nanort::cuda

@@ -1,0 +1,250 @@
+// Runs a program's entries on a CUDA device: everything on one stream, in the order of the plan.
+#include "runtime/session/executor.h"
+
+#include "runtime/cuda/cublaslt.h"
+#include "runtime/cuda/device.h"
+#include "runtime/cuda/memory.h"
+#include "runtime/cuda/modules.h"
+
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+
+namespace nanort {
+
+namespace cuda {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+bool environmentFlag(const char *name) {
+  const char *value = std::getenv(name);
+  return value && *value && std::strcmp(value, "0") != 0;
+}
+
+/// A node ready to be enqueued: nothing is looked up or allocated per step.
+struct Step {
+  Function function = nullptr; // null: a Gemm
+  const uint32_t *grid = nullptr, *block = nullptr;
+  uint32_t sharedBytes = 0;
+  void **arguments = nullptr;
+  size_t product = 0; // Gemm only, with the three operands
+  DevicePtr x = 0, w = 0, y = 0;
+};
+
+/// Kernel arguments as cuLaunchKernel wants them: values of up to 8 bytes, and a list of pointers to them per launch.
+class ArgumentStore {
+public:
+  explicit ArgumentStore(size_t count) : values(count), pointers(count) {}
+  template <typename T> void push(T value) {
+    static_assert(sizeof(T) <= sizeof(uint64_t));
+    std::memcpy(&values[used], &value, sizeof value);
+    pointers[used] = &values[used];
+    ++used;
+  }
+  void **next() { return pointers.data() + used; }
+
+private:
+  std::vector<uint64_t> values;
+  std::vector<void *> pointers;
+  size_t used = 0;
+};
+
+size_t countArguments(const schema::Program &program) {
+  size_t count = 0;
+  for (const schema::Entry *entry : *program.entries())
+    for (const schema::Node *node : *entry->nodes())
+      count += node->args()->size();
+  return count;
+}
+
+bool usesGemm(const schema::Program &program) {
+  for (const schema::Entry *entry : *program.entries())
+    for (const schema::Node *node : *entry->nodes())
+      if (node->kind() == schema::NodeKind::Gemm)
+        return true;
+  return false;
+}
+
+const schema::Program &fitting(const Device &device, const schema::Program &program) {
+  int version = device.driver().version();
+  if (static_cast<uint32_t>(version) < program.min_driver())
+    fail(Exit::Device, device.name() + ": the driver is for CUDA " + versionText(version) + ", program " +
+                           program.target()->str() + " needs " + versionText(static_cast<int>(program.min_driver())) +
+                           ": update the driver");
+  return program;
+}
+
+class CudaExecutor : public Executor {
+public:
+  CudaExecutor(std::shared_ptr<const Plan> thePlan, uint32_t index, const Weights &weights, const CudaOptions &options)
+      : start(Clock::now()), plan(std::move(thePlan)), gpu(Driver::require(), options.device),
+        program(fitting(gpu, plan->program(index))), modules(gpu, program, options), spaces(gpu, program), staging(gpu),
+        arguments(countArguments(program)), synchronous(environmentFlag("NANORT_SYNC")),
+        poison(environmentFlag("NANORT_POISON")) {
+    // Positions that no token was written to are never read; the poison proves it.
+    spaces.fill(schema::Space::Kv, poison ? 0xff : 0);
+    spaces.fill(schema::Space::State, 0);
+    auto math = kernels::makeHostMath(0);
+    uploadConstants(program, weights, spaces, staging, *math);
+    if (usesGemm(program))
+      library = std::make_unique<CublasLt>(gpu);
+    for (const schema::Entry *entry : *program.entries()) {
+      std::vector<Step> &list = steps.emplace_back();
+      for (const schema::Node *node : *entry->nodes())
+        list.push_back(node->kind() == schema::NodeKind::Gemm ? gemm(*node) : launch(*node));
+    }
+    lastRun = "upload of the constants";
+    gpu.synchronize(lastRun);
+    describe();
+  }
+
+  // The members are freed in the context, whichever thread this is.
+  ~CudaExecutor() override { gpu.bind(); }
+
+  std::string device() const override { return gpu.name(); }
+  const ExecutorStats &stats() const override { return numbers; }
+
+  void write(uint32_t buffer, const void *data, size_t bytes) override {
+    gpu.makeCurrent();
+    staging.write(place(buffer, bytes), data, bytes);
+  }
+
+  void read(uint32_t buffer, void *data, size_t bytes) override {
+    gpu.makeCurrent();
+    staging.read(data, place(buffer, bytes), bytes,
+                 "buffer " + program.buffers()->Get(buffer)->name()->str() + " after " + lastRun);
+  }
+
+  void run(uint32_t entry) override {
+    gpu.makeCurrent();
+    if (poison)
+      spaces.fill(schema::Space::Arena, 0xff);
+    for (uint32_t node = 0; node < steps[entry].size(); ++node)
+      enqueue(entry, node);
+    lastRun = "entry ";
+    lastRun += program.entries()->Get(entry)->name()->c_str();
+    if (!synchronous)
+      lastRun += " (NANORT_SYNC=1 names the launch)";
+  }
+
+  void runNode(uint32_t entry, uint32_t node) override {
+    gpu.makeCurrent();
+    enqueue(entry, node);
+    lastRun = nodeText(entry, node);
+  }
+
+private:
+  DevicePtr place(uint32_t index, size_t bytes) const {
+    const schema::Buffer &buffer = *program.buffers()->Get(index);
+    if (bytes > buffer.bytes())
+      fail(Exit::Internal, "buffer " + buffer.name()->str() + " holds " + std::to_string(buffer.bytes()) +
+                               " bytes, not " + std::to_string(bytes));
+    return spaces.at(buffer);
+  }
+
+  const schema::Buffer &operand(const schema::Node &node, uint32_t i) const {
+    return *program.buffers()->Get(node.args()->Get(i)->buffer());
+  }
+
+  Step launch(const schema::Node &node) {
+    Step step;
+    step.function = modules.function(node.kernel());
+    step.grid = node.grid()->data();
+    step.block = node.block()->data();
+    step.sharedBytes = node.shared_bytes();
+    step.arguments = arguments.next();
+    for (const schema::Arg *arg : *node.args()) {
+      switch (arg->kind()) {
+      case schema::ArgKind::Buffer:
+        arguments.push(spaces.at(*program.buffers()->Get(arg->buffer())));
+        break;
+      case schema::ArgKind::I32:
+        arguments.push(arg->i32());
+        break;
+      case schema::ArgKind::F32:
+        arguments.push(arg->f32());
+        break;
+      }
+    }
+    return step;
+  }
+
+  Step gemm(const schema::Node &node) {
+    const schema::Buffer &x = operand(node, 0), &w = operand(node, 1), &y = operand(node, 2);
+    GemmShape shape;
+    shape.tokens = static_cast<uint64_t>(node.args()->Get(3)->i32());
+    shape.n = w.shape()->Get(0);
+    shape.k = w.shape()->Get(1);
+    shape.in = dtypeOf(w);
+    shape.out = dtypeOf(y);
+    Step step;
+    step.product = library->plan(shape, spaces.bytes(schema::Space::Workspace));
+    step.x = spaces.at(x);
+    step.w = spaces.at(w);
+    step.y = spaces.at(y);
+    return step;
+  }
+
+  std::string nodeText(uint32_t entry, uint32_t node) const {
+    const schema::Entry &from = *program.entries()->Get(entry);
+    const schema::Kernel &kernel = *program.kernels()->Get(from.nodes()->Get(node)->kernel());
+    return "entry " + from.name()->str() + ", node " + std::to_string(node) + " (" + kernel.name()->str() + ")";
+  }
+
+  void enqueue(uint32_t entry, uint32_t node) {
+    const Driver &driver = gpu.driver();
+    const Step &step = steps[entry][node];
+    if (step.function) {
+      Result result =
+          driver.cuLaunchKernel(step.function, step.grid[0], step.grid[1], step.grid[2], step.block[0], step.block[1],
+                                step.block[2], step.sharedBytes, gpu.stream(), step.arguments, nullptr);
+      if (result != Success)
+        driver.raise(result, "cuLaunchKernel", nodeText(entry, node));
+    } else if (int status = library->run(step.product, step.x, step.w, step.y, spaces.base(schema::Space::Workspace))) {
+      library->raise(status, "cublasLtMatmul", nodeText(entry, node));
+    }
+    if (synchronous)
+      gpu.synchronize(nodeText(entry, node));
+  }
+
+  void describe() {
+    numbers.constants = spaces.bytes(schema::Space::Constant);
+    numbers.kv = spaces.bytes(schema::Space::Kv);
+    numbers.state = spaces.bytes(schema::Space::State);
+    numbers.arena = spaces.bytes(schema::Space::Arena);
+    numbers.workspace = spaces.bytes(schema::Space::Workspace);
+    numbers.loadMs = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+    numbers.notes.push_back("driver for CUDA " + versionText(gpu.driver().version()));
+    numbers.notes.push_back(modules.compiled() ? std::to_string(modules.compiled()) + " kernels compiled for the device"
+                                               : std::string("all kernels from the plan"));
+    if (library)
+      numbers.notes.push_back("cuBLASLt " + library->version() + " (" + library->path() + ")");
+  }
+
+  Clock::time_point start;
+  std::shared_ptr<const Plan> plan;
+  Device gpu; // its destructor comes after all that lives in its context
+  const schema::Program &program;
+  Modules modules;
+  Spaces spaces;
+  Staging staging;
+  std::unique_ptr<CublasLt> library;
+  ArgumentStore arguments;
+  std::vector<std::vector<Step>> steps; // by entry
+  std::string lastRun;                  // for errors that surface later
+  bool synchronous, poison;
+  ExecutorStats numbers;
+};
+
+} // namespace
+
+} // namespace cuda
+
+std::unique_ptr<Executor> makeCudaExecutor(std::shared_ptr<const Plan> plan, uint32_t program, const Weights &weights,
+                                           const CudaOptions &options) {
+  return std::make_unique<cuda::CudaExecutor>(std::move(plan), program, weights, options);
+}
+
+} // namespace nanort

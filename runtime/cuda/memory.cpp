@@ -1,0 +1,169 @@
+#include "runtime/cuda/memory.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+namespace nanort::cuda {
+
+namespace {
+
+constexpr size_t Alignment = 256;
+
+void copyOnHost(std::byte *to, const std::byte *from, size_t bytes, kernels::HostMath *math) {
+  if (!math) {
+    std::memcpy(to, from, bytes);
+    return;
+  }
+  // Large enough that a thread's start costs nothing beside the page faults of a mapped file.
+  constexpr int64_t Grain = 256 << 10;
+  math->parallelFor(static_cast<int64_t>(bytes), Grain,
+                    [&](int64_t begin, int64_t end) { std::memcpy(to + begin, from + begin, end - begin); });
+}
+
+} // namespace
+
+Spaces::Spaces(const Device &device, const schema::Program &program) : device(device) {
+  const schema::Memory &memory = *program.memory();
+  auto set = [&](schema::Space space, uint64_t bytes) { sizes[static_cast<size_t>(space)] = bytes; };
+  set(schema::Space::Constant, memory.constants());
+  set(schema::Space::Kv, memory.kv());
+  set(schema::Space::State, memory.state());
+  set(schema::Space::Arena, memory.arena());
+  set(schema::Space::Workspace, memory.workspace());
+
+  const Driver &driver = device.driver();
+  for (size_t i = 0; i < Count; ++i) {
+    if (sizes[i] == 0)
+      continue;
+    if (Result result = driver.cuMemAlloc(&bases[i], sizes[i])) {
+      bases[i] = 0;
+      size_t free = 0, total = 0;
+      driver.cuMemGetInfo(&free, &total);
+      for (DevicePtr base : bases)
+        if (base)
+          driver.cuMemFree(base);
+      uint64_t asked = 0;
+      for (uint64_t bytes : sizes)
+        asked += bytes;
+      driver.raise(result, "cuMemAlloc",
+                   device.name() + ": " + std::to_string(sizes[i]) + " bytes of " +
+                       schema::EnumNameSpace(static_cast<schema::Space>(i)) + " memory (the plan needs " +
+                       std::to_string(asked) + " in all) with " + std::to_string(free) + " bytes free of " +
+                       std::to_string(total));
+    }
+  }
+}
+
+Spaces::~Spaces() {
+  for (DevicePtr base : bases)
+    if (base)
+      device.driver().cuMemFree(base);
+}
+
+void Spaces::fill(schema::Space space, unsigned char value) const {
+  if (bytes(space) == 0)
+    return;
+  const Driver &driver = device.driver();
+  driver.check(driver.cuMemsetD8Async(base(space), value, bytes(space), device.stream()), "cuMemsetD8Async",
+               schema::EnumNameSpace(space));
+}
+
+Staging::Staging(const Device &device) : device(device) {
+  const Driver &driver = device.driver();
+  for (Piece &piece : pieces) {
+    Result result = driver.cuMemHostAlloc(reinterpret_cast<void **>(&piece.host), PieceBytes, 0);
+    if (result == Success)
+      result = driver.cuEventCreate(&piece.sent, EventDisableTiming);
+    if (result != Success) {
+      release();
+      driver.raise(result, "cuMemHostAlloc", std::to_string(PieceBytes) + " bytes of page-locked host memory");
+    }
+  }
+}
+
+Staging::~Staging() {
+  device.driver().cuStreamSynchronize(device.stream()); // copies may still read the pieces
+  release();
+}
+
+void Staging::release() {
+  for (Piece &piece : pieces) {
+    if (piece.sent)
+      device.driver().cuEventDestroy(piece.sent);
+    if (piece.host)
+      device.driver().cuMemFreeHost(piece.host);
+  }
+}
+
+std::byte *Staging::reserve(size_t bytes) {
+  if (used + bytes > PieceBytes) {
+    const Driver &driver = device.driver();
+    driver.check(driver.cuEventRecord(pieces[current].sent, device.stream()), "cuEventRecord", "staging");
+    pieces[current].pending = true;
+    current ^= 1;
+    used = 0;
+    if (pieces[current].pending)
+      driver.check(driver.cuEventSynchronize(pieces[current].sent), "cuEventSynchronize", "copy to the device");
+    pieces[current].pending = false;
+  }
+  return pieces[current].host + used;
+}
+
+void Staging::send(DevicePtr to, size_t bytes) {
+  const Driver &driver = device.driver();
+  driver.check(driver.cuMemcpyHtoDAsync(to, pieces[current].host + used, bytes, device.stream()), "cuMemcpyHtoDAsync",
+               std::to_string(bytes) + " bytes");
+  used = std::min(PieceBytes, (used + bytes + Alignment - 1) / Alignment * Alignment);
+}
+
+void Staging::write(DevicePtr to, const void *from, size_t bytes, kernels::HostMath *math) {
+  auto source = static_cast<const std::byte *>(from);
+  while (bytes > 0) {
+    size_t piece = std::min(bytes, PieceBytes);
+    copyOnHost(reserve(piece), source, piece, math);
+    send(to, piece);
+    to += piece;
+    source += piece;
+    bytes -= piece;
+  }
+}
+
+void Staging::read(void *to, DevicePtr from, size_t bytes, const std::string &thing) {
+  const Driver &driver = device.driver();
+  auto target = static_cast<std::byte *>(to);
+  do {
+    size_t piece = std::min(bytes, PieceBytes);
+    // Stream order keeps this behind the copies that still read the piece.
+    driver.check(driver.cuMemcpyDtoHAsync(pieces[0].host, from, piece, device.stream()), "cuMemcpyDtoHAsync", thing);
+    device.synchronize(thing);
+    std::memcpy(target, pieces[0].host, piece);
+    target += piece;
+    from += piece;
+    bytes -= piece;
+  } while (bytes > 0);
+  // Nothing is on its way any more.
+  pieces[0].pending = pieces[1].pending = false;
+  current = used = 0;
+}
+
+void uploadConstants(const schema::Program &program, const Weights &weights, const Spaces &spaces, Staging &staging,
+                     kernels::HostMath &math) {
+  std::vector<std::byte> made;
+  for (const schema::Constant *constant : *program.constants()) {
+    const schema::Buffer &buffer = *program.buffers()->Get(constant->buffer());
+    DevicePtr to = spaces.at(buffer);
+    if (const std::byte *view = weights.view(program, *constant)) {
+      staging.write(to, view, buffer.bytes(), &math);
+    } else if (buffer.bytes() <= Staging::PieceBytes) {
+      weights.write(program, *constant, staging.reserve(buffer.bytes()), math);
+      staging.send(to, buffer.bytes());
+    } else {
+      made.resize(std::max<size_t>(made.size(), buffer.bytes()));
+      weights.write(program, *constant, made.data(), math);
+      staging.write(to, made.data(), buffer.bytes(), &math);
+    }
+  }
+}
+
+} // namespace nanort::cuda

@@ -1,0 +1,72 @@
+// Device memory of a program: one allocation per space, and how bytes travel between host and device.
+#pragma once
+
+#include "kernels_templates/common/host_math.h"
+#include "runtime/cuda/device.h"
+#include "runtime/plan/plan.h"
+#include "runtime/session/executor.h"
+
+#include <array>
+
+namespace nanort::cuda {
+
+/// Exactly the bytes of Program.memory, one allocation per space that is not empty.
+class Spaces {
+public:
+  /// Errors: Exit::Memory naming the space, the bytes asked and the bytes free.
+  Spaces(const Device &device, const schema::Program &program);
+  ~Spaces();
+  Spaces(const Spaces &) = delete;
+  Spaces &operator=(const Spaces &) = delete;
+
+  DevicePtr base(schema::Space space) const { return bases[static_cast<size_t>(space)]; }
+  uint64_t bytes(schema::Space space) const { return sizes[static_cast<size_t>(space)]; }
+  DevicePtr at(const schema::Buffer &buffer) const { return base(buffer.space()) + buffer.offset(); }
+  /// Sets every byte of a space, in stream order.
+  void fill(schema::Space space, unsigned char value) const;
+
+private:
+  static constexpr size_t Count = 5;
+  const Device &device;
+  std::array<DevicePtr, Count> bases = {};
+  std::array<uint64_t, Count> sizes = {};
+};
+
+/// Two page-locked pieces of host memory through which every copy goes: one is filled while the other is on its way,
+/// and no copy waits for pageable memory. Copies are ordered with launches; a write's source may be reused on return.
+class Staging {
+public:
+  explicit Staging(const Device &device);
+  ~Staging();
+  Staging(const Staging &) = delete;
+  Staging &operator=(const Staging &) = delete;
+
+  static constexpr size_t PieceBytes = size_t{8} << 20;
+
+  /// Copies to the device; with `math`, on all its threads (for constants: one thread does not keep up with the bus).
+  void write(DevicePtr to, const void *from, size_t bytes, kernels::HostMath *math = nullptr);
+  /// Room for at most PieceBytes to be filled by the caller, then sent by send().
+  std::byte *reserve(size_t bytes);
+  void send(DevicePtr to, size_t bytes);
+  /// Copies from the device and waits. An error may come from any earlier launch; `thing` says so.
+  void read(void *to, DevicePtr from, size_t bytes, const std::string &thing);
+
+private:
+  struct Piece {
+    std::byte *host = nullptr;
+    Event sent = nullptr; // recorded when the piece was given up for the other one
+    bool pending = false;
+  };
+  void release();
+
+  const Device &device;
+  std::array<Piece, 2> pieces;
+  size_t current = 0, used = 0;
+};
+
+/// Makes every constant of the program and moves it to its place. At most one constant that needs its value steps is in
+/// host memory at a time.
+void uploadConstants(const schema::Program &program, const Weights &weights, const Spaces &spaces, Staging &staging,
+                     kernels::HostMath &math);
+
+} // namespace nanort::cuda

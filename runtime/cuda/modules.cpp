@@ -1,0 +1,119 @@
+#include "runtime/cuda/modules.h"
+
+#include "codegen/Cache.h"
+#include "codegen/Nvrtc.h"
+
+#include <algorithm>
+#include <optional>
+
+namespace nanort::cuda {
+
+namespace {
+
+constexpr uint32_t DefaultSharedBytes = 48 << 10; // what a block may have without being asked for
+
+std::string archText(const Device &device) {
+  return device.name() + " (sm_" + std::to_string(device.arch().major * 10 + device.arch().minor) + ")";
+}
+
+/// Dynamic shared memory that the launches of each kernel need at most; nullopt for kernels that are never launched.
+std::vector<std::optional<uint32_t>> launchedKernels(const schema::Program &program) {
+  std::vector<std::optional<uint32_t>> shared(program.kernels()->size());
+  for (const schema::Entry *entry : *program.entries())
+    for (const schema::Node *node : *entry->nodes())
+      if (node->kind() == schema::NodeKind::Launch)
+        shared[node->kernel()] = std::max(shared[node->kernel()].value_or(0), node->shared_bytes());
+  return shared;
+}
+
+/// Images for `device` of the kernels at `missing`, compiled from the plan's sources or out of the cache.
+std::vector<std::vector<char>> compileMissing(const Device &device, const schema::Program &program,
+                                              const std::vector<uint32_t> &missing, const CudaOptions &options) {
+  std::string target = nativeTarget(device.arch());
+  const schema::Kernel &first = *program.kernels()->Get(missing.front());
+  std::string situation = "kernel " + first.name()->str() + " of program " + program.target()->str() +
+                          " has no image for " + archText(device);
+  std::vector<codegen::CompileJob> jobs;
+  for (uint32_t index : missing) {
+    const schema::Kernel &kernel = *program.kernels()->Get(index);
+    if (!kernel.source())
+      fail(Exit::Device, situation + " and the plan holds no source: compile with --target " + target);
+    jobs.push_back({kernel.name()->str(), kernel.source()->str()});
+  }
+  std::string reason;
+  auto nvrtc = codegen::Nvrtc::open(reason);
+  if (!nvrtc)
+    fail(Exit::Device, situation + ": compile with --target " + target + " or install NVRTC (" + reason + ")");
+  auto cache = options.noCache ? codegen::Cache::disabled() : codegen::Cache::open(options.cacheDir);
+  try {
+    return codegen::compileAll(cache, *nvrtc, jobs, target);
+  } catch (const Error &error) {
+    // Sources specialised for another architecture need not compile for this one: that is no bug, but a plan that
+    // does not fit.
+    std::optional<Arch> planned = parseArch(program.target()->str());
+    if (error.code != Exit::Internal || (planned && planned->major == device.arch().major))
+      throw;
+    fail(Exit::Device,
+         situation + " and does not compile for it: compile with --target " + target + " (" + error.what() + ")");
+  }
+}
+
+} // namespace
+
+Modules::Modules(const Device &device, const schema::Program &program, const CudaOptions &options)
+    : device(device), functions(program.kernels()->size()) {
+  std::vector<std::optional<uint32_t>> shared = launchedKernels(program);
+  std::optional<Arch> target = parseArch(program.target()->str());
+  bool fits = target && cubinFits(*target, device.arch());
+
+  std::vector<uint32_t> missing;
+  for (uint32_t i = 0; i < shared.size(); ++i)
+    if (shared[i] && !(fits && program.kernels()->Get(i)->cubin()))
+      missing.push_back(i);
+  std::vector<std::vector<char>> compiled;
+  if (!missing.empty())
+    compiled = compileMissing(device, program, missing, options);
+  compiledCount = compiled.size();
+
+  modules.reserve(shared.size());
+  try {
+    for (uint32_t i = 0; i < shared.size(); ++i) {
+      if (!shared[i])
+        continue;
+      const schema::Kernel &kernel = *program.kernels()->Get(i);
+      auto at = std::lower_bound(missing.begin(), missing.end(), i);
+      bool made = at != missing.end() && *at == i;
+      load(kernel, i, made ? compiled[at - missing.begin()].data() : static_cast<const void *>(kernel.cubin()->data()),
+           *shared[i]);
+    }
+  } catch (...) {
+    for (Module module : modules)
+      device.driver().cuModuleUnload(module);
+    throw;
+  }
+}
+
+void Modules::load(const schema::Kernel &kernel, uint32_t index, const void *image, uint32_t sharedBytes) {
+  const Driver &driver = device.driver();
+  std::string name = "kernel " + kernel.name()->str();
+  if (sharedBytes > device.maxSharedBytes())
+    fail(Exit::Device, name + " needs " + std::to_string(sharedBytes) + " bytes of shared memory; a block of " +
+                           archText(device) + " has " + std::to_string(device.maxSharedBytes()) +
+                           ": compile with --target " + nativeTarget(device.arch()));
+  Module module = nullptr;
+  driver.check(driver.cuModuleLoadData(&module, image), "cuModuleLoadData", name);
+  modules.push_back(module);
+  Function function = nullptr;
+  driver.check(driver.cuModuleGetFunction(&function, module, kernel.name()->c_str()), "cuModuleGetFunction", name);
+  if (sharedBytes > DefaultSharedBytes)
+    driver.check(driver.cuFuncSetAttribute(function, FunctionMaxDynamicSharedBytes, static_cast<int>(sharedBytes)),
+                 "cuFuncSetAttribute", name + " with " + std::to_string(sharedBytes) + " bytes of shared memory");
+  functions[index] = function;
+}
+
+Modules::~Modules() {
+  for (Module module : modules)
+    device.driver().cuModuleUnload(module);
+}
+
+} // namespace nanort::cuda
