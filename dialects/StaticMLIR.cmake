@@ -1,0 +1,38 @@
+# MLIR without libLLVM.so: Debian's imported MLIR targets name the 150 MB dylib `LLVM` as their dependency, although static
+# component archives are installed too. Pointing them at LLVMSupport makes the tools self-contained (libc and libstdc++ only).
+find_package(MLIR REQUIRED CONFIG)
+list(APPEND CMAKE_MODULE_PATH "${MLIR_CMAKE_DIR}" "${LLVM_CMAKE_DIR}")
+include(TableGen)
+include(AddLLVM)
+include(AddMLIR)
+
+find_library(NANOCC_ZSTD libzstd.a REQUIRED)
+find_library(NANOCC_ZLIB libz.a REQUIRED)
+
+get_property(imported DIRECTORY PROPERTY IMPORTED_TARGETS)
+foreach(target ${imported})
+  if(NOT target MATCHES "^MLIR")
+    continue()
+  endif()
+  get_target_property(links ${target} INTERFACE_LINK_LIBRARIES)
+  if(NOT links)
+    continue()
+  endif()
+  set(replaced "")
+  foreach(link ${links})
+    if(link STREQUAL "LLVM")
+      list(APPEND replaced LLVMSupport)
+    else()
+      string(REPLACE "$<LINK_ONLY:LLVM>" "$<LINK_ONLY:LLVMSupport>" link "${link}")
+      list(APPEND replaced "${link}")
+    endif()
+  endforeach()
+  if(target MATCHES "Remark")
+    list(APPEND replaced LLVMRemarks)
+  endif()
+  set_target_properties(${target} PROPERTIES INTERFACE_LINK_LIBRARIES "${replaced}")
+endforeach()
+set_target_properties(LLVMSupport PROPERTIES INTERFACE_LINK_LIBRARIES
+  "rt;dl;m;${NANOCC_ZLIB};${NANOCC_ZSTD};LLVMDemangle")
+
+include_directories(SYSTEM ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})

@@ -1,0 +1,242 @@
+// The `kern` dialect: how a program computes it, one operation per device launch.
+#ifndef NANOCC_KERN_TD
+#define NANOCC_KERN_TD
+
+include "mlir/IR/OpBase.td"
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/IR/RegionKindInterface.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def Kern_Dialect : Dialect {
+  let name = "kern";
+  let cppNamespace = "::nanocc::kern";
+  let summary = "How a program computes a model: one operation per device launch.";
+  let description = [{
+    A `kern.program` holds, for one target, the constants with their dtypes, the key/value rings, and one function per entry
+    point. Inside, every operation with the interface `KernelOp` is exactly one launch: it names a kernel family (a folder
+    of kernels_templates/), and its types and attributes give the template's parameters. Activations are SSA tensors of
+    shape (token slots, channels); constants and rings are handles got by `kern.ref`. There are no addresses and no order
+    besides data flow and the effects on rings.
+
+    Lowering from `nano` is one to one. Every fusion is a pass from `kern` to `kern` that merges neighbours, so "eager versus
+    fused" is a count of the same operations before and after.
+  }];
+  let useDefaultTypePrinterParser = 1;
+}
+
+def Kern_KvType : TypeDef<Kern_Dialect, "Kv"> {
+  let mnemonic = "kv";
+  let summary = "a ring of keys and values, (rows, 2, heads, positions, dim)";
+  let description = [{
+    For each row, first the keys, then the values; head-major, so that one head's positions are contiguous. Position p is
+    at slot p mod `positions`.
+  }];
+  let parameters = (ins "int64_t":$rows, "int64_t":$heads, "int64_t":$positions, "int64_t":$dim, "::mlir::Type":$element);
+  let assemblyFormat = "`<` `rows` $rows `,` `heads` $heads `,` `positions` $positions `,` `dim` $dim `,` $element `>`";
+  let extraClassDeclaration = [{
+    /// (rows, 2, heads, positions, dim)
+    ::llvm::SmallVector<int64_t> getShape() const {
+      return {getRows(), 2, getHeads(), getPositions(), getDim()};
+    }
+  }];
+}
+
+def Kern_KernelOpInterface : OpInterface<"KernelOp"> {
+  let cppNamespace = "::nanocc::kern";
+  let description = "One device launch. Operands, then results, are the buffers of its family in order.";
+  let methods = [
+    InterfaceMethod<"Family, template parameters and scalar arguments, in the family's order.",
+      "::nanocc::kern::KernelCall", "getKernelCall">
+  ];
+}
+
+class Kern_Op<string mnemonic, list<Trait> traits = []> : Op<Kern_Dialect, mnemonic, traits>;
+class Kern_LaunchOp<string mnemonic, list<Trait> traits = []> :
+    Kern_Op<mnemonic, !listconcat([DeclareOpInterfaceMethods<Kern_KernelOpInterface>], traits)>;
+class Kern_PureLaunchOp<string mnemonic, list<Trait> traits = []> :
+    Kern_LaunchOp<mnemonic, !listconcat([Pure], traits)>;
+
+def Kern_Float : TensorOf<[F32, BF16]>;
+def Kern_F32 : TensorOf<[F32]>;
+def Kern_Ids : TensorOf<[I32]>;
+
+//===----------------------------------------------------------------------===//
+// Declarations
+//===----------------------------------------------------------------------===//
+
+def Kern_ProgramOp : Kern_Op<"program", [Symbol, SymbolTable, IsolatedFromAbove, SingleBlock, NoTerminator,
+                                        NoRegionArguments]> {
+  let summary = "everything one target needs";
+  let description = "The symbol is the target: `cpu` or an architecture such as `sm_90a`.";
+  let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$precision);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$sym_name `precision` $precision attr-dict-with-keyword $body";
+}
+
+def Kern_WeightOp : Kern_Op<"weight", [Symbol]> {
+  let summary = "a parameter as this program keeps it";
+  let arguments = (ins SymbolNameAttr:$sym_name, FlatSymbolRefAttr:$param, TypeAttrOf<AnyStaticShapeTensor>:$type);
+  let assemblyFormat = "$sym_name `:` $type `cast` $param attr-dict";
+}
+
+def Kern_RopeTableOp : Kern_Op<"rope_table", [Symbol]> {
+  let summary = "cos and sin of every position";
+  let description = "Shape (positions, head size): first half cos, second half sin of position · base^(-2i/D).";
+  let arguments = (ins SymbolNameAttr:$sym_name, F64Attr:$base, TypeAttrOf<AnyStaticShapeTensor>:$type);
+  let assemblyFormat = "$sym_name `:` $type `base` $base attr-dict";
+}
+
+def Kern_CacheOp : Kern_Op<"cache", [Symbol]> {
+  let summary = "the key/value ring of one layer";
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<Kern_KvType>:$type);
+  let assemblyFormat = "$sym_name `:` $type attr-dict";
+}
+
+def Kern_RefOp : Kern_Op<"ref", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "handle of a constant or a ring of the program; not a launch";
+  let arguments = (ins FlatSymbolRefAttr:$symbol);
+  let results = (outs AnyTypeOf<[AnyStaticShapeTensor, Kern_KvType]>:$result);
+  let assemblyFormat = "$symbol attr-dict `:` type($result)";
+}
+
+//===----------------------------------------------------------------------===//
+// Launches, one per kernel family
+//===----------------------------------------------------------------------===//
+
+def Kern_EmbedOp : Kern_PureLaunchOp<"embed"> {
+  let summary = "rows of a table";
+  let arguments = (ins Kern_Ids:$tokens, Kern_Float:$table);
+  let results = (outs Kern_Float:$result);
+  let assemblyFormat = "$tokens `,` $table attr-dict `:` functional-type(operands, results)";
+}
+
+def Kern_RmsNormOp : Kern_PureLaunchOp<"rms_norm", [SameOperandsAndResultType]> {
+  let summary = "x · rsqrt(mean(x²) + 2⁻²³) over groups of `width` channels";
+  let arguments = (ins Kern_Float:$x, I64Attr:$width);
+  let results = (outs Kern_Float:$result);
+  let assemblyFormat = "$x `width` $width attr-dict `:` type($result)";
+}
+
+def Kern_SmearOp : Kern_PureLaunchOp<"smear", [AllTypesMatch<["u", "prev", "result"]>]> {
+  let summary = "u + λ · σ(u[0:c] · gate) · prev";
+  let arguments = (ins Kern_Float:$u, Kern_Float:$prev, Kern_Float:$gate, Kern_F32:$lambda);
+  let results = (outs Kern_Float:$result);
+  let assemblyFormat = "$u `,` $prev `gate` $gate `lambda` $lambda attr-dict `:` functional-type(operands, results)";
+}
+
+def Kern_LinearOp : Kern_PureLaunchOp<"linear"> {
+  let summary = "x Wᵀ";
+  let description = [{
+    `library` names a library to call instead of the family's own kernel ("cublaslt"); its CPU reference is the same.
+  }];
+  let arguments = (ins Kern_Float:$x, Kern_Float:$weight, OptionalAttr<StrAttr>:$library);
+  let results = (outs Kern_Float:$result);
+  let assemblyFormat = "$x `,` $weight (`library` $library^)? attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Kern_RopeOp : Kern_PureLaunchOp<"rope", [AllTypesMatch<["x", "result"]>]> {
+  let summary = "rotary embedding of each head";
+  let arguments = (ins Kern_Float:$x, Kern_Float:$table, Kern_Ids:$positions);
+  let results = (outs Kern_Float:$result);
+  let assemblyFormat = "$x `,` $table `,` $positions attr-dict `:` functional-type(operands, results)";
+}
+
+def Kern_ScaleOp : Kern_PureLaunchOp<"scale", [SameOperandsAndResultType]> {
+  let summary = "factor · x";
+  let arguments = (ins Kern_Float:$x, F32Attr:$factor);
+  let results = (outs Kern_Float:$result);
+  let assemblyFormat = "$x `by` $factor attr-dict `:` type($result)";
+}
+
+def Kern_ValueGateOp : Kern_PureLaunchOp<"value_gate", [AllTypesMatch<["v", "result"]>]> {
+  let summary = "v + range · σ(h[0:c] · gate_g) · table[token]";
+  let arguments = (ins Kern_Float:$v, Kern_Float:$h, Kern_Ids:$tokens, Kern_Float:$table, Kern_Float:$gate, F32Attr:$range);
+  let results = (outs Kern_Float:$result);
+  let assemblyFormat = [{$v `,` $h `,` $tokens `table` $table `gate` $gate `range` $range attr-dict `:`
+                         functional-type(operands, results)}];
+}
+
+def Kern_AttentionOp : Kern_LaunchOp<"attention", [AllTypesMatch<["q", "result"]>]> {
+  let summary = "causal attention over the chunk and the ring";
+  let description = [{
+    Keys of this chunk come from k and v, older ones from the ring, which `kern.kv_write` updates afterwards: with rings of
+    window + 1 positions a chunk's own tokens would otherwise overwrite keys that its first tokens still need.
+    `window` is the number of earlier positions seen.
+  }];
+  let arguments = (ins Kern_Float:$q, Kern_Float:$k, Kern_Float:$v, Arg<Kern_KvType, "", [MemRead]>:$kv,
+                       Kern_Ids:$rows, Kern_Ids:$positions, Kern_Ids:$starts, I64Attr:$window);
+  let results = (outs Kern_Float:$result);
+  let assemblyFormat = [{$q `,` $k `,` $v `kv` $kv `at` $rows `,` $positions `,` $starts `window` $window attr-dict `:`
+                         functional-type(operands, results)}];
+  let hasVerifier = 1;
+}
+
+def Kern_KvWriteOp : Kern_LaunchOp<"kv_write", [AllTypesMatch<["k", "v"]>]> {
+  let summary = "puts a chunk's newest keys and values into the ring";
+  let arguments = (ins Kern_Float:$k, Kern_Float:$v, Kern_Ids:$rows, Kern_Ids:$positions, Kern_Ids:$ends,
+                       Arg<Kern_KvType, "", [MemWrite]>:$kv);
+  let results = (outs);
+  let assemblyFormat = "$k `,` $v `at` $rows `,` $positions `,` $ends `into` $kv attr-dict `:` type($k) `,` type($rows) `,` type($positions) `,` type($ends) `,` type($kv)";
+}
+
+def Kern_AddOp : Kern_PureLaunchOp<"add", [SameOperandsAndResultType]> {
+  let summary = "a + b";
+  let arguments = (ins Kern_Float:$a, Kern_Float:$b);
+  let results = (outs Kern_Float:$result);
+  let assemblyFormat = "$a `,` $b attr-dict `:` type($result)";
+}
+
+def Kern_Relu2Op : Kern_PureLaunchOp<"relu2", [SameOperandsAndResultType]> {
+  let summary = "max(x, 0)²";
+  let arguments = (ins Kern_Float:$x);
+  let results = (outs Kern_Float:$result);
+  let assemblyFormat = "$x attr-dict `:` type($result)";
+}
+
+def Kern_MixOp : Kern_PureLaunchOp<"mix", [AllTypesMatch<["x", "x0", "result"]>]> {
+  let summary = "resid[layer] · x + skip[layer] · x0";
+  let arguments = (ins Kern_Float:$x, Kern_Float:$x0, Kern_F32:$resid, Kern_F32:$skip, I64Attr:$layer);
+  let results = (outs Kern_Float:$result);
+  let assemblyFormat = "$x `,` $x0 `resid` $resid `skip` $skip `layer` $layer attr-dict `:` functional-type(operands, results)";
+}
+
+def Kern_BackoutOp : Kern_PureLaunchOp<"backout", [AllTypesMatch<["x", "mid", "result"]>]> {
+  let summary = "x − λ · mid";
+  let arguments = (ins Kern_Float:$x, Kern_Float:$mid, Kern_F32:$lambda);
+  let results = (outs Kern_Float:$result);
+  let assemblyFormat = "$x `,` $mid `lambda` $lambda attr-dict `:` functional-type(operands, results)";
+}
+
+def Kern_LastOp : Kern_PureLaunchOp<"last"> {
+  let summary = "the slots named by an index per row; zeros for index -1";
+  let arguments = (ins Kern_Float:$x, Kern_Ids:$index);
+  let results = (outs Kern_Float:$result);
+  let assemblyFormat = "$x `,` $index attr-dict `:` functional-type(operands, results)";
+}
+
+def Kern_SoftcapOp : Kern_PureLaunchOp<"softcap"> {
+  let summary = "cap · tanh(z / cap) of the first V columns; cap 0 copies";
+  let arguments = (ins Kern_F32:$z, F32Attr:$cap);
+  let results = (outs Kern_F32:$result);
+  let assemblyFormat = "$z `cap` $cap attr-dict `:` functional-type(operands, results)";
+}
+
+def Kern_SampleOp : Kern_PureLaunchOp<"sample"> {
+  let summary = "the next token of each row; -1 where the index is -1";
+  let arguments = (ins Kern_F32:$z, Kern_Ids:$index, Kern_Ids:$steps, Kern_Ids:$sampling, F32Attr:$cap, I64Attr:$vocab);
+  let results = (outs Kern_Ids:$result);
+  let assemblyFormat = [{$z `,` $index `,` $steps `,` $sampling `vocab` $vocab `cap` $cap attr-dict `:`
+                         functional-type(operands, results)}];
+}
+
+def Kern_NllOp : Kern_PureLaunchOp<"nll"> {
+  let summary = "negative log-likelihood of the targets";
+  let arguments = (ins Kern_F32:$logits, Kern_Ids:$targets);
+  let results = (outs Kern_F32:$result);
+  let assemblyFormat = "$logits `,` $targets attr-dict `:` functional-type(operands, results)";
+}
+
+#endif // NANOCC_KERN_TD

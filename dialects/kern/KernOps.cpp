@@ -1,0 +1,193 @@
+// What each launch means to its kernel family, and verifiers.
+#include "dialects/kern/Kern.h"
+
+#include "mlir/IR/OpImplementation.h"
+
+using namespace mlir;
+using namespace nanocc::kern;
+
+#include "dialects/kern/KernInterfaces.cpp.inc"
+
+static RankedTensorType tensorType(Value value) { return cast<RankedTensorType>(value.getType()); }
+static int64_t channels(Value value) { return tensorType(value).getShape().back(); }
+static int64_t slots(Value value) { return tensorType(value).getDimSize(0); }
+
+namespace {
+/// Builds a KernelCall in reading order.
+struct Call {
+  Call(Operation *op, StringRef family) : builder(op->getContext()) { call.family = family; }
+  Call &type(StringRef name, Value of) { return type(name, getElementTypeOrSelf(of.getType())); }
+  Call &type(StringRef name, Type type) {
+    call.params.push_back(builder.getNamedAttr(name, TypeAttr::get(type)));
+    return *this;
+  }
+  Call &dim(StringRef name, int64_t value) {
+    call.params.push_back(builder.getNamedAttr(name, builder.getI64IntegerAttr(value)));
+    return *this;
+  }
+  Call &scalar(int64_t value) {
+    call.scalars.push_back(builder.getI32IntegerAttr(value));
+    return *this;
+  }
+  Call &scalar(const APFloat &value) {
+    call.scalars.push_back(builder.getF32FloatAttr(value.convertToFloat()));
+    return *this;
+  }
+  operator KernelCall() const { return call; }
+
+  Builder builder;
+  KernelCall call;
+};
+} // namespace
+
+LogicalResult RefOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  Operation *declaration = symbols.lookupNearestSymbolFrom((*this)->getParentOfType<ProgramOp>(), getSymbolAttr());
+  TypeAttr type = declaration ? declaration->getAttrOfType<TypeAttr>("type") : TypeAttr();
+  if (!type)
+    return emitOpError() << "@" << getSymbol() << " is not a weight, table or cache of this program";
+  if (type.getValue() != getResult().getType())
+    return emitOpError() << "@" << getSymbol() << " has type " << type.getValue();
+  return success();
+}
+
+KernelCall EmbedOp::getKernelCall() {
+  return Call(*this, "embed").type("T", getResult()).dim("C", channels(getResult())).scalar(slots(getResult()));
+}
+
+KernelCall RmsNormOp::getKernelCall() {
+  int64_t width = getWidth();
+  return Call(*this, "rms_norm")
+      .type("T", getResult())
+      .dim("width", width)
+      .scalar(tensorType(getResult()).getNumElements() / width);
+}
+
+KernelCall SmearOp::getKernelCall() {
+  return Call(*this, "smear")
+      .type("T", getU())
+      .dim("C", channels(getU()))
+      .dim("channels", tensorType(getGate()).getNumElements())
+      .scalar(slots(getU()));
+}
+
+KernelCall LinearOp::getKernelCall() {
+  return Call(*this, "linear")
+      .type("T", getX())
+      .type("O", getResult())
+      .dim("K", channels(getX()))
+      .dim("N", channels(getResult()))
+      .scalar(slots(getX()));
+}
+
+LogicalResult LinearOp::verify() {
+  auto x = tensorType(getX()), w = tensorType(getWeight()), y = tensorType(getResult());
+  if (x.getRank() != 2 || w.getRank() != 2 || y.getRank() != 2 || x.getDimSize(1) != w.getDimSize(1) ||
+      y.getDimSize(1) != w.getDimSize(0) || x.getDimSize(0) != y.getDimSize(0))
+    return emitOpError() << "(n, k) x (m, k)ᵀ -> (n, m) expected, have " << x << ", " << w << " -> " << y;
+  if (x.getElementType() != w.getElementType())
+    return emitOpError() << "x and weight must have the same element type";
+  return success();
+}
+
+KernelCall RopeOp::getKernelCall() {
+  int64_t dim = channels(getTable());
+  return Call(*this, "rope")
+      .type("T", getX())
+      .type("P", getTable())
+      .dim("heads", channels(getX()) / dim)
+      .dim("D", dim)
+      .scalar(slots(getX()));
+}
+
+KernelCall ScaleOp::getKernelCall() {
+  return Call(*this, "scale").type("T", getX()).scalar(getFactor()).scalar(tensorType(getX()).getNumElements());
+}
+
+KernelCall ValueGateOp::getKernelCall() {
+  int64_t heads = slots(getGate());
+  return Call(*this, "value_gate")
+      .type("T", getV())
+      .dim("heads", heads)
+      .dim("D", channels(getV()) / heads)
+      .dim("C", channels(getH()))
+      .dim("channels", channels(getGate()))
+      .scalar(getRange())
+      .scalar(slots(getV()));
+}
+
+KernelCall AttentionOp::getKernelCall() {
+  auto kv = cast<KvType>(getKv().getType());
+  return Call(*this, "attention")
+      .type("T", getQ())
+      .dim("heads", channels(getQ()) / kv.getDim())
+      .dim("kv_heads", kv.getHeads())
+      .dim("D", kv.getDim())
+      .dim("ring", kv.getPositions())
+      .scalar(getWindow())
+      .scalar(APFloat(static_cast<float>(1.0 / std::sqrt(static_cast<double>(kv.getDim())))))
+      .scalar(slots(getQ()));
+}
+
+LogicalResult AttentionOp::verify() {
+  auto kv = cast<KvType>(getKv().getType());
+  if (channels(getK()) != kv.getHeads() * kv.getDim() || channels(getV()) != channels(getK()))
+    return emitOpError() << "k and v must have " << kv.getHeads() << " heads of " << kv.getDim() << " like the ring";
+  if (channels(getQ()) % channels(getK()))
+    return emitOpError() << "the query heads must be a multiple of the ring's " << kv.getHeads();
+  if (slots(getStarts()) > kv.getRows())
+    return emitOpError() << "serves " << slots(getStarts()) << " rows, the ring holds " << kv.getRows();
+  return success();
+}
+
+KernelCall KvWriteOp::getKernelCall() {
+  auto kv = cast<KvType>(getKv().getType());
+  return Call(*this, "kv_write")
+      .type("T", getK())
+      .dim("kv_heads", kv.getHeads())
+      .dim("D", kv.getDim())
+      .dim("ring", kv.getPositions())
+      .scalar(slots(getK()));
+}
+
+KernelCall AddOp::getKernelCall() {
+  return Call(*this, "add").type("T", getA()).scalar(tensorType(getA()).getNumElements());
+}
+
+KernelCall Relu2Op::getKernelCall() {
+  return Call(*this, "relu2").type("T", getX()).scalar(tensorType(getX()).getNumElements());
+}
+
+KernelCall MixOp::getKernelCall() {
+  return Call(*this, "mix").type("T", getX()).scalar(getLayer()).scalar(tensorType(getX()).getNumElements());
+}
+
+KernelCall BackoutOp::getKernelCall() {
+  return Call(*this, "backout").type("T", getX()).scalar(tensorType(getX()).getNumElements());
+}
+
+KernelCall LastOp::getKernelCall() {
+  return Call(*this, "last").type("T", getX()).dim("C", channels(getX())).scalar(slots(getResult()));
+}
+
+KernelCall SoftcapOp::getKernelCall() {
+  return Call(*this, "softcap")
+      .dim("V", channels(getResult()))
+      .dim("Vp", channels(getZ()))
+      .scalar(getCap())
+      .scalar(slots(getZ()));
+}
+
+KernelCall SampleOp::getKernelCall() {
+  return Call(*this, "sample")
+      .dim("V", getVocab())
+      .dim("Vp", channels(getZ()))
+      .scalar(getCap())
+      .scalar(slots(getZ()));
+}
+
+KernelCall NllOp::getKernelCall() {
+  return Call(*this, "nll").dim("V", channels(getLogits())).scalar(slots(getLogits()));
+}
+
+#define GET_OP_CLASSES
+#include "dialects/kern/KernOps.cpp.inc"

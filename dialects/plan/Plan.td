@@ -1,0 +1,143 @@
+// The `plan` dialect: where everything lies and when it runs.
+#ifndef NANOCC_PLAN_TD
+#define NANOCC_PLAN_TD
+
+include "mlir/IR/OpBase.td"
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/IR/RegionKindInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def Plan_Dialect : Dialect {
+  let name = "plan";
+  let cppNamespace = "::nanocc::plan";
+  let summary = "Where everything lies and when it runs: plan.fb as IR.";
+  let description = [{
+    Mirrors runtime/schema/plan.fbs table for table, so that writing the file is dull and a file reads back into this
+    dialect. A `plan.program` holds buffers (a range of one of five spaces), constants with the recipe that makes them,
+    kernels (source, and machine code where NVRTC was there) and entry points: launches with their arguments, shapes and
+    the earlier launches they must wait for.
+  }];
+  let useDefaultAttributePrinterParser = 1;
+}
+
+def Plan_Space : I32EnumAttr<"Space", "one allocation each at run time", [
+    I32EnumAttrCase<"Constant", 0, "constant">, I32EnumAttrCase<"Kv", 1, "kv">, I32EnumAttrCase<"State", 2, "state">,
+    I32EnumAttrCase<"Arena", 3, "arena">, I32EnumAttrCase<"Workspace", 4, "workspace">]> {
+  let cppNamespace = "::nanocc::plan";
+}
+
+def Plan_EntryKind : I32EnumAttr<"EntryKind", "what an entry point does", [
+    I32EnumAttrCase<"Prefill", 0, "prefill">, I32EnumAttrCase<"Decode", 1, "decode">,
+    I32EnumAttrCase<"Score", 2, "score">]> {
+  let cppNamespace = "::nanocc::plan";
+}
+
+class Plan_Attr<string name, string asm> : AttrDef<Plan_Dialect, name> { let mnemonic = asm; }
+
+def Plan_CastStepAttr : Plan_Attr<"CastStep", "cast"> {
+  let summary = "element-wise conversion of a parameter to the constant's type, round to nearest even";
+  let parameters = (ins "::mlir::FlatSymbolRefAttr":$source);
+  let assemblyFormat = "`<` $source `>`";
+}
+
+def Plan_RopeStepAttr : Plan_Attr<"RopeStep", "rope"> {
+  let summary = "rotary table (positions, head size): cos, then sin, of position · base^(-2i/D)";
+  let parameters = (ins "::mlir::FloatAttr":$base);
+  let assemblyFormat = "`<` $base `>`";
+}
+
+class Plan_Op<string mnemonic, list<Trait> traits = []> : Op<Plan_Dialect, mnemonic, traits>;
+
+def Plan_ProgramOp : Plan_Op<"program", [Symbol, SymbolTable, IsolatedFromAbove, SingleBlock, NoTerminator,
+                                        NoRegionArguments]> {
+  let summary = "one target's program";
+  let description = [{
+    The symbol is the target. `memory` is what the runtime will request from the device, in bytes by space; it is absent
+    until `plan-place-memory` has run.
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$precision, I64Attr:$min_driver,
+                       OptionalAttr<DictionaryAttr>:$memory);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{$sym_name `precision` $precision `min_driver` $min_driver (`memory` $memory^)?
+                         attr-dict-with-keyword $body}];
+  let hasVerifier = 1;
+}
+
+def Plan_BufferOp : Plan_Op<"buffer", [Symbol]> {
+  let summary = "a range of one space";
+  let description = [{
+    `offset` is in bytes from the start of the space, a multiple of 256, absent until memory is placed. An arena buffer lives
+    in one `entry` from the node `first` that writes it to the node `last` during which it must stay intact.
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, Plan_Space:$space, TypeAttrOf<AnyStaticShapeTensor>:$type,
+                       OptionalAttr<I64Attr>:$offset, OptionalAttr<FlatSymbolRefAttr>:$entry,
+                       OptionalAttr<I64Attr>:$first, OptionalAttr<I64Attr>:$last);
+  let assemblyFormat = [{$sym_name `in` $space `:` $type (`at` $offset^)? (`live` $entry^ $first `to` $last)? attr-dict}];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Bytes without padding.
+    int64_t getBytes();
+  }];
+}
+
+def Plan_ParameterOp : Plan_Op<"parameter", [Symbol]> {
+  let summary = "a tensor of the weights file";
+  let arguments = (ins SymbolNameAttr:$sym_name, DenseI64ArrayAttr:$shape, StrAttr:$tensor);
+  let assemblyFormat = "$sym_name $shape `from` $tensor attr-dict";
+}
+
+def Plan_ConstantOp : Plan_Op<"constant", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "how a constant is made at load";
+  let arguments = (ins FlatSymbolRefAttr:$buffer, ArrayAttr:$steps);
+  let assemblyFormat = "$buffer $steps attr-dict";
+}
+
+def Plan_KernelOp : Plan_Op<"kernel", [Symbol]> {
+  let summary = "an instance of a kernel family";
+  let description = [{
+    `params` are template arguments by name: integers, or types. `source` is header-free CUDA C++ with the symbol as its
+    entry point; `cubin` is that source compiled for exactly the program's target. A cpu program has neither.
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$family, DictionaryAttr:$params, OptionalAttr<StrAttr>:$source,
+                       OptionalAttr<ElementsAttr>:$cubin);
+  let assemblyFormat = "$sym_name `family` $family $params (`source` $source^)? (`cubin` $cubin^)? attr-dict";
+}
+
+def Plan_EntryOp : Plan_Op<"entry", [Symbol, SingleBlock, NoTerminator, NoRegionArguments,
+                                    DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "an entry point: nodes in a valid order";
+  let arguments = (ins SymbolNameAttr:$sym_name, Plan_EntryKind:$kind, I64Attr:$tokens, I64Attr:$rows,
+                       DictionaryAttr:$inputs, DictionaryAttr:$outputs);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{$sym_name $kind `tokens` $tokens `rows` $rows `inputs` $inputs `outputs` $outputs
+                         attr-dict-with-keyword $body}];
+}
+
+class Plan_NodeOp<string mnemonic> : Plan_Op<mnemonic, [DeclareOpInterfaceMethods<SymbolUserOpInterface>]>;
+
+def Plan_LaunchOp : Plan_NodeOp<"launch"> {
+  let summary = "one kernel launch";
+  let description = [{
+    `args` are buffers (symbols), i32 and f32 scalars in the template's order. `after` lists the earlier nodes of the entry
+    that must have finished, by index; `programmatic` those of them that may still be running, on which the kernel itself
+    waits. Both are absent until `plan-form-edges` has run. `bytes` and `flops` are the family's cost.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$kernel, ArrayAttr:$args, DenseI32ArrayAttr:$grid, DenseI32ArrayAttr:$block,
+                       I64Attr:$shared, I64Attr:$bytes, I64Attr:$flops, OptionalAttr<DenseI32ArrayAttr>:$after,
+                       OptionalAttr<DenseI32ArrayAttr>:$programmatic);
+  let assemblyFormat = [{$kernel $args `grid` $grid `block` $block `shared` $shared `bytes` $bytes `flops` $flops
+                         (`after` $after^)? (`programmatic` $programmatic^)? attr-dict}];
+  let hasVerifier = 1;
+}
+
+def Plan_GemmOp : Plan_NodeOp<"gemm"> {
+  let summary = "one matrix product by cuBLASLt";
+  let description = "y = x wᵀ with args [x, w, y, token slots]; `kernel` is the family instance whose meaning it has.";
+  let arguments = (ins FlatSymbolRefAttr:$kernel, ArrayAttr:$args, I64Attr:$bytes, I64Attr:$flops,
+                       OptionalAttr<DenseI32ArrayAttr>:$after);
+  let assemblyFormat = "$kernel $args `bytes` $bytes `flops` $flops (`after` $after^)? attr-dict";
+}
+
+#endif // NANOCC_PLAN_TD

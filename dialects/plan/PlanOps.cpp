@@ -1,0 +1,107 @@
+// Verifiers of the `plan` operations.
+#include "dialects/plan/Plan.h"
+
+#include "mlir/IR/OpImplementation.h"
+
+using namespace mlir;
+using namespace nanocc::plan;
+
+int64_t BufferOp::getBytes() {
+  auto type = cast<RankedTensorType>(getType());
+  return type.getNumElements() * type.getElementTypeBitWidth() / 8;
+}
+
+LogicalResult ProgramOp::verify() {
+  if (!getMemory())
+    return success();
+  for (StringRef space : {"constants", "kv", "state", "arena", "workspace"}) {
+    auto bytes = getMemory()->getAs<IntegerAttr>(space);
+    if (!bytes || bytes.getInt() < 0)
+      return emitOpError() << "memory needs '" << space << "' in bytes";
+  }
+  return success();
+}
+
+LogicalResult BufferOp::verify() {
+  if (!isa<RankedTensorType>(getType()))
+    return emitOpError("must have a ranked type");
+  if (getOffset() && *getOffset() % 256)
+    return emitOpError() << "offset " << *getOffset() << " must be a multiple of 256";
+  if ((getSpace() == Space::Arena) != getEntry().has_value())
+    return emitOpError("an arena buffer, and only that, lives in one entry");
+  if (getEntry() && (!getFirst() || !getLast() || *getFirst() > *getLast()))
+    return emitOpError("needs a lifetime: first node, and last node not before it");
+  return success();
+}
+
+static LogicalResult expectBuffer(Operation *op, FlatSymbolRefAttr symbol, StringRef role) {
+  if (symbol && SymbolTable::lookupNearestSymbolFrom<BufferOp>(op->getParentOfType<ProgramOp>(), symbol))
+    return success();
+  return op->emitOpError() << role << " must name a plan.buffer of this program";
+}
+
+LogicalResult ConstantOp::verifySymbolUses(SymbolTableCollection &) {
+  if (failed(expectBuffer(*this, getBufferAttr(), "the constant")))
+    return failure();
+  if (getSteps().empty())
+    return emitOpError("needs at least one step");
+  for (Attribute step : getSteps()) {
+    if (isa<RopeStepAttr>(step))
+      continue;
+    auto cast = dyn_cast<CastStepAttr>(step);
+    if (!cast)
+      return emitOpError() << "unknown step " << step;
+    auto module = (*this)->getParentOfType<ModuleOp>();
+    if (!SymbolTable::lookupNearestSymbolFrom<ParameterOp>(module, cast.getSource()))
+      return emitOpError() << cast.getSource() << " is not a plan.parameter of this module";
+  }
+  return success();
+}
+
+LogicalResult EntryOp::verifySymbolUses(SymbolTableCollection &) {
+  for (DictionaryAttr bindings : {getInputs(), getOutputs()})
+    for (NamedAttribute binding : bindings)
+      if (failed(expectBuffer(*this, dyn_cast<FlatSymbolRefAttr>(binding.getValue()),
+                              "binding '" + binding.getName().str() + "'")))
+        return failure();
+  return success();
+}
+
+static LogicalResult verifyNode(Operation *op, FlatSymbolRefAttr kernel, ArrayAttr args) {
+  if (!SymbolTable::lookupNearestSymbolFrom<KernelOp>(op->getParentOfType<ProgramOp>(), kernel))
+    return op->emitOpError() << kernel << " is not a plan.kernel of this program";
+  for (auto [i, arg] : llvm::enumerate(args)) {
+    if (auto buffer = dyn_cast<FlatSymbolRefAttr>(arg)) {
+      if (failed(expectBuffer(op, buffer, "argument " + std::to_string(i))))
+        return failure();
+      continue;
+    }
+    auto scalar = dyn_cast<TypedAttr>(arg);
+    if (!scalar || !(scalar.getType().isF32() || scalar.getType().isInteger(32)))
+      return op->emitOpError() << "argument " << i << " must be a buffer, an i32 or an f32, is " << arg;
+  }
+  return success();
+}
+
+LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &) {
+  return verifyNode(*this, getKernelAttr(), getArgs());
+}
+
+LogicalResult GemmOp::verifySymbolUses(SymbolTableCollection &) {
+  return verifyNode(*this, getKernelAttr(), getArgs());
+}
+
+LogicalResult LaunchOp::verify() {
+  for (auto [shape, name] : {std::pair(getGrid(), "grid"), std::pair(getBlock(), "block")})
+    if (shape.size() != 3 || llvm::any_of(shape, [](int32_t extent) { return extent <= 0; }))
+      return emitOpError() << name << " must be three positive extents";
+  if (int64_t(getBlock()[0]) * getBlock()[1] * getBlock()[2] > 1024)
+    return emitOpError("a block has at most 1024 threads");
+  for (int32_t early : getProgrammatic().value_or(ArrayRef<int32_t>()))
+    if (!llvm::is_contained(getAfter().value_or(ArrayRef<int32_t>()), early))
+      return emitOpError() << "programmatic node " << early << " is not one it comes after";
+  return success();
+}
+
+#define GET_OP_CLASSES
+#include "dialects/plan/PlanOps.cpp.inc"
