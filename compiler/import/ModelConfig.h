@@ -27,6 +27,7 @@ struct ModelConfig {
   bool smear = false;               // smear_gate [1, 24], smear_lambda
   bool backout = false;             // backout_lambda
   float softcap = 0;
+  bool keepDtype = false;           // matrices stay as stored instead of bf16
   std::string weights = "model.safetensors";
   std::optional<std::string> tokenizer = "tokenizer.json";
 };
