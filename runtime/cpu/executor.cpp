@@ -58,7 +58,7 @@ class CpuExecutor final : public Executor {
 public:
   CpuExecutor(std::shared_ptr<const Plan> plan, uint32_t index, const Weights &weights, const CpuOptions &options)
       : plan(std::move(plan)), program(this->plan->program(index)), weights(weights),
-        math(kernels::makeHostMath(options.threads)), poison(options.poison), shuffle(options.shuffleSeed != 0),
+        math(makeHostMath(options.threads)), poison(options.poison), shuffle(options.shuffleSeed != 0),
         random(options.shuffleSeed) {
     const auto start = std::chrono::steady_clock::now();
     allocate();

@@ -1,19 +1,10 @@
 #include "runtime/weights/values.h"
 
+#include "kernels_templates/common/philox.h"
+
 #include <cmath>
 
 namespace nanort {
-
-std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key) {
-  for (int round = 0; round < 10; ++round) {
-    const uint64_t a = uint64_t(0xD2511F53) * counter[0], b = uint64_t(0xCD9E8D57) * counter[2];
-    counter = {static_cast<uint32_t>(b >> 32) ^ counter[1] ^ key[0], static_cast<uint32_t>(b),
-               static_cast<uint32_t>(a >> 32) ^ counter[3] ^ key[1], static_cast<uint32_t>(a)};
-    key[0] += 0x9E3779B9;
-    key[1] += 0xBB67AE85;
-  }
-  return counter;
-}
 
 static uint64_t fnv1a(std::string_view text) {
   uint64_t hash = 0xcbf29ce484222325;
@@ -25,7 +16,6 @@ static uint64_t fnv1a(std::string_view text) {
 void randomValues(uint64_t seed, std::string_view name, std::span<const uint64_t> shape, uint64_t first,
                   std::span<float> out) {
   const uint64_t mixed = seed ^ fnv1a(name);
-  const std::array<uint32_t, 2> key = {static_cast<uint32_t>(mixed), static_cast<uint32_t>(mixed >> 32)};
   float low = 0.25f, range = 0.5f;
   if (shape.size() == 2) {
     // Uniform in [-a, a] has the standard deviation a / sqrt(3).
@@ -33,11 +23,12 @@ void randomValues(uint64_t seed, std::string_view name, std::span<const uint64_t
     low = static_cast<float>(-a);
     range = static_cast<float>(2 * a);
   }
-  std::array<uint32_t, 4> words{};
+  kernels::PhiloxBlock words{};
   for (size_t j = 0; j < out.size(); ++j) {
     const uint64_t i = first + j;
     if (j == 0 || i % 4 == 0)
-      words = philox({static_cast<uint32_t>(i / 4), static_cast<uint32_t>(i / 4 >> 32), 0, 0}, key);
+      words = kernels::philox({static_cast<uint32_t>(i / 4), static_cast<uint32_t>(i / 4 >> 32), 0, 0},
+                              static_cast<uint32_t>(mixed), static_cast<uint32_t>(mixed >> 32));
     // 24 bits fit an f32 exactly; half a step keeps both ends out, so that no value is 0 by accident of a range.
     const float unit = (static_cast<float>(words[i % 4] >> 8) + 0.5f) * 0x1p-24f;
     out[j] = low + range * unit;

@@ -1,19 +1,14 @@
 // The numbers behind constants that no file holds: random parameters and rotary tables.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <span>
 #include <string_view>
 
 namespace nanort {
 
-/// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): 128 random bits of (counter,
-/// key).
-std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);
-
 /// Elements [first, first + out.size()) of a random parameter: matrices [n, k] are uniform with standard deviation
-/// 1/sqrt(k), everything else is uniform in [0.25, 0.75]. Element i is word i % 4 of counter i / 4.
+/// 1/sqrt(k), everything else is uniform in [0.25, 0.75]. Element i is word i % 4 of Philox's counter i / 4.
 void randomValues(uint64_t seed, std::string_view name, std::span<const uint64_t> shape, uint64_t first,
                   std::span<float> out);
 
