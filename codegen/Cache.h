@@ -10,13 +10,14 @@ namespace codegen {
 
 class Cache {
 public:
-  /// `directory` empty: $NANORT_CACHE_DIR, $XDG_CACHE_HOME/nanocc, ~/.cache/nanocc. A directory that cannot be written is
-  /// not an error: lookups miss and stores do nothing (read-only home).
+  /// `directory` empty: $NANORT_CACHE_DIR, $XDG_CACHE_HOME/nanocc, ~/.cache/nanocc. A directory that cannot be written
+  /// is not an error: lookups miss and stores do nothing (read-only home).
   static Cache open(const std::filesystem::path &directory = {});
   static Cache disabled() { return Cache(); }
 
   /// From the cache, or compiled and stored. Key: SHA-256 of source, target, options, NVRTC version.
-  std::vector<char> compile(Nvrtc &nvrtc, const std::string &name, const std::string &source, const std::string &target);
+  std::vector<char> compile(Nvrtc &nvrtc, const std::string &name, const std::string &source,
+                            const std::string &target);
   const std::filesystem::path &directory() const { return root; } // empty: disabled
 
 private:

@@ -10,8 +10,8 @@ namespace codegen {
 /// Entry point of an instance, e.g. "rms_norm_bf16_256": the same text on every machine and run.
 std::string kernelName(const kernels::Family &family, const kernels::Params &params);
 
-/// The shared device headers, the family's kernel.cuh, and an extern "C" __global__ wrapper of the name above that calls
-/// the template with `params`. Needs no include path.
+/// The shared device headers, the family's kernel.cuh, and an extern "C" __global__ wrapper of the name above that
+/// calls the template with `params`. Needs no include path.
 std::string instantiate(const kernels::Family &family, const kernels::Params &params);
 
 /// Architectures a plan may target, "sm_80" ... ; empty reason if `target` is one of them ("cpu" included), otherwise

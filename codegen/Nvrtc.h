@@ -7,18 +7,22 @@
 
 namespace codegen {
 
+/// Besides the target's -arch. Verbose ptxas output is what compile() finds spills in.
+inline constexpr const char *compileOptions[] = {"-std=c++17", "-lineinfo", "--ptxas-options=-v"};
+
+/// compile() may be called from several threads at once.
 class Nvrtc {
 public:
-  /// Looks in $NANORT_NVRTC (a file), installed NVIDIA wheels, $CUDA_HOME, /usr/local/cuda, then the system's path. Null if
-  /// there is none; `reason` then says where it looked.
+  /// Looks in $NANORT_NVRTC (a file), installed NVIDIA wheels, $CUDA_HOME, /usr/local/cuda, then the system's path.
+  /// Null if there is none; `reason` then says where it looked.
   static std::unique_ptr<Nvrtc> open(std::string &reason);
   virtual ~Nvrtc() = default;
 
   virtual std::string version() const = 0; // "13.0"
 
-  /// Compiles for exactly `target` ("sm_90a"). Same source, target and version give the same bytes. Throws nanort::Error
-  /// (Exit::Internal) with NVRTC's log on errors, and on what silently ruins a kernel: warnings C7508, C7511, C7514, a
-  /// spill or a stack frame.
+  /// Compiles for exactly `target` ("sm_90a"). Same source, target and version give the same bytes. Throws
+  /// nanort::Error (Exit::Internal) with NVRTC's log on errors, and on what silently ruins a kernel: warnings C7508,
+  /// C7511, C7514, a spill or a stack frame.
   virtual std::vector<char> compile(const std::string &name, const std::string &source, const std::string &target) = 0;
 };
 

@@ -47,8 +47,8 @@ struct LaunchShape {
   uint32_t sharedBytes = 0; // dynamic shared memory
 };
 
-/// What an entry promises about the indices that a launch reads from memory: token slots are < tokens, rows < rows, token
-/// ids < vocab, positions < positions.
+/// What an entry promises about the indices that a launch reads from memory: token slots are < tokens, rows < rows,
+/// token ids < vocab, positions < positions.
 struct Limits {
   uint64_t tokens = 0, rows = 0, vocab = 0, positions = 0;
 };
@@ -83,7 +83,8 @@ struct Family {
   std::vector<ParamDecl> params;
   std::vector<ArgDecl> args; // order of the device function's arguments: buffers first, then scalars
 
-  /// Empty if the template serves these parameters; otherwise the violated constraint with the nearest value that works.
+  /// Empty if the template serves these parameters; otherwise the violated constraint with the nearest value that
+  /// works.
   std::string (*constraint)(const Params &);
   LaunchShape (*shape)(const Params &, std::span<const Scalar>);
   Cost (*cost)(const Params &, std::span<const Scalar>);

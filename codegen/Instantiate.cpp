@@ -1,0 +1,100 @@
+#include "codegen/Instantiate.h"
+
+#include "codegen/Templates.h"
+
+#include <algorithm>
+#include <array>
+
+namespace codegen {
+
+using kernels::ArgDecl;
+using kernels::ArgKind;
+using kernels::DType;
+using kernels::Family;
+using kernels::Params;
+
+/// A type as device code spells it.
+static std::string_view deviceType(DType type) {
+  constexpr std::string_view names[] = {"float", "bf16", "int", "unsigned"};
+  return names[static_cast<unsigned>(type)];
+}
+
+static DType elementType(const ArgDecl &arg, const Params &params) {
+  for (DType type : {DType::F32, DType::BF16, DType::I32, DType::U32})
+    if (arg.type == nameOf(type))
+      return type;
+  return params.type(arg.type);
+}
+
+static std::string declaration(const ArgDecl &arg, const Params &params) {
+  std::string name(arg.name);
+  switch (arg.kind) {
+  case ArgKind::I32:
+    return "int " + name;
+  case ArgKind::F32:
+    return "float " + name;
+  case ArgKind::In:
+    return "const " + std::string(deviceType(elementType(arg, params))) + " *" + name;
+  default:
+    return std::string(deviceType(elementType(arg, params))) + " *" + name;
+  }
+}
+
+static void appendJoined(std::string &text, const std::string &item) {
+  if (text.back() != '(' && text.back() != '<')
+    text += ", ";
+  text += item;
+}
+
+std::string kernelName(const Family &family, const Params &params) {
+  std::string name(family.name);
+  for (const kernels::ParamDecl &param : family.params)
+    name += "_" + (param.isType ? std::string(nameOf(params.type(param.name))) : std::to_string(params[param.name]));
+  return name;
+}
+
+std::string instantiate(const Family &family, const Params &params) {
+  std::string source;
+  const std::string own = std::string(family.name) + "/kernel.cuh";
+  for (const Template &part : allTemplates()) {
+    if (part.path != own && !part.path.starts_with("common/"))
+      continue;
+    // Line numbers in logs and profilers then are those of the repository's files.
+    source += "#line 1 \"" + std::string(part.path) + "\"\n" + std::string(part.text) + "\n";
+  }
+
+  std::string call = std::string(family.name) + "<", signature = "(", arguments = "(";
+  for (const kernels::ParamDecl &param : family.params)
+    appendJoined(call,
+                 param.isType ? std::string(deviceType(params.type(param.name))) : std::to_string(params[param.name]));
+  for (const ArgDecl &arg : family.args) {
+    appendJoined(signature, declaration(arg, params));
+    appendJoined(arguments, std::string(arg.name));
+  }
+
+  // A family's block size depends on its parameters alone, so the compiler may rely on it.
+  const std::array<kernels::Scalar, 8> none{};
+  const size_t scalars = std::count_if(family.args.begin(), family.args.end(), [](const ArgDecl &arg) {
+    return arg.kind == ArgKind::I32 || arg.kind == ArgKind::F32;
+  });
+  const kernels::LaunchShape shape = family.shape(params, std::span(none).first(scalars));
+  const uint32_t threads = shape.block[0] * shape.block[1] * shape.block[2];
+
+  const std::string name = kernelName(family, params);
+  source += "#line 1 \"" + name + "\"\nextern \"C\" __global__ void __launch_bounds__(" + std::to_string(threads) +
+            ") " + name + signature + ") {\n  waitForProducers();\n  " + call + ">" + arguments + ");\n}\n";
+  return source;
+}
+
+std::string checkTarget(const std::string &target) {
+  constexpr std::string_view targets[] = {"cpu", "sm_80", "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_103a", "sm_120a"};
+  std::string list;
+  for (std::string_view known : targets) {
+    if (target == known)
+      return "";
+    list += (list.empty() ? "" : ", ") + std::string(known);
+  }
+  return "target '" + target + "' is not one of " + list;
+}
+
+} // namespace codegen
