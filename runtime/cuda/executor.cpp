@@ -1,6 +1,7 @@
 // Runs a program's entries on a CUDA device: everything on one stream, in the order of the plan.
 #include "runtime/session/executor.h"
 
+#include "runtime/cpu/host_math.h"
 #include "runtime/cuda/cublaslt.h"
 #include "runtime/cuda/device.h"
 #include "runtime/cuda/memory.h"
@@ -68,12 +69,34 @@ bool usesGemm(const schema::Program &program) {
 }
 
 const schema::Program &fitting(const Device &device, const schema::Program &program) {
-  int version = device.driver().version();
-  if (static_cast<uint32_t>(version) < program.min_driver())
+  if (!parseArch(program.target()->str()))
+    fail(Exit::Device, "program " + program.target()->str() +
+                           " holds no CUDA kernels: choose another with --program, or " + "compile with --target " +
+                           nativeTarget(device.arch()));
+  auto version = static_cast<uint32_t>(device.driver().version());
+  if (version < program.min_driver())
     fail(Exit::Device, device.name() + ": the driver is for CUDA " + versionText(version) + ", program " +
-                           program.target()->str() + " needs " + versionText(static_cast<int>(program.min_driver())) +
+                           program.target()->str() + " needs " + versionText(program.min_driver()) +
                            ": update the driver");
   return program;
+}
+
+/// The extents of a Gemm are its kernel's parameters: the plan's verifier has held its buffers to them.
+GemmShape shapeOf(const schema::Kernel &linear, int32_t tokens) {
+  GemmShape shape;
+  shape.tokens = static_cast<uint64_t>(tokens);
+  for (const schema::Param *param : *linear.params()) {
+    std::string_view name = param->name()->string_view();
+    if (name == "N")
+      shape.n = param->value();
+    else if (name == "K")
+      shape.k = param->value();
+    else if (name == "T")
+      shape.in = static_cast<kernels::DType>(param->value());
+    else if (name == "O")
+      shape.out = static_cast<kernels::DType>(param->value());
+  }
+  return shape;
 }
 
 class CudaExecutor : public Executor {
@@ -86,7 +109,7 @@ public:
     // Positions that no token was written to are never read; the poison proves it.
     spaces.fill(schema::Space::Kv, poison ? 0xff : 0);
     spaces.fill(schema::Space::State, 0);
-    auto math = kernels::makeHostMath(0);
+    auto math = makeHostMath(0);
     uploadConstants(program, weights, spaces, staging, *math);
     if (usesGemm(program))
       library = std::make_unique<CublasLt>(gpu);
@@ -144,9 +167,7 @@ private:
     return spaces.at(buffer);
   }
 
-  const schema::Buffer &operand(const schema::Node &node, uint32_t i) const {
-    return *program.buffers()->Get(node.args()->Get(i)->buffer());
-  }
+  DevicePtr operand(const schema::Arg &arg) const { return spaces.at(*program.buffers()->Get(arg.buffer())); }
 
   Step launch(const schema::Node &node) {
     Step step;
@@ -158,7 +179,7 @@ private:
     for (const schema::Arg *arg : *node.args()) {
       switch (arg->kind()) {
       case schema::ArgKind::Buffer:
-        arguments.push(spaces.at(*program.buffers()->Get(arg->buffer())));
+        arguments.push(operand(*arg));
         break;
       case schema::ArgKind::I32:
         arguments.push(arg->i32());
@@ -172,18 +193,13 @@ private:
   }
 
   Step gemm(const schema::Node &node) {
-    const schema::Buffer &x = operand(node, 0), &w = operand(node, 1), &y = operand(node, 2);
-    GemmShape shape;
-    shape.tokens = static_cast<uint64_t>(node.args()->Get(3)->i32());
-    shape.n = w.shape()->Get(0);
-    shape.k = w.shape()->Get(1);
-    shape.in = dtypeOf(w);
-    shape.out = dtypeOf(y);
+    const auto &args = *node.args();
     Step step;
-    step.product = library->plan(shape, spaces.bytes(schema::Space::Workspace));
-    step.x = spaces.at(x);
-    step.w = spaces.at(w);
-    step.y = spaces.at(y);
+    step.product = library->plan(shapeOf(*program.kernels()->Get(node.kernel()), args[3]->i32()),
+                                 spaces.bytes(schema::Space::Workspace));
+    step.x = operand(*args[0]);
+    step.w = operand(*args[1]);
+    step.y = operand(*args[2]);
     return step;
   }
 

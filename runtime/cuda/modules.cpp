@@ -36,7 +36,7 @@ std::vector<std::vector<char>> compileMissing(const Device &device, const schema
   std::vector<codegen::CompileJob> jobs;
   for (uint32_t index : missing) {
     const schema::Kernel &kernel = *program.kernels()->Get(index);
-    if (!kernel.source())
+    if (!kernel.source() || kernel.source()->size() == 0)
       fail(Exit::Device, situation + " and the plan holds no source: compile with --target " + target);
     jobs.push_back({kernel.name()->str(), kernel.source()->str()});
   }
@@ -68,8 +68,11 @@ Modules::Modules(const Device &device, const schema::Program &program, const Cud
 
   std::vector<uint32_t> missing;
   for (uint32_t i = 0; i < shared.size(); ++i)
-    if (shared[i] && !(fits && program.kernels()->Get(i)->cubin()))
-      missing.push_back(i);
+    if (shared[i]) {
+      const auto *cubin = program.kernels()->Get(i)->cubin();
+      if (!fits || !cubin || cubin->size() == 0)
+        missing.push_back(i);
+    }
   std::vector<std::vector<char>> compiled;
   if (!missing.empty())
     compiled = compileMissing(device, program, missing, options);

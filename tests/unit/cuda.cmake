@@ -1,0 +1,9 @@
+# The CUDA back end without a device: a library stands in for the driver and for cuBLASLt.
+add_library(nano_fake_cuda MODULE ${CMAKE_CURRENT_LIST_DIR}/cuda_fake.cpp)
+
+add_executable(cuda_test ${CMAKE_CURRENT_LIST_DIR}/cuda_test.cpp ${CMAKE_CURRENT_LIST_DIR}/cuda_executor_test.cpp
+                         ${CMAKE_CURRENT_LIST_DIR}/cuda_plan.cpp)
+target_compile_definitions(cuda_test PRIVATE NANO_FAKE_CUDA="$<TARGET_FILE:nano_fake_cuda>")
+target_link_libraries(cuda_test PRIVATE nano_cuda nano_weights GTest::gmock GTest::gtest_main)
+add_dependencies(cuda_test nano_fake_cuda)
+gtest_discover_tests(cuda_test)

@@ -1,0 +1,248 @@
+// The CUDA executor against a driver that records: what it allocates, moves, launches, and says when something fails.
+#include "runtime/base/error.h"
+#include "runtime/base/safetensors.h"
+#include "runtime/cpu/host_math.h"
+#include "runtime/cuda/memory.h"
+#include "runtime/session/executor.h"
+#include "tests/unit/cuda_fake.h"
+#include "tests/unit/cuda_plan.h"
+
+#include <bit>
+#include <dlfcn.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+using namespace nanort;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+namespace {
+
+FakeCuda &fake() {
+  static auto state = reinterpret_cast<FakeCudaState>(dlsym(dlopen(NANO_FAKE_CUDA, RTLD_NOW), fakeCudaStateName));
+  return *state();
+}
+
+class CudaExecutor : public testing::Test {
+protected:
+  void SetUp() override {
+    fake() = {};
+    setenv("NANORT_CUDA_DRIVER", NANO_FAKE_CUDA, 1);
+    setenv("NANORT_CUBLASLT", NANO_FAKE_CUDA, 1);
+    setenv("NANORT_NVRTC", "/nonexistent/libnvrtc.so", 1);
+    folder = testing::TempDir() + "nano_cuda_executor";
+    std::filesystem::create_directories(folder);
+  }
+  void TearDown() override {
+    for (const char *name : {"NANORT_CUDA_DRIVER", "NANORT_CUBLASLT", "NANORT_NVRTC", "NANORT_SYNC", "NANORT_POISON"})
+      unsetenv(name);
+    std::filesystem::remove_all(folder);
+  }
+
+  std::unique_ptr<Executor> make(const CudaPlanOptions &options = {}) {
+    plan = CudaPlan::open(folder / "plan.fb", options);
+    return makeCudaExecutor(plan, 0, Weights::random(plan, 7), {});
+  }
+
+  /// The exit code and message of a call that must fail.
+  template <typename F> static std::pair<Exit, std::string> failure(F &&call) {
+    try {
+      call();
+    } catch (const Error &error) {
+      return {error.code, error.what()};
+    }
+    ADD_FAILURE() << "nothing was thrown";
+    return {Exit::Ok, ""};
+  }
+
+  /// Base addresses of the spaces, from the sizes that were asked for.
+  uint64_t base(uint64_t bytes) const {
+    for (auto [address, size] : fake().device)
+      if (size == bytes)
+        return reinterpret_cast<uint64_t>(address);
+    ADD_FAILURE() << "no allocation of " << bytes << " bytes";
+    return 0;
+  }
+
+  void expectNothingLeft() {
+    EXPECT_TRUE(fake().device.empty());
+    EXPECT_TRUE(fake().host.empty());
+    EXPECT_EQ(fake().contexts, 0);
+    EXPECT_EQ(fake().streams, 0);
+    EXPECT_EQ(fake().events, 0);
+    EXPECT_EQ(fake().modules, 0);
+    EXPECT_EQ(fake().handles, 0);
+  }
+
+  std::filesystem::path folder;
+  std::shared_ptr<const Plan> plan;
+};
+
+TEST_F(CudaExecutor, RequestsExactlyThePlansMemoryAndGivesItBack) {
+  auto executor = make();
+  EXPECT_THAT(fake().allocations, ElementsAre(CudaPlan::ConstantBytes, CudaPlan::StateBytes, CudaPlan::ArenaBytes,
+                                              CudaPlan::WorkspaceBytes)); // nothing for the empty KV
+  const ExecutorStats &stats = executor->stats();
+  EXPECT_EQ(stats.constants, CudaPlan::ConstantBytes);
+  EXPECT_EQ(stats.kv, 0u);
+  EXPECT_EQ(stats.state, CudaPlan::StateBytes);
+  EXPECT_EQ(stats.arena, CudaPlan::ArenaBytes);
+  EXPECT_EQ(stats.workspace, CudaPlan::WorkspaceBytes);
+  EXPECT_EQ(executor->device(), "Fake GPU");
+  EXPECT_THAT(stats.notes, testing::Contains(HasSubstr("cuBLASLt 13.1.0")));
+  executor.reset();
+  expectNothingLeft();
+}
+
+// 20 MiB go through two pieces of 8 MiB: a piece that is reused too early, or an offset that is off, changes bytes.
+TEST_F(CudaExecutor, ConstantsArriveUnchangedFromAFileAndFromRandomNumbers) {
+  auto executor = make();
+  std::vector<float> small(CudaPlan::Vocab * CudaPlan::Width), large(CudaPlan::LargeElements);
+  executor->read(CudaPlan::Head, small.data(), small.size() * 4);
+  executor->read(CudaPlan::Large, large.data(), large.size() * 4);
+
+  auto math = makeHostMath(1);
+  Weights random = Weights::random(plan, 7);
+  std::vector<float> expected(large.size());
+  random.write(plan->program(0), *plan->program(0).constants()->Get(2), reinterpret_cast<std::byte *>(expected.data()),
+               *math);
+  EXPECT_EQ(large, expected);
+  EXPECT_LE(fake().largestCopy, static_cast<int>(cuda::Staging::PieceBytes));
+
+  random.save(folder / "model.safetensors", *math);
+  Weights file = Weights::fromFile(plan, folder / "model.safetensors");
+  ASSERT_NE(file.view(plan->program(0), *plan->program(0).constants()->Get(2)), nullptr); // the path without a copy
+  auto mapped = makeCudaExecutor(plan, 0, file, {});
+  std::vector<float> again(small.size());
+  mapped->read(CudaPlan::Head, again.data(), again.size() * 4);
+  EXPECT_EQ(again, small);
+  std::fill(large.begin(), large.end(), 0.f);
+  mapped->read(CudaPlan::Large, large.data(), large.size() * 4);
+  EXPECT_EQ(large, expected);
+}
+
+TEST_F(CudaExecutor, LaunchesInOrderWithTheArgumentsOfThePlan) {
+  auto executor = make();
+  const int32_t token = 2;
+  executor->write(CudaPlan::Tokens, &token, sizeof token);
+  executor->run(0);
+  executor->run(0); // the arguments are marshalled once and stay valid
+  ASSERT_EQ(fake().launches.size(), 4u);
+  uint64_t constants = base(CudaPlan::ConstantBytes), workspace = base(CudaPlan::WorkspaceBytes);
+  uint64_t state = 0, arena = 0; // both have 512 bytes: the token tells them apart
+  for (auto [address, bytes] : fake().device)
+    if (bytes == 512)
+      (*static_cast<int32_t *>(address) == token ? state : arena) = reinterpret_cast<uint64_t>(address);
+  ASSERT_TRUE(state && arena && workspace);
+  for (size_t i : {0, 2}) {
+    const FakeCuda::Launch &embed = fake().launches[i], &scale = fake().launches[i + 1];
+    EXPECT_EQ(embed.kernel, "embed_f32_4");
+    EXPECT_THAT(embed.arguments, ElementsAre(state, constants, arena, 1));
+    EXPECT_EQ(scale.kernel, "scale_f32");
+    EXPECT_THAT(scale.arguments, ElementsAre(arena, arena + 256, std::bit_cast<uint32_t>(0.5f), CudaPlan::Width));
+    const schema::Node &node = *plan->program(0).entries()->Get(0)->nodes()->Get(0);
+    EXPECT_THAT(embed.grid, testing::ElementsAreArray(node.grid()->begin(), node.grid()->end()));
+    EXPECT_THAT(embed.block, testing::ElementsAreArray(node.block()->begin(), node.block()->end()));
+  }
+  executor->runNode(0, 1);
+  ASSERT_EQ(fake().launches.size(), 5u);
+  EXPECT_EQ(fake().launches.back().kernel, "scale_f32");
+}
+
+TEST_F(CudaExecutor, AGemmIsTheTransposedProductWithoutTimingDependentSums) {
+  auto executor = make();
+  executor->run(0);
+  executor->run(0);
+  EXPECT_EQ(fake().heuristics, 1); // once, not per step
+  ASSERT_EQ(fake().products.size(), 2u);
+  const FakeCuda::Product &product = fake().products[0];
+  EXPECT_EQ(product.transposeA, 1);
+  EXPECT_EQ(product.rowsA, CudaPlan::Width); // w [N, K] read by columns is [K, N]
+  EXPECT_EQ(product.columnsA, CudaPlan::Vocab);
+  EXPECT_EQ(product.columnsB, 1u);
+  EXPECT_EQ(product.rowsC, CudaPlan::Vocab);
+  EXPECT_EQ(product.columnsC, 1u);
+  EXPECT_EQ(product.a, base(CudaPlan::ConstantBytes) + 256);
+  EXPECT_EQ(product.workspaceLimit, CudaPlan::WorkspaceBytes);
+  EXPECT_EQ(product.reductions, 2u); // only in the compute type
+}
+
+TEST_F(CudaExecutor, OutOfMemoryNamesWhatWasAskedAndWhatIsFree) {
+  fake().memory = CudaPlan::ConstantBytes + 600; // the state fits, the arena does not
+  auto [code, message] = failure([&] { make(); });
+  EXPECT_EQ(code, Exit::Memory);
+  EXPECT_THAT(message, HasSubstr("512 bytes of Arena memory"));
+  EXPECT_THAT(message, HasSubstr("88 bytes free"));
+  EXPECT_THAT(message, HasSubstr("cuMemAlloc: out of memory (CUDA_ERROR_OUT_OF_MEMORY)"));
+  expectNothingLeft();
+}
+
+TEST_F(CudaExecutor, AFailedLaunchNamesEntryNodeAndKernel) {
+  auto executor = make();
+  fake().launchResult = 719;
+  auto [code, message] = failure([&] { executor->run(0); });
+  EXPECT_EQ(code, Exit::Cuda);
+  EXPECT_THAT(message, HasSubstr("entry decode_1, node 0 (embed_f32_4): cuLaunchKernel"));
+}
+
+TEST_F(CudaExecutor, AnErrorThatSurfacesLaterNamesTheEntryAndTheSwitchThatFindsTheLaunch) {
+  auto executor = make();
+  executor->run(0);
+  fake().synchronizeResult = 700;
+  float logits[3];
+  auto [code, message] = failure([&] { executor->read(CudaPlan::Logits, logits, sizeof logits); });
+  EXPECT_EQ(code, Exit::Cuda);
+  EXPECT_THAT(message, HasSubstr("buffer logits after entry decode_1"));
+  EXPECT_THAT(message, HasSubstr("NANORT_SYNC=1"));
+  executor.reset();
+
+  setenv("NANORT_SYNC", "1", 1);
+  fake().synchronizeResult = 0;
+  executor = make();
+  fake().synchronizeResult = 700;
+  EXPECT_THAT(failure([&] { executor->run(0); }).second, HasSubstr("entry decode_1, node 0 (embed_f32_4)"));
+}
+
+TEST_F(CudaExecutor, PoisonFillsTheArenaBeforeEachRun) {
+  setenv("NANORT_POISON", "1", 1);
+  auto executor = make();
+  fake().fills.clear();
+  executor->run(0);
+  EXPECT_THAT(fake().fills, ElementsAre(std::pair<uint64_t, int>(CudaPlan::ArenaBytes, 0xff)));
+}
+
+TEST_F(CudaExecutor, WithoutADriverItSaysWhatItLookedFor) {
+  setenv("NANORT_CUDA_DRIVER", "/nonexistent/libcuda.so.1", 1);
+  auto [code, message] = failure([&] { make(); });
+  EXPECT_EQ(code, Exit::Device);
+  EXPECT_THAT(message, HasSubstr("/nonexistent/libcuda.so.1"));
+}
+
+TEST_F(CudaExecutor, AnImageForAnotherArchitectureNeedsNvrtcOrAnotherTarget) {
+  auto [code, message] = failure([&] { make({.target = "sm_100a", .sources = true}); });
+  EXPECT_EQ(code, Exit::Device);
+  EXPECT_THAT(message, HasSubstr("kernel embed_f32_4"));
+  EXPECT_THAT(message, HasSubstr("compile with --target sm_90a or install NVRTC"));
+  std::tie(code, message) = failure([&] { make({.target = "sm_100a", .sources = false}); });
+  EXPECT_EQ(code, Exit::Device);
+  EXPECT_THAT(message, HasSubstr("no source: compile with --target sm_90a"));
+  expectNothingLeft();
+}
+
+TEST_F(CudaExecutor, AnOlderMinorVersionsImageRuns) {
+  fake().major = 8;
+  fake().minor = 9;
+  EXPECT_NO_THROW(make({.target = "sm_80"}));
+}
+
+TEST_F(CudaExecutor, AnOldDriverAndACpuProgramAreRefusedWithTheRemedy) {
+  auto [code, message] = failure([&] { make({.minDriver = 13010}); });
+  EXPECT_EQ(code, Exit::Device);
+  EXPECT_THAT(message, HasSubstr("the driver is for CUDA 13.0, program sm_90a needs 13.1: update the driver"));
+  std::tie(code, message) = failure([&] { make({.target = "cpu", .minDriver = 0}); });
+  EXPECT_EQ(code, Exit::Device);
+  EXPECT_THAT(message, HasSubstr("holds no CUDA kernels"));
+  expectNothingLeft();
+}
+
+} // namespace

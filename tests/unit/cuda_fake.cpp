@@ -1,0 +1,235 @@
+#include "tests/unit/cuda_fake.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+namespace {
+
+FakeCuda state;
+
+struct Kernel {
+  std::string name, arguments;
+};
+struct Module {
+  std::string arguments;
+  std::vector<std::unique_ptr<Kernel>> kernels;
+};
+
+constexpr int outOfMemory = 2, noDevice = 100, noBinary = 209, notFound = 500;
+int token; // stands for contexts, streams and events
+
+int init(unsigned) { return state.initResult; }
+int driverVersion(int *version) { return *version = state.driverVersion, 0; }
+int errorName(int error, const char **text) {
+  *text = error == outOfMemory ? "CUDA_ERROR_OUT_OF_MEMORY"
+          : error == noDevice  ? "CUDA_ERROR_NO_DEVICE"
+                               : "CUDA_ERROR_FAKE";
+  return 0;
+}
+int errorString(int error, const char **text) {
+  return *text = error == outOfMemory ? "out of memory" : "fake error", 0;
+}
+int deviceCount(int *count) { return *count = state.devices, 0; }
+int deviceGet(int *device, int ordinal) { return *device = ordinal, 0; }
+int deviceName(char *name, int length, int) { return std::strncpy(name, "Fake GPU", length), 0; }
+int deviceAttribute(int *value, int attribute, int) {
+  *value = attribute == 75 ? state.major : attribute == 76 ? state.minor : attribute == 97 ? state.sharedBytes : -1;
+  return 0;
+}
+int totalMem(size_t *bytes, int) { return *bytes = state.memory, 0; }
+int retain(void **context, int) { return *context = &token, ++state.contexts, 0; }
+int release(int) { return --state.contexts, 0; }
+int setCurrent(void *) { return 0; }
+
+size_t used() {
+  size_t sum = 0;
+  for (auto [address, bytes] : state.device)
+    sum += bytes;
+  return sum;
+}
+int memInfo(size_t *free, size_t *total) { return *total = state.memory, *free = state.memory - used(), 0; }
+int memAlloc(uint64_t *address, size_t bytes) {
+  if (bytes > state.memory - used())
+    return outOfMemory;
+  void *made = std::calloc(1, bytes);
+  state.device[made] = bytes;
+  state.allocations.push_back(bytes);
+  *address = reinterpret_cast<uint64_t>(made);
+  return 0;
+}
+int memFree(uint64_t address) {
+  void *made = reinterpret_cast<void *>(address);
+  state.device.erase(made);
+  std::free(made);
+  return 0;
+}
+int hostAlloc(void **address, size_t bytes, unsigned) { return state.host[*address = std::malloc(bytes)] = bytes, 0; }
+int hostFree(void *address) { return state.host.erase(address), std::free(address), 0; }
+int fill(uint64_t address, unsigned char value, size_t bytes, void *) {
+  std::memset(reinterpret_cast<void *>(address), value, bytes);
+  state.fills.emplace_back(bytes, value);
+  return 0;
+}
+int toDevice(uint64_t to, const void *from, size_t bytes, void *) {
+  state.largestCopy = std::max<int>(state.largestCopy, bytes);
+  std::memcpy(reinterpret_cast<void *>(to), from, bytes);
+  return 0;
+}
+int toHost(void *to, uint64_t from, size_t bytes, void *) {
+  std::memcpy(to, reinterpret_cast<void *>(from), bytes);
+  return 0;
+}
+int streamCreate(void **stream, unsigned) { return *stream = &token, ++state.streams, 0; }
+int streamDestroy(void *) { return --state.streams, 0; }
+int synchronize(void *) { return state.synchronizeResult; }
+int eventCreate(void **event, unsigned) { return *event = &token, ++state.events, 0; }
+int eventDestroy(void *) { return --state.events, 0; }
+int eventRecord(void *, void *) { return 0; }
+int eventSynchronize(void *) { return 0; }
+
+int moduleLoad(void **module, const void *image) {
+  const char *text = static_cast<const char *>(image);
+  if (std::strncmp(text, "fake:", 5) != 0)
+    return noBinary;
+  ++state.modules;
+  *module = new Module{std::string(text + 5, std::strspn(text + 5, "bs")), {}};
+  return 0;
+}
+int moduleUnload(void *module) { return delete static_cast<Module *>(module), --state.modules, 0; }
+int moduleFunction(void **function, void *module, const char *name) {
+  auto &owner = *static_cast<Module *>(module);
+  owner.kernels.push_back(std::make_unique<Kernel>(Kernel{name, owner.arguments}));
+  *function = owner.kernels.back().get();
+  return 0;
+}
+int functionAttribute(void *function, int, int value) {
+  return state.sharedAttribute[static_cast<Kernel *>(function)->name] = value, 0;
+}
+int launch(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
+           unsigned sharedBytes, void *, void **arguments, void **) {
+  auto &kernel = *static_cast<Kernel *>(function);
+  FakeCuda::Launch record{kernel.name, {gx, gy, gz}, {bx, by, bz}, sharedBytes, {}};
+  for (size_t i = 0; i < kernel.arguments.size(); ++i) {
+    uint64_t value = 0;
+    std::memcpy(&value, arguments[i], kernel.arguments[i] == 'b' ? 8 : 4);
+    record.arguments.push_back(value);
+  }
+  state.launches.push_back(record);
+  return state.launchResult;
+}
+
+template <typename F> void *address(F *function) { return reinterpret_cast<void *>(function); }
+
+const std::map<std::string, void *> symbols = {
+    {"cuInit", address(init)},
+    {"cuDriverGetVersion", address(driverVersion)},
+    {"cuGetErrorName", address(errorName)},
+    {"cuGetErrorString", address(errorString)},
+    {"cuDeviceGetCount", address(deviceCount)},
+    {"cuDeviceGet", address(deviceGet)},
+    {"cuDeviceGetName", address(deviceName)},
+    {"cuDeviceGetAttribute", address(deviceAttribute)},
+    {"cuDeviceTotalMem", address(totalMem)},
+    {"cuDevicePrimaryCtxRetain", address(retain)},
+    {"cuDevicePrimaryCtxRelease", address(release)},
+    {"cuCtxSetCurrent", address(setCurrent)},
+    {"cuMemGetInfo", address(memInfo)},
+    {"cuMemAlloc", address(memAlloc)},
+    {"cuMemFree", address(memFree)},
+    {"cuMemHostAlloc", address(hostAlloc)},
+    {"cuMemFreeHost", address(hostFree)},
+    {"cuMemsetD8Async", address(fill)},
+    {"cuMemcpyHtoDAsync", address(toDevice)},
+    {"cuMemcpyDtoHAsync", address(toHost)},
+    {"cuStreamCreate", address(streamCreate)},
+    {"cuStreamDestroy", address(streamDestroy)},
+    {"cuStreamSynchronize", address(synchronize)},
+    {"cuEventCreate", address(eventCreate)},
+    {"cuEventDestroy", address(eventDestroy)},
+    {"cuEventRecord", address(eventRecord)},
+    {"cuEventSynchronize", address(eventSynchronize)},
+    {"cuModuleLoadData", address(moduleLoad)},
+    {"cuModuleUnload", address(moduleUnload)},
+    {"cuModuleGetFunction", address(moduleFunction)},
+    {"cuFuncSetAttribute", address(functionAttribute)},
+    {"cuLaunchKernel", address(launch)},
+};
+
+// cuBLASLt: descriptors are what was set on them.
+struct Operation {
+  int transposeA = 0;
+};
+struct Layout {
+  int type;
+  uint64_t rows, columns;
+};
+struct Preference {
+  uint64_t workspace = 0;
+  uint32_t reductions = 7;
+};
+struct Heuristic {
+  uint64_t algorithm[8];
+  size_t workspaceBytes;
+  int status;
+  float waves;
+  int reserved[4];
+};
+Preference lastPreference;
+
+} // namespace
+
+extern "C" {
+
+FakeCuda *fakeCudaState() { return &state; }
+
+int cuGetProcAddress_v2(const char *symbol, void **out, int version, uint64_t, int *) {
+  auto found = symbols.find(symbol);
+  if (found == symbols.end() || version < 12000 || version > state.driverVersion)
+    return notFound;
+  *out = found->second;
+  return 0;
+}
+
+size_t cublasLtGetVersion() { return 130100; }
+const char *cublasLtGetStatusString(int) { return "fake status"; }
+int cublasLtCreate(void **handle) { return *handle = &token, ++state.handles, 0; }
+int cublasLtDestroy(void *) { return --state.handles, 0; }
+int cublasLtMatmulDescCreate(void **operation, int, int) { return *operation = new Operation, 0; }
+int cublasLtMatmulDescDestroy(void *operation) { return delete static_cast<Operation *>(operation), 0; }
+int cublasLtMatmulDescSetAttribute(void *operation, int attribute, const void *value, size_t) {
+  if (attribute == 3)
+    std::memcpy(&static_cast<Operation *>(operation)->transposeA, value, 4);
+  return 0;
+}
+int cublasLtMatrixLayoutCreate(void **layout, int type, uint64_t rows, uint64_t columns, int64_t stride) {
+  return *layout = new Layout{type, rows, columns}, stride == static_cast<int64_t>(rows) ? 0 : 7;
+}
+int cublasLtMatrixLayoutDestroy(void *layout) { return delete static_cast<Layout *>(layout), 0; }
+int cublasLtMatmulPreferenceCreate(void **preference) { return *preference = new Preference, 0; }
+int cublasLtMatmulPreferenceDestroy(void *preference) { return delete static_cast<Preference *>(preference), 0; }
+int cublasLtMatmulPreferenceSetAttribute(void *preference, int attribute, const void *value, size_t) {
+  auto &to = *static_cast<Preference *>(preference);
+  attribute == 1 ? std::memcpy(&to.workspace, value, 8) : std::memcpy(&to.reductions, value, 4);
+  return 0;
+}
+int cublasLtMatmulAlgoGetHeuristic(void *, void *, void *, void *, void *, void *, void *preference, int,
+                                   Heuristic *results, int *found) {
+  ++state.heuristics;
+  lastPreference = *static_cast<Preference *>(preference);
+  *results = {};
+  results->workspaceBytes = lastPreference.workspace;
+  return *found = 1, 0;
+}
+int cublasLtMatmul(void *, void *operation, const void *, const void *a, void *aLayout, const void *b, void *bLayout,
+                   const void *, const void *c, void *, void *, void *dLayout, const void *, void *, size_t, void *) {
+  auto &la = *static_cast<Layout *>(aLayout), &lb = *static_cast<Layout *>(bLayout),
+       &ld = *static_cast<Layout *>(dLayout);
+  auto number = [](const void *pointer) { return reinterpret_cast<uint64_t>(pointer); };
+  state.products.push_back({static_cast<Operation *>(operation)->transposeA, la.type, ld.type, la.rows, la.columns,
+                            lb.columns, ld.rows, ld.columns, number(a), number(b), number(c), lastPreference.workspace,
+                            lastPreference.reductions});
+  return 0;
+}
+}

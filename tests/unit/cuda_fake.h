@@ -1,0 +1,44 @@
+// A CUDA driver and a cuBLASLt without a device: host memory for device memory, and a record of what was asked for. The
+// library cuda_fake.cpp is opened in place of libcuda (NANORT_CUDA_DRIVER) and libcublasLt (NANORT_CUBLASLT).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+struct FakeCuda {
+  // What it claims to be.
+  int driverVersion = 13000, devices = 1, major = 9, minor = 0, sharedBytes = 227 << 10;
+  size_t memory = size_t{1} << 30;
+  // What fails: a CUresult, or -1 in a call's place.
+  int initResult = 0, launchResult = 0, synchronizeResult = 0;
+
+  struct Launch {
+    std::string kernel;
+    unsigned grid[3], block[3], sharedBytes;
+    std::vector<uint64_t> arguments; // zero-extended
+  };
+  struct Product {
+    int transposeA, typeA, typeC;
+    uint64_t rowsA, columnsA, columnsB, rowsC, columnsC;
+    uint64_t a, b, c;
+    uint64_t workspaceLimit;
+    uint32_t reductions;
+  };
+  std::map<void *, size_t> device, host; // live allocations
+  std::vector<size_t> allocations;       // of device memory, in order
+  std::vector<Launch> launches;
+  std::vector<Product> products;
+  std::vector<std::pair<uint64_t, int>> fills; // bytes, value
+  std::map<std::string, int> sharedAttribute;  // by kernel
+  int contexts = 0, streams = 0, events = 0, modules = 0, handles = 0, heuristics = 0, largestCopy = 0;
+};
+
+/// Exported by the library under this name.
+using FakeCudaState = FakeCuda *(*)();
+inline constexpr const char *fakeCudaStateName = "fakeCudaState";
+
+/// An image for the fake's cuModuleLoadData: one letter per kernel argument, b (8 bytes) or s (4 bytes).
+inline std::string fakeImage(const std::string &arguments) { return "fake:" + arguments; }

@@ -1,0 +1,112 @@
+#include "tests/unit/cuda_plan.h"
+
+#include "codegen/Registry.h"
+#include "tests/unit/cuda_fake.h"
+
+#include <fstream>
+
+using namespace nanort;
+using flatbuffers::Offset;
+
+namespace {
+
+struct Builder {
+  const CudaPlanOptions &options;
+  flatbuffers::FlatBufferBuilder fbb = flatbuffers::FlatBufferBuilder();
+
+  Offset<schema::Buffer> buffer(const char *name, schema::Space space, schema::DType type, std::vector<uint64_t> shape,
+                                uint64_t offset, uint32_t first = 0, uint32_t last = 0) {
+    uint64_t bytes = 4; // every type here has four bytes
+    for (uint64_t extent : shape)
+      bytes *= extent;
+    return schema::CreateBufferDirect(fbb, name, space, type, &shape, offset, bytes,
+                                      space == schema::Space::Arena ? 0 : -1, first, last);
+  }
+
+  Offset<schema::Constant> constant(uint32_t buffer, uint32_t parameter) {
+    std::vector<schema::Step> types = {schema::Step::CastStep};
+    std::vector<Offset<void>> steps = {schema::CreateCastStep(fbb, parameter).Union()};
+    return schema::CreateConstant(fbb, buffer, fbb.CreateVector(types), fbb.CreateVector(steps));
+  }
+
+  Offset<schema::Kernel> kernel(const char *name, const char *family,
+                                const std::vector<std::pair<const char *, int64_t>> &values, const char *arguments) {
+    std::vector<Offset<schema::Param>> params;
+    for (auto [key, value] : values)
+      params.push_back(schema::CreateParamDirect(fbb, key, value));
+    std::string image = fakeImage(arguments);
+    std::vector<uint8_t> cubin(image.c_str(), image.c_str() + image.size() + 1);
+    return schema::CreateKernelDirect(fbb, name, family, &params, options.sources ? "// source" : nullptr,
+                                      options.cubins ? &cubin : nullptr);
+  }
+
+  Offset<schema::Arg> address(uint32_t buffer) { return schema::CreateArg(fbb, schema::ArgKind::Buffer, buffer); }
+  Offset<schema::Arg> integer(int32_t value) { return schema::CreateArg(fbb, schema::ArgKind::I32, 0, value); }
+  Offset<schema::Arg> real(float value) { return schema::CreateArg(fbb, schema::ArgKind::F32, 0, 0, value); }
+
+  Offset<schema::Node> node(schema::NodeKind kind, uint32_t kernel, const char *family,
+                            const std::vector<std::pair<std::string, int64_t>> &params,
+                            std::vector<kernels::Scalar> scalars, const std::vector<Offset<schema::Arg>> &args,
+                            int after) {
+    std::vector<Offset<schema::Edge>> edges;
+    if (after >= 0)
+      edges.push_back(schema::CreateEdge(fbb, after, schema::EdgeKind::Full));
+    if (kind == schema::NodeKind::Gemm)
+      return schema::CreateNodeDirect(fbb, kind, kernel, &args, nullptr, nullptr, 0, &edges);
+    kernels::LaunchShape shape = codegen::findFamily(family)->shape({params}, scalars);
+    std::vector<uint32_t> grid(shape.grid, shape.grid + 3), block(shape.block, shape.block + 3);
+    return schema::CreateNodeDirect(fbb, kind, kernel, &args, &grid, &block, shape.sharedBytes, &edges);
+  }
+};
+
+kernels::Scalar scalar(int32_t value) { return {.i = value}; }
+
+} // namespace
+
+std::shared_ptr<const Plan> CudaPlan::open(const std::filesystem::path &path, const CudaPlanOptions &options) {
+  Builder b{options};
+  auto &fbb = b.fbb;
+  constexpr int64_t f32 = 0;
+  std::vector<uint64_t> matrix = {Vocab, Width}, row = {1, Width}, logits = {1, Vocab}, one = {1},
+                        large = {LargeElements};
+
+  std::vector<Offset<schema::Parameter>> parameters = {schema::CreateParameterDirect(fbb, "head", &matrix),
+                                                       schema::CreateParameterDirect(fbb, "large", &large),
+                                                       schema::CreateParameterDirect(fbb, "table", &matrix)};
+  std::vector<Offset<schema::Buffer>> buffers = {
+      b.buffer("table", schema::Space::Constant, schema::DType::F32, matrix, 0),
+      b.buffer("head", schema::Space::Constant, schema::DType::F32, matrix, 256),
+      b.buffer("large", schema::Space::Constant, schema::DType::F32, large, 512),
+      b.buffer("tokens", schema::Space::State, schema::DType::I32, one, 0),
+      b.buffer("hidden", schema::Space::Arena, schema::DType::F32, row, 0, 0, 1),
+      b.buffer("scaled", schema::Space::Arena, schema::DType::F32, row, 256, 1, 2),
+      b.buffer("logits", schema::Space::State, schema::DType::F32, logits, 256)};
+  std::vector<Offset<schema::Constant>> constants = {b.constant(Table, 2), b.constant(Head, 0), b.constant(Large, 1)};
+  std::vector<Offset<schema::Kernel>> kernels = {
+      b.kernel("embed_f32_4", "embed", {{"T", f32}, {"C", Width}}, "bbbs"),
+      b.kernel("scale_f32", "scale", {{"T", f32}}, "bbss"),
+      b.kernel("linear_f32", "linear", {{"T", f32}, {"O", f32}, {"K", Width}, {"N", Vocab}}, "bbbs")};
+
+  std::vector<Offset<schema::Node>> nodes = {
+      b.node(schema::NodeKind::Launch, 0, "embed", {{"T", f32}, {"C", Width}}, {scalar(1)},
+             {b.address(Tokens), b.address(Table), b.address(Hidden), b.integer(1)}, -1),
+      b.node(schema::NodeKind::Launch, 1, "scale", {{"T", f32}}, {kernels::Scalar{.f = 0.5f}, scalar(Width)},
+             {b.address(Hidden), b.address(Scaled), b.real(0.5f), b.integer(Width)}, 0),
+      b.node(schema::NodeKind::Gemm, 2, "linear", {}, {},
+             {b.address(Scaled), b.address(Head), b.address(Logits), b.integer(1)}, 1)};
+  std::vector<Offset<schema::Binding>> inputs = {schema::CreateBindingDirect(fbb, "tokens", Tokens)},
+                                       outputs = {schema::CreateBindingDirect(fbb, "logits", Logits)};
+  std::vector<Offset<schema::Entry>> entries = {
+      schema::CreateEntryDirect(fbb, "decode_1", schema::EntryKind::Decode, 1, 1, &inputs, &outputs, &nodes)};
+  auto memory = schema::CreateMemory(fbb, ConstantBytes, 0, StateBytes, ArenaBytes, WorkspaceBytes);
+  std::vector<Offset<schema::Program>> programs = {schema::CreateProgramDirect(
+      fbb, options.target.c_str(), "f32", options.minDriver, &buffers, &constants, &kernels, &entries, memory)};
+
+  auto model = schema::CreateModelDirect(fbb, "test", 1, Width, 1, 1, Width, Vocab, 8, 8);
+  std::vector<uint8_t> hash(schemaHash().begin(), schemaHash().end()), digest(32);
+  schema::FinishPlanBuffer(fbb, schema::CreatePlanDirect(fbb, kPlanFormatVersion, &hash, &digest, "test", model,
+                                                         "model.safetensors", nullptr, &parameters, &programs, "{}"));
+  sealPlan({fbb.GetBufferPointer(), fbb.GetSize()});
+  std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char *>(fbb.GetBufferPointer()), fbb.GetSize());
+  return Plan::open(path);
+}

@@ -1,0 +1,174 @@
+// What the CUDA back end decides without a device: which driver, which image, which library.
+#include "runtime/base/error.h"
+#include "runtime/cuda/arch.h"
+#include "runtime/cuda/cublaslt.h"
+#include "runtime/cuda/driver.h"
+#include "runtime/session/executor.h"
+#include "tests/unit/cuda_fake.h"
+
+#include <dlfcn.h>
+#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+using namespace nanort;
+using testing::HasSubstr;
+
+namespace {
+
+FakeCuda &fake() {
+  static auto state = reinterpret_cast<FakeCudaState>(dlsym(dlopen(NANO_FAKE_CUDA, RTLD_NOW), fakeCudaStateName));
+  return *state();
+}
+
+class CudaDriver : public testing::Test {
+protected:
+  void SetUp() override {
+    fake() = {};
+    setenv("NANORT_CUDA_DRIVER", NANO_FAKE_CUDA, 1);
+  }
+  void TearDown() override { unsetenv("NANORT_CUDA_DRIVER"); }
+};
+
+TEST_F(CudaDriver, AMissingLibraryIsNoDeviceAndSaysWhatWasLookedFor) {
+  setenv("NANORT_CUDA_DRIVER", "/nonexistent/libcuda.so.1", 1);
+  std::string why;
+  EXPECT_EQ(cudaDeviceCount(why), 0);
+  EXPECT_THAT(why, HasSubstr("/nonexistent/libcuda.so.1"));
+  EXPECT_THAT(why, HasSubstr("$NANORT_CUDA_DRIVER"));
+  try {
+    cudaDevice(0);
+    FAIL();
+  } catch (const Error &error) {
+    EXPECT_EQ(error.code, Exit::Device);
+    EXPECT_EQ(error.what(), why);
+  }
+}
+
+TEST_F(CudaDriver, ALibraryThatIsNoDriverIsNamed) {
+  setenv("NANORT_CUDA_DRIVER", "libm.so.6", 1);
+  std::string why;
+  EXPECT_EQ(cudaDeviceCount(why), 0);
+  EXPECT_THAT(why, HasSubstr("libm.so.6"));
+  EXPECT_THAT(why, HasSubstr("12.0 or newer"));
+}
+
+TEST_F(CudaDriver, AnOldDriverIsRefusedByItsVersion) {
+  fake().driverVersion = 11080;
+  std::string why;
+  EXPECT_EQ(cudaDeviceCount(why), 0); // it does not even know the version that is asked for
+  EXPECT_THAT(why, HasSubstr("12.0"));
+}
+
+TEST_F(CudaDriver, ADriverFor12IsAskedForItsOwnVersion) {
+  fake().driverVersion = 12080; // refuses entry points of 13.0
+  std::string why;
+  EXPECT_EQ(cudaDeviceCount(why), 1) << why;
+}
+
+TEST_F(CudaDriver, FailureToStartIsInTheDriversWords) {
+  fake().initResult = 100;
+  std::string why;
+  EXPECT_EQ(cudaDeviceCount(why), 0);
+  EXPECT_THAT(why, HasSubstr("cuInit: fake error (CUDA_ERROR_NO_DEVICE)"));
+}
+
+TEST_F(CudaDriver, NoDeviceHasAReason) {
+  fake().devices = 0;
+  std::string why;
+  EXPECT_EQ(cudaDeviceCount(why), 0);
+  EXPECT_THAT(why, HasSubstr("no device"));
+}
+
+TEST_F(CudaDriver, DescribesADeviceAndRefusesOthers) {
+  CudaDevice device = cudaDevice(0);
+  EXPECT_EQ(device.name, "Fake GPU");
+  EXPECT_EQ(device.arch, "sm_90");
+  EXPECT_EQ(device.memory, uint64_t{1} << 30);
+  for (int index : {-1, 1}) {
+    try {
+      cudaDevice(index);
+      FAIL() << index;
+    } catch (const Error &error) {
+      EXPECT_EQ(error.code, Exit::Device);
+      EXPECT_THAT(error.what(), HasSubstr("no CUDA device " + std::to_string(index)));
+    }
+  }
+}
+
+TEST(CudaArch, ImagesRunWhereTheArchitectureAllows) {
+  struct Case {
+    const char *target, *device;
+    bool fits;
+  };
+  for (const Case &c : std::initializer_list<Case>{{"sm_90a", "sm_90", true},
+                                                   {"sm_90", "sm_90", true},
+                                                   {"sm_80", "sm_80", true},
+                                                   {"sm_80", "sm_86", true},
+                                                   {"sm_80", "sm_89", true},
+                                                   {"sm_86", "sm_80", false}, // built for a newer one
+                                                   {"sm_80", "sm_90", false},
+                                                   {"sm_90a", "sm_80", false},
+                                                   {"sm_100a", "sm_100", true},
+                                                   {"sm_100a", "sm_103", false}, // "a" is exactly one architecture
+                                                   {"sm_100f", "sm_103", true},
+                                                   {"sm_120a", "sm_120", true},
+                                                   {"sm_100a", "sm_120", false},
+                                                   {"sm_12", "sm_120", false},
+                                                   {"cpu", "sm_90", false},
+                                                   {"", "sm_90", false},
+                                                   {"sm_9xa", "sm_90", false},
+                                                   {"sm_90aa", "sm_90", false}})
+    EXPECT_EQ(cuda::cubinFits(c.target, c.device), c.fits) << c.target << " on " << c.device;
+}
+
+TEST(CudaArch, CompilesForExactlyTheDevice) {
+  EXPECT_EQ(cuda::nativeTarget({8, 0, ""}), "sm_80");
+  EXPECT_EQ(cuda::nativeTarget({8, 9, ""}), "sm_89");
+  EXPECT_EQ(cuda::nativeTarget({9, 0, ""}), "sm_90a");
+  EXPECT_EQ(cuda::nativeTarget({10, 0, ""}), "sm_100a");
+  EXPECT_EQ(cuda::nativeTarget({12, 0, ""}), "sm_120a");
+}
+
+class CublasLtSearch : public testing::Test {
+protected:
+  void SetUp() override {
+    folder = testing::TempDir() + "nano_cublaslt";
+    std::filesystem::remove_all(folder);
+    unsetenv("NANORT_CUBLASLT");
+  }
+  void TearDown() override {
+    unsetenv("NANORT_CUBLASLT");
+    unsetenv("VIRTUAL_ENV");
+    std::filesystem::remove_all(folder);
+  }
+  std::filesystem::path folder;
+};
+
+TEST_F(CublasLtSearch, TheVariableDecidesAlone) {
+  setenv("NANORT_CUBLASLT", NANO_FAKE_CUDA, 1);
+  EXPECT_EQ(cuda::findCublasLt(13000), NANO_FAKE_CUDA);
+  setenv("NANORT_CUBLASLT", "/nonexistent/libcublasLt.so", 1);
+  try {
+    cuda::findCublasLt(13000);
+    FAIL();
+  } catch (const Error &error) {
+    EXPECT_EQ(error.code, Exit::Device);
+    EXPECT_THAT(error.what(), HasSubstr("$NANORT_CUBLASLT"));
+    EXPECT_THAT(error.what(), HasSubstr("/nonexistent/libcublasLt.so"));
+  }
+}
+
+// A library newer than the driver does not start, so it must not be preferred.
+TEST_F(CublasLtSearch, WheelsComeFirstAndMatchTheDriver) {
+  auto packages = folder / "lib/python3.12/site-packages/nvidia";
+  for (const char *file : {"cu13/lib/libcublasLt.so.13", "cublas/lib/libcublasLt.so.12"}) {
+    std::filesystem::create_directories((packages / file).parent_path());
+    std::filesystem::copy_file(NANO_FAKE_CUDA, packages / file);
+  }
+  setenv("VIRTUAL_ENV", folder.c_str(), 1);
+  EXPECT_EQ(cuda::findCublasLt(13000), packages / "cu13/lib/libcublasLt.so.13");
+  EXPECT_EQ(cuda::findCublasLt(12080), packages / "cublas/lib/libcublasLt.so.12");
+}
+
+} // namespace
