@@ -19,9 +19,11 @@ static Cost cost(const Params &p, std::span<const Scalar> scalars) {
 // The sum's terms are all positive: its relative error becomes an absolute one of the logarithm.
 static double tolerance(const Params &p) { return roundingOf(DType::F32) + reductionOf(p["V"]); }
 
-static std::vector<uint64_t> extents(const Params &p, std::span<const Scalar> scalars, const Limits &) {
-  uint64_t n = extent(scalars[0]);
-  return {elementCount(n, p["V"]), n, n};
+static std::vector<uint64_t> extents(const Params &p, std::span<const Scalar> scalars, const Limits &limits) {
+  uint64_t n = extent(scalars[0]), V = p["V"];
+  // A target picks a column below the vocabulary, which in the last row may lie past a narrower V.
+  uint64_t touched = n == 0 ? 0 : elementCount(n - 1, V) + std::max(V, limits.vocab);
+  return {touched, n, n};
 }
 
 const Family family = {

@@ -192,7 +192,7 @@ private:
         fail(Exit::Internal, "family " + quote(kernel.family()->string_view()) + " has no CPU reference");
       launch.params = &params[node->kernel()];
       for (const schema::Arg *arg : *node->args()) {
-        kernels::Scalar scalar;
+        kernels::Scalar scalar = {};
         switch (arg->kind()) {
         case schema::ArgKind::Buffer:
           launch.buffers.push_back(addresses[arg->buffer()]);

@@ -37,7 +37,7 @@ std::optional<Identity> identify(const uint8_t *data, flatbuffers::Verifier &ver
   if (!verifier.VerifyOffset(0))
     return std::nullopt;
   const auto *root = flatbuffers::GetRoot<flatbuffers::Table>(data);
-  if (!root->VerifyTableStart(verifier) || !root->VerifyField<uint32_t>(verifier, schema::Plan::VT_FORMAT_VERSION) ||
+  if (!root->VerifyTableStart(verifier) || !root->VerifyField<uint32_t>(verifier, schema::Plan::VT_FORMAT_VERSION, 4) ||
       !root->VerifyOffset(verifier, schema::Plan::VT_SCHEMA_HASH))
     return std::nullopt;
   Identity id;

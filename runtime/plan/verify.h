@@ -21,7 +21,7 @@ namespace verify {
 
 /// Where a check is: prefixes its message.
 struct Place {
-  const std::string &file;
+  std::string file;
   std::string text;
 
   Place in(std::string_view part) const { return {file, text + (text.empty() ? "" : ": ") + std::string(part)}; }

@@ -121,7 +121,7 @@ private:
         buffer(declared[i], arg.buffer(), at);
         continue;
       }
-      kernels::Scalar value;
+      kernels::Scalar value = {};
       if (expected == schema::ArgKind::I32) {
         value.i = arg.i32();
         if (value.i < 0)

@@ -31,6 +31,7 @@ public:
   uint32_t length(uint32_t row) const { return state.at(row).length; } // tokens in the cache
   const Plan &plan() const { return *source; }
   Executor &executor() { return *engine; }
+  const ExecutorStats &stats() const { return engine->stats(); }
 
   void reset();             // forgets all rows
   void reset(uint32_t row); // forgets one

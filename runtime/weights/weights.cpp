@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 #include <vector>
 
 namespace nanort {
@@ -56,8 +57,10 @@ Weights Weights::fromFile(std::shared_ptr<const Plan> plan, const std::filesyste
   Weights weights;
   weights.file = Safetensors::open(path);
   const auto &parameters = *plan->root().parameters();
+  std::set<std::string> known;
   for (const schema::Parameter *parameter : parameters) {
     const std::string name = parameter->name()->str();
+    known.insert(name);
     const Tensor &tensor = weights.file->at(name);
     const std::string place = path.string() + ": tensor " + quote(name);
     if (tensor.shape != shapeOf(*parameter))
@@ -70,7 +73,7 @@ Weights Weights::fromFile(std::shared_ptr<const Plan> plan, const std::filesyste
   }
   if (!ignoreExtra && weights.file->tensors().size() != parameters.size())
     for (const auto &[name, tensor] : weights.file->tensors())
-      if (!parameters.LookupByKey(name.c_str()))
+      if (!known.contains(name))
         fail(Exit::Input, path.string() + ": tensor " + quote(name) +
                               " is not part of the plan's model; pass the weights this plan was compiled for");
   weights.plan = std::move(plan);

@@ -1,0 +1,157 @@
+// nanort check: whether a plan is sound, its weights belong to it, and it fits.
+#include "runtime/base/error.h"
+#include "runtime/session/compare.h"
+#include "runtime/tools/common.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <random>
+
+namespace nanort::tools {
+namespace {
+
+struct CheckOptions {
+  CommonOptions common;
+  std::optional<uint64_t> batch, context, memory;
+  std::string against;
+};
+
+void checkShape(const CheckOptions &options, const Plan &plan, const schema::Program &program) {
+  uint64_t batch = 0;
+  for (const schema::Entry *entry : *program.entries())
+    if (entry->kind() == schema::EntryKind::Decode)
+      batch = std::max(batch, entry->rows());
+  const std::string file = plan.path().string() + ": program " + program.target()->str();
+  if (options.batch && *options.batch > batch)
+    fail(Exit::Usage, file + " serves batches up to " + std::to_string(batch) + "; compile with nanocc --batch " +
+                          std::to_string(*options.batch));
+  const uint64_t positions = plan.root().model()->max_seq();
+  if (options.context && *options.context > positions)
+    fail(Exit::Usage, file + " holds " + std::to_string(positions) + " positions; compile with nanocc --max-seq " +
+                          std::to_string(*options.context));
+}
+
+void checkFit(const schema::Program &program, const Plan &plan, uint64_t available, const std::string &owner) {
+  const uint64_t needed = memoryOf(program);
+  const schema::Memory &m = *program.memory();
+  const std::string numbers = "program " + program.target()->str() + " needs " + std::to_string(needed) +
+                              " bytes (constants " + std::to_string(m.constants()) + ", kv " + std::to_string(m.kv()) +
+                              ", state " + std::to_string(m.state()) + ", arena " + std::to_string(m.arena()) +
+                              ", workspace " + std::to_string(m.workspace()) + ")";
+  if (needed > available)
+    fail(Exit::Memory, plan.path().string() + ": " + numbers + ", " + owner + " has " + std::to_string(available) +
+                           "; compile with a smaller --batch or --max-seq");
+  print("memory: " + numbers + " of " + std::to_string(available) + "\n");
+}
+
+/// A fixed prompt over two prefill calls (the second reads the cache), some decode steps, and a chunk of scoring, each
+/// launch on both executors.
+void compare(const CheckOptions &options, Loaded &loaded) {
+  auto tested = makeExecutor(loaded.plan, loaded.program, *loaded.weights, loaded.device,
+                             {options.common.threads, options.common.cacheDir, options.common.noCache});
+  auto oracle = makeCpuExecutor(loaded.plan, loaded.program, *loaded.weights, {options.common.threads, 0, false});
+  auto both = std::make_unique<LockstepExecutor>(loaded.plan, loaded.program, std::move(tested), std::move(oracle));
+  const LockstepExecutor &result = *both;
+  Session session(loaded.plan, loaded.program, std::move(both));
+
+  uint64_t bucket = session.positions(), scored = 0;
+  for (const schema::Entry *entry : *loaded.chosen().entries()) {
+    if (entry->kind() == schema::EntryKind::Prefill)
+      bucket = std::min(bucket, entry->tokens());
+    if (entry->kind() == schema::EntryKind::Score)
+      scored = std::max(scored, std::min<uint64_t>(entry->tokens(), session.positions()));
+  }
+  std::mt19937 random(1);
+  auto text = [&](uint64_t length) {
+    std::vector<int32_t> ids(length);
+    for (int32_t &id : ids)
+      id = static_cast<int32_t>(random() % session.vocab());
+    return ids;
+  };
+  const uint32_t rows = std::min<uint32_t>(2, session.rows());
+  const uint64_t first = std::max<uint64_t>(1, std::min<uint64_t>(bucket, session.positions() / 2) / rows);
+  for (uint64_t length : {first, std::max<uint64_t>(1, first / 2)}) {
+    const std::vector<int32_t> ids = text(length);
+    std::vector<Session::Feed> feeds;
+    for (uint32_t row = 0; row < rows && session.length(row) + length <= session.positions(); ++row)
+      feeds.push_back({row, ids});
+    session.prefill(feeds);
+  }
+  for (int step = 0; step < 3 && session.length(0) < session.positions(); ++step) {
+    std::vector<Session::Token> tokens;
+    for (uint32_t row = 0; row < rows; ++row)
+      tokens.push_back({row, text(1).front()});
+    session.decode(tokens);
+  }
+  if (scored > 0)
+    session.score(text(scored), false, [](size_t, std::span<const float>, std::span<const float>) {});
+
+  print("family            launches  worst (1 is the limit)\n");
+  for (const auto &[family, difference] : result.families()) {
+    char line[256];
+    std::snprintf(line, sizeof line, "%-16s  %8llu  %.3f%s%s\n", family.c_str(),
+                  static_cast<unsigned long long>(difference.launches), difference.worst,
+                  difference.where.empty() ? "" : "  ", difference.where.c_str());
+    print(line);
+  }
+}
+
+void check(const CheckOptions &options) {
+  if (!options.against.empty() && options.memory)
+    fail(Exit::Usage, "--against runs the plan, --memory only adds up what it needs; pass one of them");
+  const auto plan = Plan::open(options.common.plan);
+  print("plan: sound\n");
+  if (options.memory) {
+    for (const schema::Program *program : *plan->root().programs()) {
+      if (!options.common.program.empty() && program->target()->string_view() != options.common.program)
+        continue;
+      checkShape(options, *plan, *program);
+      checkFit(*program, *plan, *options.memory, "--memory");
+    }
+    // Unknown names are refused here too.
+    if (!options.common.program.empty())
+      chooseProgramFor(*plan, "", options.common.program);
+    // A plan alone answers; weights are looked at where they are.
+    if (!options.common.weights.empty() || std::filesystem::exists(weightsPath(*plan))) {
+      openWeights(options.common, plan);
+      print("weights: they belong to the plan\n");
+    }
+    flushOutput();
+    return;
+  }
+  Loaded loaded = load(options.common);
+  print("weights: they belong to the plan\n");
+  checkShape(options, *plan, loaded.chosen());
+  checkFit(loaded.chosen(), *plan, memoryOf(loaded.device), loaded.device.cuda ? "the device" : "this machine");
+  if (!options.against.empty()) {
+    if (!loaded.device.cuda)
+      fail(Exit::Device,
+           "--against cpu compares a CUDA device with the CPU, and there is none here; use a machine with one");
+    compare(options, loaded);
+    print("launches: they agree with the CPU\n");
+  }
+  flushOutput();
+}
+
+} // namespace
+
+void addCheck(CLI::App &app) {
+  CLI::App *command = app.add_subcommand("check", "Check a plan's structure, weights and memory");
+  auto options = std::make_shared<CheckOptions>();
+  addCommon(*command, options->common);
+  command->add_option("--batch", options->batch, "Rows that the plan must serve")->type_name("B");
+  command->add_option("--ctx", options->context, "Positions that the plan must hold")->type_name("N");
+  command
+      ->add_option("--memory", options->memory,
+                   "Fit into BYTES instead of this machine's device (suffixes KiB, MiB, GiB)")
+      ->type_name("BYTES")
+      ->transform(CLI::AsSizeValue(true));
+  command->add_option("--against", options->against, "Run launch by launch on the device and on the CPU, and compare")
+      ->type_name("cpu")
+      ->check(CLI::IsMember({"cpu"}));
+  command->footer("Examples:\n  nanort check plan.fb\n  nanort check plan.fb --batch 8 --ctx 2048 --memory 80GiB\n"
+                  "  nanort check plan.fb --device cuda --against cpu --random-weights 1");
+  command->callback([options] { check(*options); });
+}
+
+} // namespace nanort::tools

@@ -1,0 +1,70 @@
+// What the commands of nanort share: flags, and from flags to plan, weights, tokenizer and executor.
+#pragma once
+
+#include "runtime/session/device.h"
+#include "runtime/session/session.h"
+#include "runtime/tokenizer/tokenizer.h"
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace nanort::tools {
+
+struct CommonOptions {
+  std::string plan, device = "auto", program, weights, tokenizer, saveWeights, cacheDir;
+  std::optional<uint64_t> randomWeights;
+  int threads = 0;
+  bool noCache = false, verbose = false, quiet = false;
+};
+
+/// Declares PLAN and the flags of CommonOptions on a command.
+void addCommon(CLI::App &command, CommonOptions &options);
+
+/// Each command declares its flags and runs when chosen; it returns normally or throws nanort::Error.
+void addRun(CLI::App &app);
+void addEval(CLI::App &app);
+void addInspect(CLI::App &app);
+void addCheck(CLI::App &app);
+
+/// A line on standard error, unless --quiet.
+void log(const CommonOptions &options, const std::string &line);
+/// The same only with --verbose.
+void detail(const CommonOptions &options, const std::string &line);
+
+/// Standard output; Exit::Input if it cannot be written.
+void print(std::string_view text);
+void flushOutput();
+
+/// A plan with everything it takes to run it.
+struct Loaded {
+  std::shared_ptr<const Plan> plan;
+  DeviceChoice device;
+  uint32_t program = 0;
+  std::optional<Weights> weights;
+  double loadMs = 0; // plan, weights, executor
+
+  const schema::Program &chosen() const { return plan->program(program); }
+};
+
+Weights openWeights(const CommonOptions &options, const std::shared_ptr<const Plan> &plan);
+/// Plan, device, program and weights; no executor yet. Writes --save-weights.
+Loaded load(const CommonOptions &options);
+/// Makes the executor. Adds to `loaded.loadMs`.
+Session openSession(const CommonOptions &options, Loaded &loaded);
+
+/// The tokenizer of --tokenizer or the plan; nullopt if neither names one.
+std::optional<Tokenizer> openTokenizer(const CommonOptions &options, const Plan &plan);
+
+/// Rows of ids: "1,2,3", or "@FILE.safetensors:KEY" (I32 or I64, [T] or [rows, T]).
+std::vector<std::vector<int32_t>> parseIds(const std::string &text, const std::string &flag);
+/// The file form without '@'.
+std::vector<std::vector<int32_t>> readIds(const std::string &fileAndKey, const std::string &flag);
+
+/// "1.5 GiB (1610612736 bytes)"
+std::string bytesText(uint64_t bytes);
+
+} // namespace nanort::tools

@@ -1,0 +1,46 @@
+// nanort: runs and examines plans that nanocc made.
+#include "runtime/base/error.h"
+#include "runtime/tools/common.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <new>
+
+using namespace nanort;
+
+static int complain(Exit code, std::string message) {
+  std::replace(message.begin(), message.end(), '\n', ' ');
+  std::fprintf(stderr, "nanort: %s\n", message.c_str());
+  return static_cast<int>(code);
+}
+
+int main(int argc, char **argv) {
+  CLI::App app("Runs and examines models that nanocc compiled.", "nanort");
+  app.set_version_flag("--version", std::string("nanort " NANOCC_VERSION));
+  app.require_subcommand(1);
+  app.footer("Exit codes: 0 ok, 1 internal, 2 flags, 3 input, 4 unsupported, 5 no device or program fits, 6 memory,\n"
+             "7 a comparison found a difference, 8 CUDA failure.\nnanort COMMAND --help lists a command's flags.");
+  tools::addRun(app);
+  tools::addEval(app);
+  tools::addInspect(app);
+  tools::addCheck(app);
+  for (CLI::App *command : app.get_subcommands({}))
+    command->set_version_flag("--version", std::string("nanort " NANOCC_VERSION));
+  try {
+    app.parse(argc, argv);
+    return 0;
+  } catch (const CLI::Success &help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError &error) {
+    const auto chosen = app.get_subcommands();
+    return complain(Exit::Usage, std::string(error.what()) + "; see nanort " +
+                                     (chosen.empty() ? "" : chosen.front()->get_name() + " ") + "--help");
+  } catch (const Error &error) {
+    std::fflush(stdout);
+    return complain(error.code, error.what());
+  } catch (const std::bad_alloc &) {
+    return complain(Exit::Memory, "out of memory");
+  } catch (const std::exception &error) {
+    return complain(Exit::Internal, error.what());
+  }
+}
