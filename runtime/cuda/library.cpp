@@ -79,14 +79,14 @@ OpenedLibrary findLibrary(const LibrarySearch &search) {
   folders.push_back("/usr/local/cuda/lib64");
 
   std::error_code ignored;
-  for (const fs::path &folder : folders)
-    for (const std::string &name : search.names)
+  for (const std::string &name : search.names) {
+    for (const fs::path &folder : folders)
       if (fs::exists(folder / name, ignored))
         if (void *handle = open(folder / name))
           return {folder / name, handle};
-  for (const std::string &name : search.names)
     if (void *handle = open(name))
       return {name, handle};
+  }
 
   fail(Exit::Device, search.title + " (" + search.names.front() +
                          ") not found in installed wheels, $CUDA_HOME, /usr/local/cuda or the system's path: " +

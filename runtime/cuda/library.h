@@ -26,9 +26,9 @@ private:
   void *symbol(const char *name) const;
 };
 
-/// Opens the first that opens of: $variable (alone, if set), installed wheels (of the active virtual environment, of
-/// every python3 on the path, of the user), $CUDA_HOME/lib64, /usr/local/cuda/lib64, the system's path. Errors:
-/// Exit::Device with where it was looked for and what the last failure was.
+/// Opens $variable alone, if set. Otherwise each name in turn, at the first place that has it: installed wheels (of the
+/// active virtual environment, of every python3 on the path, of the user), $CUDA_HOME/lib64, /usr/local/cuda/lib64, the
+/// system's path. Errors: Exit::Device with where it was looked for and what the last failure was.
 OpenedLibrary findLibrary(const LibrarySearch &search);
 
 } // namespace nanort::cuda
