@@ -1,0 +1,139 @@
+// Sources of every family, and what NVRTC makes of them.
+#include "codegen/Instantiate.h"
+#include "codegen/Nvrtc.h"
+#include "runtime/base/error.h"
+#include "tests/unit/family_cases.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <set>
+#include <thread>
+
+namespace {
+
+using nanotest::Case;
+
+kernels::Params normParams(int64_t width) {
+  return {{{"T", static_cast<int64_t>(kernels::DType::BF16)}, {"width", width}}};
+}
+
+TEST(Instantiate, NamesAreStableAndDistinct) {
+  EXPECT_EQ(codegen::kernelName(*codegen::findFamily("rms_norm"), normParams(256)), "rms_norm_bf16_256");
+  EXPECT_NE(codegen::kernelName(*codegen::findFamily("rms_norm"), normParams(257)), "rms_norm_bf16_256");
+}
+
+TEST(Instantiate, SourceIsSelfContained) {
+  const std::string source = codegen::instantiate(*codegen::findFamily("rms_norm"), normParams(256));
+  EXPECT_EQ(source.find("#include"), std::string::npos);
+  EXPECT_NE(source.find(
+                "extern \"C\" __global__ void __launch_bounds__(128) rms_norm_bf16_256(const bf16 *x, bf16 *y, int n)"),
+            std::string::npos);
+  // Under programmatic dependent launch an activation is not read-only for a kernel's lifetime.
+  for (const kernels::Family *family : codegen::allFamilies()) {
+    const std::string text = codegen::instantiate(*family, nanotest::casesOf(family->name)[0].params);
+    EXPECT_EQ(text.find("__restrict__"), std::string::npos) << family->name;
+    EXPECT_EQ(text.find("__ldg"), std::string::npos) << family->name;
+    EXPECT_NE(text.find("  waitForProducers();\n"), std::string::npos) << family->name;
+  }
+}
+
+TEST(Target, ListsWhatItKnows) {
+  for (const char *target : {"cpu", "sm_80", "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_103a", "sm_120a"})
+    EXPECT_EQ(codegen::checkTarget(target), "");
+  EXPECT_EQ(codegen::checkTarget("sm_90"),
+            "target 'sm_90' is not one of cpu, sm_80, sm_86, sm_89, sm_90a, sm_100a, sm_103a, sm_120a");
+}
+
+class Compile : public testing::Test {
+protected:
+  void SetUp() override {
+    std::string reason;
+    nvrtc = codegen::Nvrtc::open(reason);
+    if (!nvrtc)
+      GTEST_SKIP() << reason;
+  }
+
+  std::string failure(const std::string &source) {
+    try {
+      nvrtc->compile("broken", source, "sm_90a");
+    } catch (const nanort::Error &error) {
+      EXPECT_EQ(error.code, nanort::Exit::Internal);
+      return error.what();
+    }
+    return "";
+  }
+
+  std::unique_ptr<codegen::Nvrtc> nvrtc;
+};
+
+/// A few parameter sets of each family, spread over its sweep and without repeats.
+std::vector<kernels::Params> selection(const kernels::Family &family) {
+  std::vector<kernels::Params> all, some;
+  std::set<std::string> names;
+  for (const Case &c : nanotest::casesOf(family.name))
+    if (names.insert(codegen::kernelName(family, c.params)).second)
+      all.push_back(c.params);
+  for (size_t i = 0; i < all.size(); i += std::max<size_t>(1, all.size() / 3))
+    some.push_back(all[i]);
+  return some;
+}
+
+class CompileFamily : public Compile, public testing::WithParamInterface<const kernels::Family *> {};
+
+TEST_P(CompileFamily, ForEveryArchitecture) {
+  const kernels::Family &family = *GetParam();
+  for (const kernels::Params &params : selection(family))
+    for (const char *target : {"sm_80", "sm_90a", "sm_100a", "sm_120a"}) {
+      const std::string name = codegen::kernelName(family, params);
+      const std::vector<char> cubin = nvrtc->compile(name, codegen::instantiate(family, params), target);
+      ASSERT_GT(cubin.size(), 4u);
+      EXPECT_EQ(std::string(cubin.data() + 1, 3), "ELF") << name << " for " << target;
+    }
+}
+
+TEST_P(CompileFamily, TwiceToTheSameBytes) {
+  const kernels::Family &family = *GetParam();
+  const kernels::Params params = selection(family).back();
+  const std::string name = codegen::kernelName(family, params);
+  std::vector<char> first, second;
+  std::thread other([&] { first = nvrtc->compile(name, codegen::instantiate(family, params), "sm_90a"); });
+  second = nvrtc->compile(name, codegen::instantiate(family, params), "sm_90a");
+  other.join();
+  EXPECT_EQ(first, second) << name;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, CompileFamily,
+                         testing::ValuesIn(codegen::allFamilies().begin(), codegen::allFamilies().end()),
+                         [](const auto &info) { return std::string(info.param->name); });
+
+TEST_F(Compile, ABrokenSourceReportsTheLog) {
+  const std::string message = failure("extern \"C\" __global__ void broken(float *y) { *y = missing; }");
+  EXPECT_NE(message.find("kernel broken does not compile for sm_90a"), std::string::npos) << message;
+  EXPECT_NE(message.find("identifier \"missing\" is undefined"), std::string::npos) << message;
+}
+
+TEST_F(Compile, AStackFrameIsAnError) {
+  // An array indexed at run time cannot stay in registers.
+  const std::string message = failure("extern \"C\" __global__ void broken(float *y, const int *at) {\n"
+                                      "  float x[64];\n"
+                                      "  for (int i = 0; i < 64; ++i) x[i] = y[i] * i;\n"
+                                      "  for (int i = 0; i < 64; ++i) x[at[i]] += x[at[i + 1]];\n"
+                                      "  for (int i = 0; i < 64; ++i) y[i] = x[at[i]];\n"
+                                      "}\n");
+  EXPECT_NE(message.find("bytes stack frame"), std::string::npos) << message;
+}
+
+TEST_F(Compile, AnUnknownTargetIsAnError) {
+  EXPECT_THROW(nvrtc->compile("k", "extern \"C\" __global__ void k() {}", "sm_7"), nanort::Error);
+}
+
+TEST(Nvrtc, ANamedFileThatIsMissingIsNotReplaced) {
+  setenv("NANORT_NVRTC", "/nonexistent/libnvrtc.so", 1);
+  std::string reason;
+  EXPECT_EQ(codegen::Nvrtc::open(reason), nullptr);
+  EXPECT_EQ(reason, "NVRTC cannot be loaded from NANORT_NVRTC=/nonexistent/libnvrtc.so");
+  unsetenv("NANORT_NVRTC");
+}
+
+} // namespace

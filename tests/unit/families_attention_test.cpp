@@ -1,0 +1,141 @@
+// The ring: what attention reads after kv_write has written it.
+#include "runtime/cpu/host_math.h"
+#include "tests/unit/family_cases.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+namespace {
+
+using kernels::DType;
+using nanotest::Case;
+using nanotest::Piece;
+
+/// Sequences of several rows, fed to attention and kv_write in chunks as an executor would.
+class Ring {
+public:
+  Ring(int heads, int kvHeads, int D, int ring, int window, std::vector<int> lengths)
+      : heads(heads), kvHeads(kvHeads), D(D), ring(ring), window(window), lengths(std::move(lengths)),
+        out(this->lengths.size()) {
+    const int rows = static_cast<int>(this->lengths.size());
+    kv.assign(size_t{2} * rows * kvHeads * ring * D, std::numeric_limits<float>::quiet_NaN());
+    for (int row = 0; row < rows; ++row)
+      out[row].resize(static_cast<size_t>(this->lengths[row]) * heads * D);
+  }
+
+  /// Attention of one chunk, then its write into the ring.
+  void feed(const std::vector<Piece> &pieces, int padding = 0) {
+    Case attention = nanotest::makeAttention(DType::F32, heads, kvHeads, D, ring, window, pieces, padding);
+    Case write = nanotest::makeKvWrite(DType::F32, kvHeads, D, ring, pieces, padding);
+    size_t slot = 0;
+    for (const Piece &piece : pieces)
+      for (int i = 0; i < piece.count; ++i, ++slot) {
+        fill(attention.at<float>(0) + slot * heads * D, heads * D, piece.row, piece.start + i, 0);
+        for (int part : {0, 1}) {
+          float *head = attention.at<float>(1 + part) + slot * kvHeads * D;
+          fill(head, kvHeads * D, piece.row, piece.start + i, 1 + part);
+          std::memcpy(write.at<float>(part) + slot * kvHeads * D, head, kvHeads * D * sizeof(float));
+        }
+      }
+    // A chunk need not hold every row: the buffers of this chunk cover rows up to its largest.
+    const size_t bytes = attention.buffers[3].size();
+    std::memcpy(attention.buffers[3].data(), kv.data(), bytes);
+    attention.runCpu(*math);
+    std::memcpy(write.buffers[5].data(), kv.data(), bytes);
+    write.runCpu(*math);
+    std::memcpy(kv.data(), write.buffers[5].data(), bytes);
+    slot = 0;
+    for (const Piece &piece : pieces) {
+      std::memcpy(out[piece.row].data() + static_cast<size_t>(piece.start) * heads * D,
+                  attention.at<float>(7) + slot * heads * D, size_t{4} * piece.count * heads * D);
+      slot += piece.count;
+    }
+  }
+
+  const int heads, kvHeads, D, ring, window;
+  const std::vector<int> lengths;
+  std::vector<std::vector<float>> out; // of every row, in order of position
+  std::vector<float> kv;
+
+private:
+  /// The same numbers for one position, whatever chunk it comes in.
+  static void fill(float *p, int count, int row, int position, int what) {
+    for (int i = 0; i < count; ++i)
+      p[i] = static_cast<float>(std::sin(1.0 + i * 0.7 + position * 1.3 + row * 5.1 + what * 2.9));
+  }
+
+  std::unique_ptr<kernels::HostMath> math = nanort::makeHostMath(2);
+};
+
+/// One row of `length` positions in chunks of `chunk`. The reference adds in order of position wherever a key comes
+/// from, so the results are the same to the last bit.
+std::vector<float> inChunks(int length, int chunk, int ring, int window) {
+  Ring cache(4, 2, 16, ring, window, {length});
+  for (int start = 0; start < length; start += chunk)
+    cache.feed({{0, start, std::min(chunk, length - start)}}, chunk % 3);
+  return cache.out[0];
+}
+
+TEST(Attention, ChunksDoNotChangeTheResult) {
+  for (int window : {0, 1, 7, 8, 30, 1000})
+    for (int extra : {0, 1, 5}) {
+      const int length = 41, ring = std::min(window + 1, length) + extra;
+      const std::vector<float> whole = inChunks(length, length, ring, window);
+      for (int chunk : {1, 2, window + 1, window + 2, 13, 40})
+        ASSERT_EQ(inChunks(length, chunk, ring, window), whole)
+            << "window " << window << ", ring " << ring << ", chunk " << chunk;
+    }
+}
+
+TEST(Attention, RaggedRowsAreIndependent) {
+  Ring together(4, 2, 16, 6, 5, {20, 9, 14});
+  together.feed({{2, 0, 3}, {0, 0, 11}, {1, 0, 1}}, 4);
+  together.feed({{0, 11, 1}, {1, 1, 1}, {2, 3, 1}});
+  together.feed({{1, 2, 7}, {2, 4, 10}});
+  together.feed({{0, 12, 8}}, 1);
+  for (int row = 0; row < 3; ++row) {
+    Ring alone(4, 2, 16, 6, 5, {20, 9, 14});
+    alone.feed({{row, 0, alone.lengths[row]}});
+    EXPECT_EQ(alone.out[row], together.out[row]) << "row " << row;
+  }
+}
+
+TEST(Attention, WindowCountsThePositionsBeforeThisOne) {
+  // With equal keys the result is the mean of the visible values: v = position gives their middle.
+  for (int window : {0, 1, 7, 8}) {
+    const int length = 12;
+    Case c = nanotest::makeAttention(DType::F32, 1, 1, 4, length, window, {{0, 0, length}});
+    std::fill_n(c.at<float>(1), c.elements(1), 1.0f);
+    for (size_t i = 0; i < c.elements(2); ++i)
+      c.at<float>(2)[i] = static_cast<float>(i / 4);
+    c.runCpu(*nanort::makeHostMath(1));
+    for (int p = 0; p < length; ++p)
+      EXPECT_NEAR(c.get(7, p * 4), (std::max(0, p - window) + p) / 2.0, 1e-5) // means of at most 12 small integers
+          << "window " << window << ", position " << p;
+  }
+}
+
+TEST(KvWrite, HoldsTheNewestPositionsAndNothingElse) {
+  for (Case &c : nanotest::casesOf("kv_write")) {
+    const Case before = c;
+    c.runCpu(*nanort::makeHostMath(2));
+    const int64_t heads = c.params["kv_heads"], D = c.params["D"], ring = c.params["ring"], n = c.scalars[0].i;
+    Case want = before;
+    const auto *rows = c.at<int>(2), *positions = c.at<int>(3), *ends = c.at<int>(4);
+    const size_t bytes = sizeOf(c.types[5]);
+    for (int64_t t = 0; t < n; ++t) // in order: a newer position overwrites an older one
+      for (int64_t i = 0; rows[t] >= 0 && i < 2 * heads * D; ++i) {
+        const int64_t part = i / (heads * D), g = i / D % heads, d = i % D;
+        ASSERT_LT(positions[t], ends[rows[t]]);
+        std::memcpy(want.buffers[5].data() +
+                        ((((rows[t] * 2 + part) * heads + g) * ring + positions[t] % ring) * D + d) * bytes,
+                    before.buffers[part].data() + ((t * heads + g) * D + d) * bytes, bytes);
+      }
+    EXPECT_EQ(c.buffers, want.buffers) << c.label();
+  }
+}
+
+} // namespace

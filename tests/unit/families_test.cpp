@@ -1,0 +1,250 @@
+// Every CPU reference against its formula in double, over the sweep of odd shapes.
+#include "kernels_templates/common/philox.h"
+#include "runtime/cpu/host_math.h"
+#include "tests/unit/family_cases.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <functional>
+#include <map>
+
+namespace {
+
+using nanotest::Case;
+using Formula = std::function<double(const Case &, size_t)>; // element i of the one output
+
+double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
+double dot(const Case &c, size_t a, size_t i, size_t b, size_t j, size_t n) {
+  double sum = 0;
+  for (size_t l = 0; l < n; ++l)
+    sum += c.get(a, i + l) * c.get(b, j + l);
+  return sum;
+}
+
+double gather(const Case &c, size_t index, size_t table, size_t i) {
+  const size_t C = c.params["C"];
+  const double row = c.get(index, i / C);
+  return row < 0 ? 0 : c.get(table, static_cast<size_t>(row) * C + i % C);
+}
+
+double attention(const Case &c, size_t i) {
+  const int64_t heads = c.params["heads"], kvHeads = c.params["kv_heads"], D = c.params["D"], ring = c.params["ring"];
+  const int64_t d = i % D, h = i / D % heads, t = i / D / heads, g = h * kvHeads / heads;
+  const auto row = static_cast<int64_t>(c.get(4, t)), p = static_cast<int64_t>(c.get(5, t));
+  if (row < 0)
+    return 0;
+  const auto start = static_cast<int64_t>(c.get(6, row));
+  // Where element 0 of head g of the key (part 0) or value (part 1) of position j lies.
+  auto at = [&](int64_t part, int64_t j) {
+    return j >= start ? std::pair{size_t(1 + part), ((t - p + j) * kvHeads + g) * D}
+                      : std::pair{size_t(3), (((row * 2 + part) * kvHeads + g) * ring + j % ring) * D};
+  };
+  double sum = 0, value = 0;
+  for (int64_t j = std::max<int64_t>(0, p - c.scalars[0].i); j <= p; ++j) {
+    const auto [keys, key] = at(0, j);
+    const auto [values, v] = at(1, j);
+    const double weight = std::exp(c.scalars[1].f * dot(c, 0, (t * heads + h) * D, keys, key, D));
+    sum += weight;
+    value += weight * c.get(values, v + d);
+  }
+  return value / sum;
+}
+
+double rope(const Case &c, size_t i) {
+  const size_t D = c.params["D"], half = D / 2, head = i / D, d = i % half;
+  const size_t angle = static_cast<size_t>(c.get(2, head / c.params["heads"])) * D + d;
+  const double a = c.get(0, head * D + d), b = c.get(0, head * D + half + d);
+  const double cosine = c.get(1, angle), sine = c.get(1, angle + half);
+  return i % D < half ? a * cosine + b * sine : b * cosine - a * sine;
+}
+
+double valueGate(const Case &c, size_t i) {
+  const size_t heads = c.params["heads"], D = c.params["D"], channels = c.params["channels"];
+  const size_t t = i / D / heads, g = i / D % heads;
+  const double token = c.get(2, t);
+  if (token < 0)
+    return c.get(0, i);
+  const double gate = sigmoid(dot(c, 1, t * c.params["C"], 4, g * channels, channels));
+  return c.get(0, i) + c.scalars[0].f * gate * c.get(3, (static_cast<size_t>(token) * heads + g) * D + i % D);
+}
+
+double nll(const Case &c, size_t i) {
+  const size_t V = c.params["V"];
+  const double target = c.get(1, i);
+  if (target < 0)
+    return 0;
+  double sum = 0;
+  for (size_t id = 0; id < V; ++id)
+    sum += std::exp(c.get(0, i * V + id));
+  return std::log(sum) - c.get(0, i * V + static_cast<size_t>(target));
+}
+
+/// One row of sample, by sorting all candidates.
+double sample(const Case &c, size_t row) {
+  const auto V = static_cast<int>(c.params["V"]);
+  if (c.get(1, row) < 0)
+    return -1;
+  auto logit = [&](int id) {
+    const double z = c.get(0, row * c.params["Vp"] + id);
+    return std::isnan(z) ? -std::numeric_limits<double>::infinity() : z;
+  };
+  const auto *words = c.at<uint32_t>(3);
+  const double temperature = std::bit_cast<float>(words[0]), cap = c.scalars[0].f;
+  const auto topK = static_cast<int>(words[1]);
+  std::vector<int> ids(V);
+  for (int id = 0; id < V; ++id)
+    ids[id] = id;
+  std::stable_sort(ids.begin(), ids.end(), [&](int a, int b) { return logit(a) > logit(b); });
+  if (temperature == 0)
+    return ids[0];
+  if (topK > 0 && topK < V)
+    ids.resize(topK);
+  std::sort(ids.begin(), ids.end());
+  double best = 0;
+  int choice = -1;
+  for (int id : ids) {
+    const auto block = kernels::philox(
+        {uint32_t(id / 4), uint32_t(words[4] + row), uint32_t(c.get(2, row)), 0x6e616e6f}, words[2], words[3]);
+    const double u = (block[id % 4] + 0.5) / 4294967296.0, z = logit(id);
+    const double score = (cap == 0 ? z : cap * std::tanh(z / cap)) / temperature - std::log(-std::log(u));
+    if (choice < 0 || score > best) {
+      best = score;
+      choice = id;
+    }
+  }
+  return choice;
+}
+
+const std::map<std::string_view, Formula> formulas = {
+    {"embed", [](const Case &c, size_t i) { return gather(c, 0, 1, i); }},
+    {"last", [](const Case &c, size_t i) { return gather(c, 1, 0, i); }},
+    {"rms_norm",
+     [](const Case &c, size_t i) {
+       const size_t width = c.params["width"], row = i / width * width;
+       return c.get(0, i) / std::sqrt(dot(c, 0, row, 0, row, width) / width + std::ldexp(1.0, -23));
+     }},
+    {"smear",
+     [](const Case &c, size_t i) {
+       const size_t C = c.params["C"];
+       return c.get(0, i) + c.get(3, 0) * sigmoid(dot(c, 0, i / C * C, 2, 0, c.params["channels"])) * c.get(1, i);
+     }},
+    {"linear",
+     [](const Case &c, size_t i) {
+       const size_t K = c.params["K"], N = c.params["N"];
+       return dot(c, 0, i / N * K, 1, i % N * K, K);
+     }},
+    {"rope", rope},
+    {"scale", [](const Case &c, size_t i) { return c.scalars[0].f * c.get(0, i); }},
+    {"value_gate", valueGate},
+    {"attention", attention},
+    {"add", [](const Case &c, size_t i) { return c.get(0, i) + c.get(1, i); }},
+    {"relu2", [](const Case &c, size_t i) { return std::pow(std::max(c.get(0, i), 0.0), 2); }},
+    {"mix", [](const Case &c,
+               size_t i) { return c.get(2, c.scalars[0].i) * c.get(0, i) + c.get(3, c.scalars[0].i) * c.get(1, i); }},
+    {"backout", [](const Case &c, size_t i) { return c.get(0, i) - c.get(2, 0) * c.get(1, i); }},
+    {"softcap",
+     [](const Case &c, size_t i) {
+       const size_t V = c.params["V"];
+       const double z = c.get(0, i / V * c.params["Vp"] + i % V), cap = c.scalars[0].f;
+       return cap == 0 ? z : cap * std::tanh(z / cap);
+     }},
+    {"sample", sample},
+    {"nll", nll},
+};
+
+class Formulas : public testing::TestWithParam<const kernels::Family *> {};
+class Families : public testing::TestWithParam<const kernels::Family *> {};
+
+/// All but kv_write, which changes its buffer in place: see KvWrite.
+std::vector<const kernels::Family *> familiesWithFormula() {
+  std::vector<const kernels::Family *> families;
+  for (const kernels::Family *family : codegen::allFamilies())
+    if (family->name != "kv_write")
+      families.push_back(family);
+  return families;
+}
+
+/// The bound is the one that `check --against` grants a kernel: a reference further from the truth would spend it
+/// alone.
+TEST_P(Formulas, ReferenceAgrees) {
+  const kernels::Family &family = *GetParam();
+  auto math = nanort::makeHostMath(3);
+  for (Case &c : nanotest::casesOf(family.name)) {
+    ASSERT_EQ(family.constraint(c.params), "") << c.label();
+    const Case inputs = c;
+    c.runCpu(*math);
+    const size_t out = std::find_if(c.decls.begin(), c.decls.end(),
+                                    [](const auto &decl) { return decl.kind == kernels::ArgKind::Out; }) -
+                       c.decls.begin();
+    std::vector<double> want(c.elements(out));
+    double largest = 0;
+    for (size_t i = 0; i < want.size(); ++i) {
+      want[i] = formulas.at(family.name)(inputs, i);
+      largest = std::max(largest, std::abs(want[i]));
+    }
+    const double bound = family.tolerance(c.params) * largest + 1e-15; // the formula rounds too
+    for (size_t i = 0; i < want.size(); ++i)
+      ASSERT_TRUE(std::abs(c.get(out, i) - want[i]) <= bound)
+          << c.label() << " element " << i << ": " << c.get(out, i) << ", formula " << want[i] << " +- " << bound;
+    for (size_t b = 0; b < c.buffers.size(); ++b) {
+      if (b == out)
+        continue;
+      ASSERT_EQ(c.buffers[b], inputs.buffers[b]) << c.label() << " changed its input " << c.decls[b].name;
+    }
+  }
+}
+
+TEST_P(Families, ThreadsDoNotChangeTheResult) {
+  auto one = nanort::makeHostMath(1), many = nanort::makeHostMath(5);
+  for (Case &c : nanotest::casesOf(GetParam()->name)) {
+    Case again = c;
+    c.runCpu(*one);
+    again.runCpu(*many);
+    ASSERT_EQ(c.buffers, again.buffers) << c.label();
+  }
+}
+
+TEST_P(Families, ShapeCoversAndCostCounts) {
+  for (const Case &c : nanotest::casesOf(GetParam()->name)) {
+    const kernels::LaunchShape shape = c.family->shape(c.params, c.scalars);
+    const uint64_t threads = uint64_t{shape.block[0]} * shape.block[1] * shape.block[2];
+    EXPECT_GE(threads, 32u) << c.label();
+    EXPECT_LE(threads, 1024u) << c.label();
+    EXPECT_GE(shape.grid[0], 1u) << c.label();
+    EXPECT_LE(shape.grid[1], 65535u) << c.label();
+    EXPECT_GT(c.family->cost(c.params, c.scalars).bytes, 0u) << c.label();
+  }
+}
+
+std::string nameOfFamily(const testing::TestParamInfo<const kernels::Family *> &info) {
+  return std::string(info.param->name);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Formulas, testing::ValuesIn(familiesWithFormula()), nameOfFamily);
+INSTANTIATE_TEST_SUITE_P(All, Families, testing::ValuesIn(codegen::allFamilies().begin(), codegen::allFamilies().end()),
+                         nameOfFamily);
+
+TEST(Registry, KnowsOnlyItsFamilies) {
+  EXPECT_EQ(codegen::findFamily("rms_nom"), nullptr);
+  EXPECT_EQ(codegen::findCpuKernel("rms_nom"), nullptr);
+}
+
+TEST(Constraints, NameTheNearestValueThatWorks) {
+  auto violation = [](std::string_view family, std::vector<std::pair<std::string, int64_t>> values) {
+    return codegen::findFamily(family)->constraint({std::move(values)});
+  };
+  EXPECT_EQ(violation("rope", {{"T", 1}, {"P", 1}, {"heads", 6}, {"D", 33}}),
+            "D is 33, not a multiple of 2; the nearest that works is 34");
+  EXPECT_EQ(violation("attention", {{"T", 1}, {"heads", 6}, {"kv_heads", 4}, {"D", 64}, {"ring", 9}}),
+            "heads is 6, not a multiple of kv_heads; the nearest that works is 8");
+  EXPECT_EQ(violation("attention", {{"T", 1}, {"heads", 6}, {"kv_heads", 0}, {"D", 64}, {"ring", 9}}),
+            "kv_heads is 0; the nearest that works is 1");
+  EXPECT_EQ(violation("softcap", {{"V", 65}, {"Vp", 64}}), "V is 65; the nearest that works is 64");
+  EXPECT_EQ(violation("embed", {{"T", 2}, {"C", 64}}), "T must be f32 or bf16");
+}
+
+} // namespace

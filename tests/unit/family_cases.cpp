@@ -1,0 +1,299 @@
+#include "tests/unit/family_cases.h"
+
+#include "kernels_templates/common/philox.h"
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+namespace nanotest {
+
+using namespace kernels;
+
+namespace {
+
+constexpr int64_t f32 = static_cast<int64_t>(DType::F32), bf16Type = static_cast<int64_t>(DType::BF16);
+
+Scalar integer(int32_t value) { return {.i = value}; }
+Scalar number(float value) { return {.f = value}; }
+
+/// Word i of stream `stream`: the same on every machine.
+uint32_t noise(uint32_t stream, size_t i) {
+  return philox({static_cast<uint32_t>(i / 4), stream, 0, 0}, 2026, 0)[i % 4];
+}
+
+void put(Case &c, size_t b, size_t i, float value) {
+  if (c.types[b] == DType::BF16)
+    c.at<bf16>(b)[i] = roundToBf16(value);
+  else
+    c.at<float>(b)[i] = value;
+}
+
+uint64_t limitOf(std::string_view name, const Limits &limits) {
+  if (name == "index")
+    return limits.tokens;
+  if (name == "positions")
+    return limits.positions;
+  return limits.vocab;
+}
+
+DType typeOf(const ArgDecl &decl, const Params &params) {
+  for (DType type : {DType::F32, DType::BF16, DType::I32, DType::U32})
+    if (decl.type == nameOf(type))
+      return type;
+  return params.type(decl.type);
+}
+
+struct Slots {
+  std::vector<int> rows, positions, starts, ends;
+};
+
+Slots slotsOf(const std::vector<Piece> &pieces, int padding) {
+  Slots slots;
+  for (const Piece &piece : pieces) {
+    const size_t count = std::max<size_t>(slots.starts.size(), piece.row + 1);
+    slots.starts.resize(count, 0);
+    slots.ends.resize(count, 0);
+    slots.starts[piece.row] = piece.start;
+    slots.ends[piece.row] = piece.start + piece.count;
+    for (int i = 0; i < piece.count; ++i) {
+      slots.rows.push_back(piece.row);
+      slots.positions.push_back(piece.start + i);
+    }
+  }
+  slots.rows.insert(slots.rows.end(), padding, -1);
+  slots.positions.insert(slots.positions.end(), padding, 0);
+  return slots;
+}
+
+void copyInts(Case &c, size_t b, const std::vector<int> &values) {
+  std::copy(values.begin(), values.end(), c.at<int>(b));
+}
+
+} // namespace
+
+std::string Case::label() const {
+  std::string text(family->name);
+  for (const ParamDecl &param : family->params)
+    text += " " + (param.isType ? std::string(nameOf(params.type(param.name))) : std::to_string(params[param.name]));
+  size_t scalar = 0;
+  for (const ArgDecl &arg : family->args) {
+    if (arg.kind != ArgKind::I32 && arg.kind != ArgKind::F32)
+      continue;
+    const Scalar value = scalars[scalar++];
+    text += " " + std::string(arg.name) + "=" +
+            (arg.kind == ArgKind::I32 ? std::to_string(value.i) : std::to_string(value.f));
+  }
+  return text;
+}
+
+double Case::get(size_t b, size_t i) const {
+  switch (types[b]) {
+  case DType::F32:
+    return at<float>(b)[i];
+  case DType::BF16:
+    return toFloat(at<bf16>(b)[i]);
+  case DType::I32:
+    return at<int32_t>(b)[i];
+  default:
+    return at<uint32_t>(b)[i];
+  }
+}
+
+void Case::runCpu(HostMath &math) {
+  std::vector<void *> pointers;
+  for (auto &buffer : buffers)
+    pointers.push_back(buffer.data());
+  codegen::findCpuKernel(family->name)({params, pointers, scalars, math});
+}
+
+Case makeCase(const char *name, std::vector<int64_t> values, std::vector<Scalar> scalars, const Limits &limits) {
+  Case c;
+  c.family = codegen::findFamily(name);
+  for (size_t i = 0; i < values.size(); ++i)
+    c.params.values.emplace_back(c.family->params[i].name, values[i]);
+  c.scalars = std::move(scalars);
+  const std::vector<uint64_t> extents = c.family->extents(c.params, c.scalars, limits);
+  for (const ArgDecl &arg : c.family->args) {
+    if (arg.kind == ArgKind::I32 || arg.kind == ArgKind::F32)
+      continue;
+    const size_t b = c.buffers.size(), count = extents[b];
+    c.decls.push_back(arg);
+    c.types.push_back(typeOf(arg, c.params));
+    c.buffers.emplace_back(count * sizeOf(c.types[b]), std::byte{0xff});
+    if (arg.kind == ArgKind::Out)
+      continue;
+    for (size_t i = 0; i < count; ++i) {
+      const uint32_t word = noise(static_cast<uint32_t>(b), i);
+      if (c.types[b] == DType::I32) // the product's high word: an id below the limit
+        c.at<int32_t>(b)[i] =
+            arg.name != "positions" && i % 5 == 3 ? -1 : static_cast<int32_t>(word * limitOf(arg.name, limits) >> 32);
+      else
+        put(c, b, i, static_cast<float>((word * 0x1p-31 - 1) * std::sqrt(3.0)));
+    }
+  }
+  return c;
+}
+
+Case makeAttention(DType type, int heads, int kvHeads, int D, int ring, int window, const std::vector<Piece> &pieces,
+                   int padding) {
+  const Slots slots = slotsOf(pieces, padding);
+  const Limits limits{slots.rows.size(), slots.starts.size(), 0, 1u << 20};
+  Case c =
+      makeCase("attention", {static_cast<int64_t>(type), heads, kvHeads, D, ring},
+               {integer(window), number(1 / std::sqrt(static_cast<float>(D))), integer(slots.rows.size())}, limits);
+  copyInts(c, 4, slots.rows);
+  copyInts(c, 5, slots.positions);
+  copyInts(c, 6, slots.starts);
+  const int rows = static_cast<int>(slots.starts.size());
+  std::vector<bool> held(static_cast<size_t>(rows) * ring);
+  for (int row = 0; row < rows; ++row)
+    for (int j = std::max({0, slots.starts[row] - ring, slots.starts[row] - window}); j < slots.starts[row]; ++j)
+      held[row * ring + j % ring] = true;
+  for (size_t i = 0; i < c.elements(3); ++i) {
+    const size_t slot = i / D % ring, row = i / D / ring / kvHeads / 2;
+    if (!held[row * ring + slot])
+      put(c, 3, i, std::numeric_limits<float>::quiet_NaN());
+  }
+  return c;
+}
+
+Case makeKvWrite(DType type, int kvHeads, int D, int ring, const std::vector<Piece> &pieces, int padding) {
+  const Slots slots = slotsOf(pieces, padding);
+  const Limits limits{slots.rows.size(), slots.starts.size(), 0, 1u << 20};
+  Case c = makeCase("kv_write", {static_cast<int64_t>(type), kvHeads, D, ring}, {integer(slots.rows.size())}, limits);
+  copyInts(c, 2, slots.rows);
+  copyInts(c, 3, slots.positions);
+  copyInts(c, 4, slots.ends);
+  return c;
+}
+
+Case makeSample(int V, int Vp, int rows, float cap, const SampleSettings &settings) {
+  Case c = makeCase("sample", {V, Vp}, {number(cap), integer(rows)});
+  float *z = c.at<float>(0);
+  for (size_t i = 0; i < c.elements(0); ++i)
+    z[i] = std::round(z[i] * 24) / 8;
+  constexpr float infinity = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
+  if (rows > 1) {
+    z[Vp + V / 2] = nan;
+    z[Vp + V - 1] = -infinity;
+  }
+  if (rows > 2)
+    std::fill_n(z + 2 * Vp, V, nan);
+  for (int i = 0; i < rows; ++i) {
+    c.at<int>(1)[i] = rows > 1 && i == rows - 1 ? -1 : i;
+    c.at<int>(2)[i] = 10 + i;
+  }
+  const uint32_t words[8] = {std::bit_cast<uint32_t>(settings.temperature), static_cast<uint32_t>(settings.topK),
+                             static_cast<uint32_t>(settings.seed), static_cast<uint32_t>(settings.seed >> 32),
+                             settings.rowBase};
+  std::memcpy(c.at<uint32_t>(3), words, sizeof words);
+  return c;
+}
+
+static void addElementWise(std::vector<Case> &cases, const std::string &name, int64_t T) {
+  for (int count : {1, 7, 64, 1003}) {
+    if (name == "scale")
+      cases.push_back(makeCase("scale", {T}, {number(0.375f), integer(count)}));
+    else if (name == "mix")
+      cases.push_back(makeCase("mix", {T}, {integer(count % 4), integer(count)}));
+    else
+      cases.push_back(makeCase(name.c_str(), {T}, {integer(count)}));
+  }
+}
+
+static void addAttention(std::vector<Case> &cases, DType T, bool write) {
+  struct Layout {
+    int heads, kvHeads, D, ring, window;
+    std::vector<Piece> pieces;
+    int padding;
+  };
+  const Layout layouts[] = {
+      {1, 1, 2, 1, 0, {{0, 0, 1}}, 0},
+      {3, 1, 32, 64, 64, {{0, 0, 5}}, 3},
+      {4, 2, 64, 9, 8, {{0, 0, 1}, {1, 8, 1}, {2, 9, 1}, {3, 100, 1}}, 0}, // decode, ragged
+      {6, 3, 80, 17, 16, {{1, 0, 40}, {0, 30, 5}}, 7},                     // wraps inside a chunk; rows out of order
+      {4, 4, 88, 21, 12, {{0, 19, 20}}, 1},                                // ring longer than the window
+      {2, 1, 96, 128, 1000, {{0, 64, 33}, {1, 0, 2}}, 0},                  // window beyond every position
+      {6, 6, 128, 513, 512, {{0, 512, 3}, {1, 513, 1}, {2, 1700, 2}}, 2},
+      {2, 1, 64, 4096, 2999, {{0, 3500, 1}}, 0},
+      {2, 2, 33, 11, 10, {{0, 5, 9}}, 0},
+      {1, 1, 264, 40, 39, {{0, 37, 6}}, 0},
+  };
+  for (const Layout &l : layouts)
+    cases.push_back(write ? makeKvWrite(T, l.kvHeads, l.D, l.ring, l.pieces, l.padding)
+                          : makeAttention(T, l.heads, l.kvHeads, l.D, l.ring, l.window, l.pieces, l.padding));
+}
+
+static void addTyped(std::vector<Case> &cases, const std::string &name, int64_t T) {
+  auto add = [&](std::vector<int64_t> params, std::vector<Scalar> scalars, Limits limits = {}) {
+    cases.push_back(makeCase(name.c_str(), std::move(params), std::move(scalars), limits));
+  };
+  if (name == "embed" || name == "last") {
+    for (auto [C, n] : {std::pair{1, 3}, {32, 1}, {33, 7}, {90, 65}, {768, 9}})
+      add({T, C}, {integer(n)}, {.tokens = 13, .vocab = 101});
+  } else if (name == "rms_norm") {
+    for (auto [width, n] : {std::pair{1, 3}, {32, 9}, {80, 5}, {88, 4}, {97, 7}, {768, 3}, {2048, 1}})
+      add({T, width}, {integer(n)});
+  } else if (name == "smear") {
+    for (auto [C, channels, n] : {std::tuple{24, 24, 1}, {33, 12, 7}, {90, 1, 5}, {768, 24, 9}})
+      add({T, C, channels}, {integer(n)});
+  } else if (name == "linear") {
+    for (int64_t O : {T, f32})
+      for (auto [K, N, n] : {std::tuple{32, 48, 1},
+                             {33, 17, 3},
+                             {96, 65, 8},
+                             {80, 130, 9},
+                             {88, 63, 65},
+                             {256, 64, 70},
+                             {7, 5, 130},
+                             {768, 1000, 2},
+                             {512, 321, 5}})
+        add({T, O, K, N}, {integer(n)});
+  } else if (name == "rope") {
+    for (int64_t P : {f32, bf16Type})
+      for (auto [heads, D, n] : {std::tuple{1, 2, 1}, {3, 32, 5}, {6, 64, 7}, {2, 80, 9}, {5, 88, 4}, {4, 128, 33}})
+        add({T, P, heads, D}, {integer(n)}, {.positions = 37});
+  } else if (name == "value_gate") {
+    for (auto [heads, D, C, channels, n] :
+         {std::tuple{1, 32, 32, 32, 1}, {3, 33, 99, 12, 7}, {2, 80, 160, 1, 9}, {6, 128, 768, 12, 5}})
+      add({T, heads, D, C, channels}, {number(3), integer(n)}, {.vocab = 50});
+  } else if (name == "attention" || name == "kv_write") {
+    addAttention(cases, static_cast<DType>(T), name == "kv_write");
+  } else {
+    addElementWise(cases, name, T);
+  }
+}
+
+static void addLogits(std::vector<Case> &cases, const std::string &name) {
+  if (name == "nll") {
+    for (auto [V, n] : {std::pair{1, 2}, {5, 9}, {1000, 4}, {32768, 3}})
+      cases.push_back(makeCase("nll", {V}, {integer(n)}, {.vocab = static_cast<uint64_t>(V)}));
+    return;
+  }
+  for (float cap : {0.0f, 15.0f})
+    for (auto [V, Vp, n] : {std::tuple{1, 1, 1}, {5, 64, 3}, {257, 257, 4}, {1000, 1024, 5}, {32768, 32768, 4}}) {
+      if (name == "softcap") {
+        cases.push_back(makeCase("softcap", {V, Vp}, {number(cap), integer(n)}));
+        continue;
+      }
+      for (float temperature : {0.0f, 0.7f, 1.5f})
+        for (int topK : {0, 1, 4, 50, V - 1, V + 3})
+          cases.push_back(makeSample(V, Vp, n, cap, {temperature, topK, 0x1234567890abcdefull + topK, 7}));
+    }
+}
+
+std::vector<Case> casesOf(std::string_view family) {
+  const std::string name(family);
+  std::vector<Case> cases;
+  if (name == "nll" || name == "softcap" || name == "sample") {
+    addLogits(cases, name);
+    return cases;
+  }
+  addTyped(cases, name, f32);
+  addTyped(cases, name, bf16Type);
+  return cases;
+}
+
+} // namespace nanotest
