@@ -57,12 +57,11 @@ private:
     for (const nanocc::ParameterDecl &parameter : nanocc::parametersOf(config)) {
       SmallVector<int64_t> shape(parameter.shape.begin(), parameter.shape.end());
       Type element = shape.size() > 1 && !config.keepDtype ? Type(builder.getBF16Type()) : Type(builder.getF32Type());
-      builder.create<nanocc::nano::ParamDeclOp>(loc, symbolOf(parameter.name), RankedTensorType::get(shape, element),
+      nanocc::nano::ParamDeclOp::create(builder, loc, symbolOf(parameter.name), RankedTensorType::get(shape, element),
                                                 parameter.name);
     }
     for (uint32_t i = 0; i < config.layers; ++i)
-      builder.create<nanocc::nano::CacheOp>(
-          loc, "kv." + std::to_string(i), config.kvHeads, config.headDim,
+      nanocc::nano::CacheOp::create(builder, loc, "kv." + std::to_string(i), config.kvHeads, config.headDim,
           config.windows[i] ? builder.getI64IntegerAttr(config.windows[i]) : IntegerAttr());
   }
 
@@ -72,23 +71,23 @@ private:
   FlatSymbolRefAttr symbol(const std::string &name) { return FlatSymbolRefAttr::get(builder.getContext(), name); }
 
   Value norm(Value x, int64_t groups = 1) {
-    return builder.create<nanocc::nano::RmsNormOp>(loc, x.getType(), x, groups);
+    return nanocc::nano::RmsNormOp::create(builder, loc, x.getType(), x, groups);
   }
   Value linear(Value x, const std::string &weight, int64_t channels) {
-    return builder.create<nanocc::nano::LinearOp>(loc, activation(channels), x, symbol(weight));
+    return nanocc::nano::LinearOp::create(builder, loc, activation(channels), x, symbol(weight));
   }
-  Value add(Value a, Value b) { return builder.create<nanocc::nano::AddOp>(loc, a.getType(), a, b); }
+  Value add(Value a, Value b) { return nanocc::nano::AddOp::create(builder, loc, a.getType(), a, b); }
   Value embed(Value ids) {
-    return norm(builder.create<nanocc::nano::EmbedOp>(loc, activation(config.width), ids, symbol("wte")));
+    return norm(nanocc::nano::EmbedOp::create(builder, loc, activation(config.width), ids, symbol("wte")));
   }
 
   /// Rope, then QK-norm, then the multiplier: upstream's order.
   Value position(Value x, int64_t heads) {
-    x = builder.create<nanocc::nano::RopeOp>(loc, x.getType(), x, heads, APFloat(config.ropeBase),
+    x = nanocc::nano::RopeOp::create(builder, loc, x.getType(), x, heads, APFloat(config.ropeBase),
                                              config.ropeTableBf16);
     x = norm(x, heads);
     if (config.qkMult != 1)
-      x = builder.create<nanocc::nano::ScaleOp>(loc, x.getType(), x, APFloat(config.qkMult));
+      x = nanocc::nano::ScaleOp::create(builder, loc, x.getType(), x, APFloat(config.qkMult));
     return x;
   }
 
@@ -98,51 +97,49 @@ private:
     Value n = norm(x);
     Value q = linear(n, h + "c_q", width), k = linear(n, h + "c_k", kv), v = linear(n, h + "c_v", kv);
     if (config.gateChannels && config.valueEmbeds[i])
-      v = builder.create<nanocc::nano::ValueGateOp>(loc, v.getType(), v, n, tokens,
+      v = nanocc::nano::ValueGateOp::create(builder, loc, v.getType(), v, n, tokens,
                                                     symbol("value_embeds." + std::to_string(i)), symbol(h + "ve_gate"),
-                                                    APFloat(config.gateRange));
+                                                    builder.getF32FloatAttr(config.gateRange));
     q = position(q, config.heads);
     k = position(k, config.kvHeads);
-    Value o = builder.create<nanocc::nano::AttentionOp>(loc, q.getType(), q, k, v, symbol("kv." + std::to_string(i)));
+    Value o = nanocc::nano::AttentionOp::create(builder, loc, q.getType(), q, k, v, symbol("kv." + std::to_string(i)));
     return add(x, linear(o, h + "c_proj", config.width));
   }
 
   Value mlp(Value x, uint32_t i) {
     std::string h = "h." + std::to_string(i) + ".mlp.";
     Value m = linear(norm(x), h + "c_fc", 4 * int64_t(config.width));
-    m = builder.create<nanocc::nano::Relu2Op>(loc, m.getType(), m);
+    m = nanocc::nano::Relu2Op::create(builder, loc, m.getType(), m);
     return add(x, linear(m, h + "c_proj", config.width));
   }
 
   void forward() {
     auto ids = RankedTensorType::get({ShapedType::kDynamic, ShapedType::kDynamic}, builder.getI32Type());
-    auto function = builder.create<func::FuncOp>(
-        loc, "forward", builder.getFunctionType({ids}, {Type(activation(config.vocab))}));
+    auto function = func::FuncOp::create(builder, loc, "forward", builder.getFunctionType({ids}, {Type(activation(config.vocab))}));
     builder.setInsertionPointToStart(function.addEntryBlock());
     Value tokens = function.getArgument(0);
 
     Value x = embed(tokens);
     if (config.smear) {
       // The neighbour's normalised embedding depends on its id alone, so it needs no state besides that id.
-      Value neighbour = embed(builder.create<nanocc::nano::PreviousOp>(loc, ids, tokens));
-      x = builder.create<nanocc::nano::SmearOp>(loc, x.getType(), x, neighbour, symbol("smear_gate"),
+      Value neighbour = embed(nanocc::nano::PreviousOp::create(builder, loc, ids, tokens));
+      x = nanocc::nano::SmearOp::create(builder, loc, x.getType(), x, neighbour, symbol("smear_gate"),
                                                 symbol("smear_lambda"));
     }
     Value x0 = x, mid;
     for (uint32_t i = 0; i < config.layers; ++i) {
       if (config.lambdas)
-        x = builder.create<nanocc::nano::MixOp>(loc, x.getType(), x, x0, symbol("resid_lambdas"), symbol("x0_lambdas"),
-                                                i);
+        x = nanocc::nano::MixOp::create(builder, loc, x.getType(), x, x0, symbol("resid_lambdas"), symbol("x0_lambdas"),
+                                                builder.getI64IntegerAttr(i));
       x = mlp(attention(x, tokens, i), i);
       if (i == config.layers / 2)
         mid = x;
     }
     if (config.backout)
-      x = builder.create<nanocc::nano::BackoutOp>(loc, x.getType(), x, mid, symbol("backout_lambda"));
+      x = nanocc::nano::BackoutOp::create(builder, loc, x.getType(), x, mid, symbol("backout_lambda"));
     Value z = linear(norm(x), "lm_head", config.paddedVocab);
-    Value logits = builder.create<nanocc::nano::SoftcapOp>(
-        loc, activation(config.vocab), z, config.softcap ? builder.getF32FloatAttr(config.softcap) : FloatAttr());
-    builder.create<func::ReturnOp>(loc, logits);
+    Value logits = nanocc::nano::SoftcapOp::create(builder, loc, activation(config.vocab), z, config.softcap ? builder.getF32FloatAttr(config.softcap) : FloatAttr());
+    func::ReturnOp::create(builder, loc, logits);
   }
 
   const ModelConfig &config;

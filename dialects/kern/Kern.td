@@ -61,6 +61,7 @@ class Kern_PureLaunchOp<string mnemonic, list<Trait> traits = []> :
 def Kern_Float : TensorOf<[F32, BF16]>;
 def Kern_F32 : TensorOf<[F32]>;
 def Kern_Ids : TensorOf<[I32]>;
+def Kern_Words : TensorOf<[UI32]>;
 
 //===----------------------------------------------------------------------===//
 // Declarations
@@ -226,7 +227,7 @@ def Kern_SoftcapOp : Kern_PureLaunchOp<"softcap"> {
 
 def Kern_SampleOp : Kern_PureLaunchOp<"sample"> {
   let summary = "the next token of each row; -1 where the index is -1";
-  let arguments = (ins Kern_F32:$z, Kern_Ids:$index, Kern_Ids:$steps, Kern_Ids:$sampling, F32Attr:$cap, I64Attr:$vocab);
+  let arguments = (ins Kern_F32:$z, Kern_Ids:$index, Kern_Ids:$steps, Kern_Words:$sampling, F32Attr:$cap, I64Attr:$vocab);
   let results = (outs Kern_Ids:$result);
   let assemblyFormat = [{$z `,` $index `,` $steps `,` $sampling `vocab` $vocab `cap` $cap attr-dict `:`
                          functional-type(operands, results)}];

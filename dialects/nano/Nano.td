@@ -46,6 +46,7 @@ def Nano_Dialect : Dialect {
 def TokenWise : NativeOpTrait<"TokenWise"> { let cppNamespace = "::nanocc::nano"; }
 
 def Nano_Tokens : TensorOf<[I32]>;
+def Nano_Words : TensorOf<[UI32]>;
 def Nano_Activation : TensorOf<[F32, BF16]>;
 
 class Nano_Op<string mnemonic, list<Trait> traits = []> : Op<Nano_Dialect, mnemonic, traits>;
@@ -225,7 +226,7 @@ def Nano_SampleOp : Nano_PureOp<"sample", [AllTypesMatch<["index", "steps", "res
     family `sample`); `steps` counts the tokens each row has generated, which keys the counter-based generator. A row with
     index -1 yields -1. Only the first `vocab` columns count.
   }];
-  let arguments = (ins Nano_Activation:$z, Nano_Tokens:$index, Nano_Tokens:$steps, Nano_Tokens:$sampling,
+  let arguments = (ins Nano_Activation:$z, Nano_Tokens:$index, Nano_Tokens:$steps, Nano_Words:$sampling,
                        OptionalAttr<F32Attr>:$cap, I64Attr:$vocab);
   let results = (outs Nano_Tokens:$result);
   let assemblyFormat = [{$z `,` $index `,` $steps `,` $sampling `vocab` $vocab (`cap` $cap^)? attr-dict `:`

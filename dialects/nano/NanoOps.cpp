@@ -56,8 +56,6 @@ static LogicalResult tokensMatch(Operation *op, Value tokens, Value activation) 
 }
 
 LogicalResult ParamDeclOp::verify() {
-  if (!isa<RankedTensorType>(getType()))
-    return emitOpError("must have a ranked type");
   Type element = cast<ShapedType>(getType()).getElementType();
   if (!element.isF32() && !element.isBF16())
     return emitOpError() << "must be f32 or bf16, is " << element;

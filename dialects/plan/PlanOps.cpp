@@ -23,8 +23,6 @@ LogicalResult ProgramOp::verify() {
 }
 
 LogicalResult BufferOp::verify() {
-  if (!isa<RankedTensorType>(getType()))
-    return emitOpError("must have a ranked type");
   if (getOffset() && *getOffset() % 256)
     return emitOpError() << "offset " << *getOffset() << " must be a multiple of 256";
   if ((getSpace() == Space::Arena) != getEntry().has_value())

@@ -1,0 +1,56 @@
+#include "compiler/analysis/Conflicts.h"
+
+#include "codegen/Registry.h"
+#include "kernels_templates/common/family.h"
+
+using namespace mlir;
+using namespace nanocc;
+
+std::vector<std::vector<Access>> nanocc::accessesOf(plan::EntryOp entry) {
+  auto program = entry->getParentOfType<plan::ProgramOp>();
+  SymbolTable symbols(program);
+  std::vector<std::vector<Access>> result;
+  for (Operation &node : entry.getBody().front()) {
+    std::vector<Access> accesses;
+    auto kernel = symbols.lookup<plan::KernelOp>(node.getAttrOfType<FlatSymbolRefAttr>("kernel").getValue());
+    const kernels::Family *family = codegen::findFamily(kernel.getFamily().str());
+    for (auto [i, arg] : llvm::enumerate(node.getAttrOfType<ArrayAttr>("args"))) {
+      auto name = dyn_cast<FlatSymbolRefAttr>(arg);
+      if (!name)
+        continue;
+      auto buffer = symbols.lookup<plan::BufferOp>(name.getValue());
+      int64_t offset = buffer.getOffset().value_or(0);
+      bool writes = !family || i >= family->args.size() || family->args[i].kind != kernels::ArgKind::In;
+      accesses.push_back({buffer.getSpace(), offset, offset + buffer.getBytes(), writes});
+    }
+    result.push_back(std::move(accesses));
+  }
+  return result;
+}
+
+bool nanocc::conflict(const std::vector<Access> &a, const std::vector<Access> &b) {
+  for (const Access &x : a)
+    for (const Access &y : b)
+      if ((x.writes || y.writes) && x.space == y.space && x.begin < y.end && y.begin < x.end)
+        return true;
+  return false;
+}
+
+ArrayRef<int32_t> nanocc::afterOf(Operation *node) {
+  auto after = node->getAttrOfType<DenseI32ArrayAttr>("after");
+  return after ? after.asArrayRef() : ArrayRef<int32_t>();
+}
+
+std::vector<llvm::BitVector> nanocc::ancestorsOf(plan::EntryOp entry) {
+  std::vector<llvm::BitVector> ancestors;
+  for (Operation &node : entry.getBody().front()) {
+    llvm::BitVector mine(ancestors.size());
+    for (int32_t before : afterOf(&node))
+      if (before >= 0 && static_cast<size_t>(before) < ancestors.size()) {
+        mine |= ancestors[before];
+        mine.set(before);
+      }
+    ancestors.push_back(std::move(mine));
+  }
+  return ancestors;
+}

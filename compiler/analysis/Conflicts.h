@@ -1,0 +1,31 @@
+// Which nodes of an entry touch the same bytes.
+#pragma once
+
+#include "dialects/plan/Plan.h"
+
+#include "llvm/ADT/BitVector.h"
+
+#include <vector>
+
+namespace nanocc {
+
+/// Bytes that one node reads or writes.
+struct Access {
+  plan::Space space;
+  int64_t begin, end;
+  bool writes;
+};
+
+/// Accesses of every node of a placed entry, in order.
+std::vector<std::vector<Access>> accessesOf(plan::EntryOp entry);
+
+/// True if the two nodes must not run at the same time: they share bytes and one of them writes.
+bool conflict(const std::vector<Access> &a, const std::vector<Access> &b);
+
+/// For every node, all nodes that its `after` edges put before it, transitively.
+std::vector<llvm::BitVector> ancestorsOf(plan::EntryOp entry);
+
+/// The edges of a plan.launch or plan.gemm.
+llvm::ArrayRef<int32_t> afterOf(mlir::Operation *node);
+
+} // namespace nanocc

@@ -1,0 +1,83 @@
+#include "compiler/analysis/Family.h"
+
+#include "codegen/Instantiate.h"
+#include "codegen/Registry.h"
+
+using namespace mlir;
+using namespace nanocc;
+
+std::string FamilyCall::name() const { return codegen::kernelName(*family, params); }
+
+std::optional<kernels::DType> nanocc::dtypeOf(Type element) {
+  if (element.isF32())
+    return kernels::DType::F32;
+  if (element.isBF16())
+    return kernels::DType::BF16;
+  if (element.isSignlessInteger(32))
+    return kernels::DType::I32;
+  if (element.isUnsignedInteger(32))
+    return kernels::DType::U32;
+  return std::nullopt;
+}
+
+Type nanocc::typeOf(kernels::DType dtype, MLIRContext *context) {
+  switch (dtype) {
+  case kernels::DType::F32:
+    return Float32Type::get(context);
+  case kernels::DType::BF16:
+    return BFloat16Type::get(context);
+  case kernels::DType::I32:
+    return IntegerType::get(context, 32);
+  case kernels::DType::U32:
+    return IntegerType::get(context, 32, IntegerType::Unsigned);
+  }
+  llvm_unreachable("all dtypes are listed");
+}
+
+kernels::DType nanocc::argType(const kernels::Family &family, const kernels::ArgDecl &arg,
+                               const kernels::Params &params) {
+  for (kernels::DType dtype : {kernels::DType::F32, kernels::DType::BF16, kernels::DType::I32, kernels::DType::U32})
+    if (arg.type == kernels::nameOf(dtype))
+      return dtype;
+  return params.type(arg.type);
+}
+
+FailureOr<FamilyCall> nanocc::resolve(kern::KernelOp op) {
+  kern::KernelCall call = op.getKernelCall();
+  FamilyCall result{codegen::findFamily(call.family.str()), {}, {}};
+  if (!result.family)
+    return op->emitOpError() << "no kernel family '" << call.family << "' under kernels_templates/";
+  if (call.params.size() != result.family->params.size())
+    return op->emitOpError() << "family '" << call.family << "' has " << result.family->params.size()
+                             << " template parameters, the launch gives " << call.params.size();
+  for (auto [param, decl] : llvm::zip(call.params, result.family->params)) {
+    if (param.getName().strref() != StringRef(decl.name.data(), decl.name.size()))
+      return op->emitOpError() << "family '" << call.family << "' expects parameter '"
+                               << StringRef(decl.name.data(), decl.name.size()) << "', the launch gives " << param.getName();
+    int64_t value = 0;
+    if (decl.isType) {
+      auto type = dyn_cast<TypeAttr>(param.getValue());
+      std::optional<kernels::DType> dtype = type ? dtypeOf(type.getValue()) : std::nullopt;
+      if (!dtype)
+        return op->emitOpError() << "parameter " << param.getName() << " must be a type that kernels know, is "
+                                 << param.getValue();
+      value = static_cast<int64_t>(*dtype);
+    } else {
+      value = cast<IntegerAttr>(param.getValue()).getInt();
+    }
+    result.params.values.emplace_back(decl.name, value);
+  }
+  for (TypedAttr scalar : call.scalars) {
+    kernels::Scalar value;
+    if (auto real = dyn_cast<FloatAttr>(scalar)) {
+      value.f = real.getValue().convertToFloat();
+    } else {
+      int64_t integer = cast<IntegerAttr>(scalar).getInt();
+      value.i = static_cast<int32_t>(integer);
+    }
+    result.scalars.push_back(value);
+  }
+  if (std::string violated = result.family->constraint(result.params); !violated.empty())
+    return op->emitOpError() << "does not fit kernel family '" << call.family << "': " << violated;
+  return result;
+}

@@ -1,0 +1,34 @@
+// From a `kern` launch to its kernel family: the one place where IR meets kernels_templates/.
+#pragma once
+
+#include "dialects/kern/Kern.h"
+#include "kernels_templates/common/family.h"
+
+#include "mlir/IR/BuiltinTypes.h"
+
+#include <optional>
+
+namespace nanocc {
+
+/// A launch with its parameters as its family wants them.
+struct FamilyCall {
+  const kernels::Family *family;
+  kernels::Params params;
+  std::vector<kernels::Scalar> scalars;
+
+  std::string name() const; // entry point
+  kernels::LaunchShape shape() const { return family->shape(params, scalars); }
+  kernels::Cost cost() const { return family->cost(params, scalars); }
+};
+
+/// Null for a type that kernels do not know.
+std::optional<kernels::DType> dtypeOf(mlir::Type element);
+mlir::Type typeOf(kernels::DType dtype, mlir::MLIRContext *context);
+
+/// The element type a buffer argument must have under these parameters.
+kernels::DType argType(const kernels::Family &family, const kernels::ArgDecl &arg, const kernels::Params &params);
+
+/// Errors are emitted on `op`: unknown family, parameters that it does not have, a violated constraint.
+mlir::FailureOr<FamilyCall> resolve(kern::KernelOp op);
+
+} // namespace nanocc

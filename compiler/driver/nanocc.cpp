@@ -1,0 +1,245 @@
+// nanocc: model.mlir in, plan.fb out, stage by stage.
+#include "compiler/analysis/Report.h"
+#include "compiler/passes/Passes.h"
+#include "compiler/pipeline/Options.h"
+#include "compiler/pipeline/Pipelines.h"
+#include "compiler/serialize/PlanFile.h"
+#include "runtime/base/error.h"
+#include "runtime/base/file.h"
+
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Support/Timing.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/SourceMgr.h"
+
+#include <filesystem>
+
+using namespace mlir;
+using namespace nanocc;
+namespace cl = llvm::cl;
+namespace fs = std::filesystem;
+using nanort::Exit;
+
+static cl::OptionCategory category("nanocc");
+static cl::opt<std::string> inputFile(cl::Positional, cl::desc("<model.mlir, an emitted stage, plan.fb, or - >"),
+                                      cl::init(""), cl::cat(category));
+static cl::opt<std::string> outputFile("o", cl::desc("Output file; - is standard output"), cl::value_desc("file"),
+                                       cl::cat(category));
+static cl::list<std::string> targets("target", cl::CommaSeparated, cl::value_desc("cpu|sm_80|sm_90a|..."),
+                                     cl::desc("One program each (default sm_90a; the machine is never probed)"),
+                                     cl::cat(category));
+static cl::list<int64_t> batches("batch", cl::CommaSeparated, cl::value_desc("1,8,..."),
+                                 cl::desc("Rows of the decode entries (default 1)"), cl::cat(category));
+static cl::opt<int64_t> maxSeq("max-seq", cl::value_desc("N"), cl::desc("Positions a session holds (default: as trained)"),
+                               cl::cat(category));
+static cl::list<int64_t> prefill("prefill", cl::CommaSeparated, cl::value_desc("128,512,..."),
+                                 cl::desc("Token buckets (default powers of two from 128, ending in max-seq)"),
+                                 cl::cat(category));
+static cl::opt<std::string> precision("precision", cl::value_desc("f32|bf16|fp8|nvfp4|auto"),
+                                      cl::desc("What is stored between launches (default bf16; f32 if cpu is the only target)"),
+                                      cl::cat(category));
+static cl::opt<std::string> fuse("fuse", cl::value_desc("none|all"), cl::desc("Fusion passes (default all)"),
+                                 cl::cat(category));
+static cl::opt<std::string> emit("emit", cl::value_desc("nano|kern|plan|fb"), cl::init("fb"),
+                                 cl::desc("Stop after a stage and write its IR, which nanocc reads back (default fb)"),
+                                 cl::cat(category));
+static cl::opt<std::string> report("report", cl::value_desc("text|json"), cl::desc("Launches, bytes, FLOPs, memory"),
+                                   cl::cat(category));
+static cl::opt<std::string> reportFile("report-file", cl::value_desc("file"),
+                                       cl::desc("Where the report goes (default standard output)"), cl::cat(category));
+
+namespace {
+
+/// Ends the tool with one line that says what is wrong.
+[[noreturn]] void refuse(Exit code, const std::string &message) { nanort::fail(code, message); }
+
+OptionFlags flagsGiven() {
+  OptionFlags flags;
+  if (targets.getNumOccurrences())
+    flags.targets.emplace(targets.begin(), targets.end());
+  if (batches.getNumOccurrences())
+    flags.batches.emplace(batches.begin(), batches.end());
+  if (prefill.getNumOccurrences())
+    flags.prefill.emplace(prefill.begin(), prefill.end());
+  if (maxSeq.getNumOccurrences())
+    flags.maxSeq = maxSeq;
+  if (precision.getNumOccurrences())
+    flags.precision = precision;
+  if (fuse.getNumOccurrences())
+    flags.fuse = fuse;
+  return flags;
+}
+
+bool anyGiven(const OptionFlags &flags) {
+  return flags.targets || flags.batches || flags.prefill || flags.maxSeq || flags.precision || flags.fuse;
+}
+
+fs::path folderOf(const std::string &file) {
+  return file == "-" ? fs::current_path() : fs::absolute(file).parent_path();
+}
+
+/// Paths in a module are relative to the file it is in; makes them relative to the file it goes to.
+void rebasePaths(ModuleOp module, const fs::path &from, const fs::path &to) {
+  for (StringRef name : {StringRef(nano::NanoDialect::weightsAttr), StringRef(nano::NanoDialect::tokenizerAttr)}) {
+    auto path = module->getAttrOfType<StringAttr>(name);
+    if (!path || fs::path(path.str()).is_absolute())
+      continue;
+    fs::path moved = (from / path.str()).lexically_normal().lexically_proximate(to.lexically_normal());
+    module->setAttr(name, StringAttr::get(module.getContext(), moved.string()));
+  }
+}
+
+OwningOpRef<ModuleOp> parse(MLIRContext &context, llvm::SourceMgr &sources, const std::string &text) {
+  sources.AddNewSourceBuffer(llvm::MemoryBuffer::getMemBuffer(text, inputFile == "-" ? "<stdin>" : inputFile.getValue()),
+                             SMLoc());
+  OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(sources, ParserConfig(&context));
+  if (!module)
+    refuse(Exit::Input, inputFile + " is not a module that nanocc can read; the lines above say where and why");
+  return module;
+}
+
+void run(PassManager &manager, ModuleOp module, Exit onFailure, const std::string &what) {
+  if (failed(applyPassManagerCLOptions(manager)))
+    refuse(Exit::Usage, "the pass manager's flags contradict each other");
+  if (failed(manager.run(module)))
+    refuse(onFailure, what + "; the lines above say where and why");
+}
+
+/// From the module's stage to `last`. A fault in what the user gave is an input error, a model that no template serves is
+/// unsupported, and whatever fails after that is ours.
+void compile(ModuleOp module, Stage last, TimingScope &timing) {
+  FailureOr<Stage> stage = stageOf(module);
+  if (failed(stage))
+    refuse(Exit::Input, inputFile + " has an unknown stage");
+  if (*stage > last)
+    refuse(Exit::Usage, "--emit asks for a stage before the one that " + inputFile + " is at");
+  {
+    PassManager manager(module.getContext());
+    populateVerification(manager, *stage);
+    TimingScope scope = timing.nest("verify input");
+    manager.enableTiming(scope);
+    run(manager, module, Exit::Input, inputFile + " does not keep the contract of its stage");
+  }
+  for (int next = static_cast<int>(*stage) + 1; next <= static_cast<int>(last); ++next) {
+    PassManager manager(module.getContext());
+    populateStage(manager, static_cast<Stage>(next));
+    TimingScope scope = timing.nest("stage " + std::to_string(next));
+    manager.enableTiming(scope);
+    run(manager, module, next == static_cast<int>(Stage::Plan) ? Exit::Internal : Exit::Unsupported,
+        inputFile + " could not be lowered");
+    setStage(module, static_cast<Stage>(next));
+  }
+}
+
+void write(const std::string &path, std::string_view bytes) {
+  nanort::AtomicFile file(path);
+  file.write(bytes);
+  file.commit();
+}
+
+void writeReport(ModuleOp module) {
+  if (!report.getNumOccurrences())
+    return;
+  std::string text = report == "json" ? reportJson(module) : reportText(module);
+  write(reportFile.empty() ? "-" : reportFile.getValue(), text);
+}
+
+void checkFlags() {
+  if (inputFile.empty())
+    refuse(Exit::Usage, "nothing to compile: nanocc model.mlir -o plan.fb");
+  if (outputFile.empty() && !report.getNumOccurrences())
+    refuse(Exit::Usage, "no output: give -o FILE (or -o - for standard output)");
+  if (emit != "fb" && !parseStage(emit))
+    refuse(Exit::Usage, "--emit " + emit + " is unknown; use nano, kern, plan or fb");
+  if (report.getNumOccurrences() && report != "text" && report != "json")
+    refuse(report == "html" ? Exit::Unsupported : Exit::Usage,
+           "--report " + report + " is not available; use text or json");
+  if (report.getNumOccurrences() && emit != "fb" && emit != "plan")
+    refuse(Exit::Usage, "--report needs a plan; leave --emit " + emit + " out");
+  if (outputFile == "-" && report.getNumOccurrences() && (reportFile.empty() || reportFile == "-"))
+    refuse(Exit::Usage, "the plan and the report cannot both go to standard output; give --report-file");
+}
+
+void nanoccMain(TimingScope &timing) {
+  checkFlags();
+  DialectRegistry registry;
+  registry.insert<nano::NanoDialect, kern::KernDialect, plan::PlanDialect, func::FuncDialect>();
+  MLIRContext context(registry);
+  context.loadAllAvailableDialects();
+  llvm::SourceMgr sources;
+  SourceMgrDiagnosticHandler diagnostics(sources, &context);
+
+  std::string text = nanort::readText(inputFile.getValue());
+  bool isPlanFile = text.size() > 8 && text.compare(4, 4, "NANO") == 0;
+  OptionFlags flags = flagsGiven();
+  OwningOpRef<ModuleOp> module;
+  if (isPlanFile) {
+    if (anyGiven(flags))
+      refuse(Exit::Usage, inputFile + " is a finished plan: flags that decide what it holds come too late; compile model.mlir");
+    if (inputFile == "-")
+      refuse(Exit::Usage, "a plan is read from a file, not from standard input");
+    module = readPlan(context, inputFile.getValue());
+  } else {
+    module = parse(context, sources, text);
+    if (std::optional<OptionError> error = resolveOptions(*module, flags))
+      refuse(static_cast<Exit>(error->exitCode), error->message);
+  }
+
+  compile(*module, emit == "fb" ? Stage::Plan : *parseStage(emit), timing);
+  rebasePaths(*module, folderOf(inputFile), folderOf(outputFile.empty() ? inputFile : outputFile));
+  if (!outputFile.empty()) {
+    if (emit == "fb") {
+      FailureOr<std::vector<uint8_t>> bytes = writePlan(*module);
+      if (failed(bytes))
+        refuse(Exit::Internal, "the plan could not be written");
+      write(outputFile, std::string_view(reinterpret_cast<const char *>(bytes->data()), bytes->size()));
+    } else {
+      std::string ir;
+      llvm::raw_string_ostream stream(ir);
+      // With locations: a launch is linked to its line of model.mlir also after a resume.
+      (*module)->print(stream, OpPrintingFlags().enableDebugInfo(true, false));
+      write(outputFile, ir + "\n");
+    }
+  }
+  writeReport(*module);
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  llvm::InitLLVM init(argc, argv);
+  registerPassManagerCLOptions();
+  registerMLIRContextCLOptions();
+  registerAsmPrinterCLOptions();
+  registerDefaultTimingManagerCLOptions();
+  cl::HideUnrelatedOptions(category);
+  cl::SetVersionPrinter([](llvm::raw_ostream &stream) { stream << producer << ", LLVM " LLVM_VERSION_STRING "\n"; });
+  std::string complaint;
+  llvm::raw_string_ostream complaints(complaint);
+  if (!cl::ParseCommandLineOptions(argc, argv,
+                                   "compiles a nanochat model to a plan\n\n"
+                                   "  nanocc model.mlir -o plan.fb\n"
+                                   "  nanocc model.mlir --target cpu,sm_90a --batch 1,8 -o plan.fb --report text\n"
+                                   "  nanocc model.mlir --emit kern -o -\n",
+                                   &complaints)) {
+    llvm::errs() << "nanocc: " << StringRef(complaint).trim() << "\n";
+    return static_cast<int>(Exit::Usage);
+  }
+  DefaultTimingManager timingManager;
+  applyDefaultTimingManagerCLOptions(timingManager);
+  TimingScope timing = timingManager.getRootScope();
+  try {
+    nanoccMain(timing);
+  } catch (const nanort::Error &error) {
+    llvm::errs() << "nanocc: " << error.what() << "\n";
+    return static_cast<int>(error.code);
+  } catch (const std::exception &error) {
+    llvm::errs() << "nanocc: internal error: " << error.what() << "; please report it with the command line\n";
+    return static_cast<int>(Exit::Internal);
+  }
+  return 0;
+}

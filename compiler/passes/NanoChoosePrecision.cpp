@@ -1,0 +1,43 @@
+// The stored type of every activation.
+#include "compiler/passes/Passes.h"
+#include "compiler/pipeline/Options.h"
+
+using namespace mlir;
+
+namespace nanocc {
+#define GEN_PASS_DEF_NANOCHOOSEPRECISION
+#include "compiler/Passes.h.inc"
+} // namespace nanocc
+
+using namespace nanocc;
+
+namespace {
+
+struct NanoChoosePrecisionPass : nanocc::impl::NanoChoosePrecisionBase<NanoChoosePrecisionPass> {
+  void runOnOperation() override {
+    FailureOr<Options> options = getOptions(getOperation());
+    if (failed(options))
+      return signalPassFailure();
+    if (options->precision == "f32")
+      return;
+    getOperation().walk([](func::FuncOp entry) {
+      for (Operation &op : entry.getBody().front().without_terminator())
+        for (Value result : op.getResults())
+          if (auto type = cast<RankedTensorType>(result.getType()); type.getElementType().isF32() && !isLogits(result))
+            result.setType(type.clone(BFloat16Type::get(type.getContext())));
+    });
+  }
+
+private:
+  /// What the softcap, the sampler and the likelihood read or give.
+  static bool isLogits(Value value) {
+    if (isa<nano::SoftcapOp, nano::NllOp>(value.getDefiningOp()))
+      return true;
+    return llvm::any_of(value.getUsers(), [](Operation *user) {
+      return isa<nano::SoftcapOp, nano::SampleOp, nano::NllOp, func::ReturnOp>(user) ||
+             (isa<nano::LastOp>(user) && isLogits(user->getResult(0)));
+    });
+  }
+};
+
+} // namespace

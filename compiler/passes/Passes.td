@@ -1,0 +1,95 @@
+// Every pass: one record here, one source beside it, one test and one error test under tests/lit.
+#ifndef NANOCC_PASSES_TD
+#define NANOCC_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+//===----------------------------------------------------------------------===//
+// nano
+//===----------------------------------------------------------------------===//
+
+def NanoVerifyModel : Pass<"nano-verify-model", "::mlir::ModuleOp"> {
+  let summary = "The contract of a model: facts, one @forward from ids to logits, one use of every cache";
+}
+
+def NanoFixShapes : Pass<"nano-fix-shapes", "::mlir::ModuleOp"> {
+  let summary = "Makes static entry points of @forward";
+  let description = [{
+    One `prefill_T` per token bucket, one `decode_B` per batch, and `score_N` (at most 128 token slots, all of whose logits
+    are wanted). Batch and sequence become one dimension of token slots; ids of previous tokens become an input.
+    Prefill and decode end in `nano.sample` on the logits before the softcap; score ends in logits and `nano.nll`.
+  }];
+  let dependentDialects = ["::nanocc::nano::NanoDialect", "::mlir::func::FuncDialect"];
+}
+
+def NanoSelectLast : Pass<"nano-select-last", "::mlir::ModuleOp"> {
+  let summary = "Moves nano.last towards the inputs, past operations that treat each token by itself";
+  let description = [{
+    Prefill needs logits of one token per row. After this pass everything behind the last layer's attention works on those
+    rows alone.
+  }];
+}
+
+def NanoChoosePrecision : Pass<"nano-choose-precision", "::mlir::ModuleOp"> {
+  let summary = "Gives activations the type they are stored in between launches";
+  let description = "Logits stay f32: greedy compares them, and rounding would create ties.";
+}
+
+//===----------------------------------------------------------------------===//
+// kern
+//===----------------------------------------------------------------------===//
+
+def NanoLowerToKern : Pass<"nano-lower-to-kern", "::mlir::ModuleOp"> {
+  let summary = "One kern.program per target, one launch per nano operation";
+  let description = [{
+    Attention becomes two launches: the attention itself and the update of its ring. Rotary tables are declared once per
+    (base, type); weights once each, matrices in the compute type and vectors in f32.
+  }];
+  let dependentDialects = ["::nanocc::kern::KernDialect"];
+}
+
+def KernChooseTemplates : Pass<"kern-choose-templates", "::mlir::ModuleOp"> {
+  let summary = "Decides what runs each launch where there is a choice";
+  let description = "Linear layers of CUDA programs go to cuBLASLt.";
+}
+
+def KernVerify : Pass<"kern-verify", "::mlir::ModuleOp"> {
+  let summary = "Every launch fits its kernel family: arguments, types, and the template's constraints";
+}
+
+//===----------------------------------------------------------------------===//
+// plan
+//===----------------------------------------------------------------------===//
+
+def KernLowerToPlan : Pass<"kern-lower-to-plan", "::mlir::ModuleOp"> {
+  let summary = "Buffers with lifetimes, constants with recipes, kernels with sources, nodes in order";
+  let dependentDialects = ["::nanocc::plan::PlanDialect"];
+}
+
+def PlanPlaceMemory : Pass<"plan-place-memory", "::mlir::ModuleOp"> {
+  let summary = "An offset for every buffer, and the bytes of every space";
+  let description = [{
+    The arena is placed per entry by first fit in decreasing size; entries never run at the same time, so they share it. All
+    offsets are multiples of 256 bytes. Greedy-by-size after Pisarchyk and Lee, "Efficient memory management for deep neural
+    net inference" (2020).
+  }];
+}
+
+def PlanFormEdges : Pass<"plan-form-edges", "::mlir::ModuleOp"> {
+  let summary = "Which earlier nodes each node waits for";
+  let description = [{
+    A node waits for those whose bytes it reads, overwrites, or writes again (read after write, write after read, write after
+    write, on buffers and on arena ranges that they share), less what follows from other edges.
+  }];
+}
+
+def PlanCompileKernels : Pass<"plan-compile-kernels", "::mlir::ModuleOp"> {
+  let summary = "Machine code of every kernel, by NVRTC";
+  let description = "Without NVRTC a warning: the runtime compiles the sources then.";
+}
+
+def PlanVerify : Pass<"plan-verify", "::mlir::ModuleOp"> {
+  let summary = "The contract of a plan: everything placed, nothing alive shares bytes, every conflict has an edge";
+}
+
+#endif // NANOCC_PASSES_TD

@@ -1,0 +1,64 @@
+// Machine code for every kernel source.
+#include "codegen/Cache.h"
+#include "codegen/Nvrtc.h"
+#include "compiler/passes/Passes.h"
+#include "runtime/base/error.h"
+
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
+
+using namespace mlir;
+
+namespace nanocc {
+#define GEN_PASS_DEF_PLANCOMPILEKERNELS
+#include "compiler/Passes.h.inc"
+} // namespace nanocc
+
+using namespace nanocc;
+
+namespace {
+
+struct PlanCompileKernelsPass : nanocc::impl::PlanCompileKernelsBase<PlanCompileKernelsPass> {
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    std::unique_ptr<codegen::Nvrtc> nvrtc;
+    for (plan::ProgramOp program : module.getOps<plan::ProgramOp>()) {
+      std::vector<plan::KernelOp> sources;
+      for (plan::KernelOp kernel : program.getOps<plan::KernelOp>())
+        if (kernel.getSource() && !kernel.getCubin())
+          sources.push_back(kernel);
+      if (sources.empty())
+        continue;
+      std::string reason;
+      if (!nvrtc && !(nvrtc = codegen::Nvrtc::open(reason))) {
+        module.emitWarning() << "no machine code in the plan, the runtime will compile its sources: " << reason;
+        return;
+      }
+      if (failed(compile(*nvrtc, program, sources)))
+        return signalPassFailure();
+    }
+  }
+
+  static LogicalResult compile(codegen::Nvrtc &nvrtc, plan::ProgramOp program, MutableArrayRef<plan::KernelOp> sources) {
+    std::vector<codegen::CompileJob> jobs;
+    for (plan::KernelOp kernel : sources)
+      jobs.push_back({kernel.getSymName().str(), kernel.getSource()->str()});
+    codegen::Cache cache = codegen::Cache::open();
+    std::vector<std::vector<char>> cubins;
+    try {
+      cubins = codegen::compileAll(cache, nvrtc, jobs, program.getSymName().str());
+    } catch (const nanort::Error &error) {
+      return program.emitError() << error.what();
+    }
+    for (auto [kernel, cubin] : llvm::zip(sources, cubins)) {
+      auto type = RankedTensorType::get({static_cast<int64_t>(cubin.size())},
+                                        IntegerType::get(program.getContext(), 8, IntegerType::Unsigned));
+      std::string name = (program.getSymName() + "." + kernel.getSymName()).str();
+      kernel.setCubinAttr(cast<ElementsAttr>(DenseResourceElementsAttr::get(
+          type, name, HeapAsmResourceBlob::allocateAndCopyInferAlign(ArrayRef<char>(cubin)))));
+    }
+    return success();
+  }
+};
+
+} // namespace

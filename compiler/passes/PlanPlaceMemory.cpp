@@ -1,0 +1,81 @@
+// An offset for every buffer.
+#include "compiler/passes/Passes.h"
+
+#include "llvm/ADT/MapVector.h"
+
+using namespace mlir;
+
+namespace nanocc {
+#define GEN_PASS_DEF_PLANPLACEMEMORY
+#include "compiler/Passes.h.inc"
+} // namespace nanocc
+
+using namespace nanocc;
+
+namespace {
+
+/// Bulk copies and tensor maps want 128 bytes; cuMemAlloc gives 256.
+constexpr int64_t alignment = 256;
+
+int64_t align(int64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
+
+/// First fit in decreasing size over lifetimes; returns the bytes of the whole.
+int64_t placeArena(MutableArrayRef<plan::BufferOp> buffers) {
+  llvm::stable_sort(buffers, [](plan::BufferOp a, plan::BufferOp b) { return a.getBytes() > b.getBytes(); });
+  struct Placed {
+    int64_t offset, end, first, last;
+  };
+  SmallVector<Placed> placed; // by offset
+  int64_t total = 0;
+  for (plan::BufferOp buffer : buffers) {
+    int64_t first = *buffer.getFirst(), last = *buffer.getLast(), bytes = align(buffer.getBytes()), offset = 0;
+    for (const Placed &other : placed) {
+      if (other.last < first || last < other.first)
+        continue;
+      if (offset + bytes <= other.offset)
+        break;
+      offset = std::max(offset, other.end);
+    }
+    buffer.setOffset(offset);
+    Placed fresh{offset, offset + bytes, first, last};
+    placed.insert(llvm::upper_bound(placed, fresh, [](const Placed &a, const Placed &b) { return a.offset < b.offset; }),
+                  fresh);
+    total = std::max(total, offset + bytes);
+  }
+  return total;
+}
+
+struct PlanPlaceMemoryPass : nanocc::impl::PlanPlaceMemoryBase<PlanPlaceMemoryPass> {
+  void runOnOperation() override {
+    for (plan::ProgramOp program : getOperation().getOps<plan::ProgramOp>())
+      place(program);
+  }
+
+  static void place(plan::ProgramOp program) {
+    int64_t total[5] = {};
+    llvm::MapVector<StringRef, SmallVector<plan::BufferOp>> arenas;
+    for (plan::BufferOp buffer : program.getOps<plan::BufferOp>()) {
+      if (buffer.getSpace() == plan::Space::Arena) {
+        arenas[*buffer.getEntry()].push_back(buffer);
+        continue;
+      }
+      int64_t &end = total[static_cast<int>(buffer.getSpace())];
+      buffer.setOffset(end);
+      end += align(buffer.getBytes());
+    }
+    int64_t &arena = total[static_cast<int>(plan::Space::Arena)];
+    for (auto &[entry, buffers] : arenas)
+      arena = std::max(arena, placeArena(buffers));
+
+    Builder builder(program.getContext());
+    SmallVector<NamedAttribute> memory;
+    for (auto [name, space] :
+         {std::pair("constants", plan::Space::Constant), std::pair("kv", plan::Space::Kv),
+          std::pair("state", plan::Space::State), std::pair("arena", plan::Space::Arena),
+          std::pair("workspace", plan::Space::Workspace)})
+      memory.push_back(builder.getNamedAttr(name, builder.getI64IntegerAttr(total[static_cast<int>(space)])));
+    program.setMemoryAttr(builder.getDictionaryAttr(memory));
+  }
+};
+
+} // namespace

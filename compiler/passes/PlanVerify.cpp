@@ -1,0 +1,80 @@
+// What a plan must be before it is written.
+#include "compiler/analysis/Conflicts.h"
+#include "compiler/passes/Passes.h"
+
+using namespace mlir;
+
+namespace nanocc {
+#define GEN_PASS_DEF_PLANVERIFY
+#include "compiler/Passes.h.inc"
+} // namespace nanocc
+
+using namespace nanocc;
+
+namespace {
+
+struct PlanVerifyPass : nanocc::impl::PlanVerifyBase<PlanVerifyPass> {
+  void runOnOperation() override {
+    WalkResult walk = getOperation().walk([](Operation *op) -> WalkResult {
+      if (auto program = dyn_cast<plan::ProgramOp>(op))
+        return failed(verify(program)) ? WalkResult::interrupt() : WalkResult::advance();
+      if (auto entry = dyn_cast<plan::EntryOp>(op))
+        return failed(verify(entry)) ? WalkResult::interrupt() : WalkResult::advance();
+      return WalkResult::advance();
+    });
+    if (walk.wasInterrupted())
+      signalPassFailure();
+  }
+
+  static int64_t bytesOf(plan::ProgramOp program, plan::Space space) {
+    StringRef names[] = {"constants", "kv", "state", "arena", "workspace"};
+    return program.getMemory()->getAs<IntegerAttr>(names[static_cast<int>(space)]).getInt();
+  }
+
+  static LogicalResult verify(plan::ProgramOp program) {
+    if (!program.getMemory())
+      return program.emitOpError("has no memory: plan-place-memory must run first");
+    SmallVector<plan::BufferOp> buffers(program.getOps<plan::BufferOp>());
+    for (plan::BufferOp buffer : buffers) {
+      if (!buffer.getOffset())
+        return buffer.emitOpError("has no offset: plan-place-memory must run first");
+      if (static_cast<int64_t>(*buffer.getOffset()) + buffer.getBytes() > bytesOf(program, buffer.getSpace()))
+        return buffer.emitOpError() << "ends beyond the " << bytesOf(program, buffer.getSpace()) << " bytes of its space";
+    }
+    // By offset, only neighbours that overlap in bytes need a look at their lifetimes.
+    llvm::stable_sort(buffers, [](plan::BufferOp a, plan::BufferOp b) { return *a.getOffset() < *b.getOffset(); });
+    for (auto [i, a] : llvm::enumerate(buffers)) {
+      int64_t end = *a.getOffset() + a.getBytes();
+      for (plan::BufferOp b : ArrayRef(buffers).drop_front(i + 1)) {
+        if (static_cast<int64_t>(*b.getOffset()) >= end)
+          break;
+        if (a.getSpace() != b.getSpace())
+          continue;
+        if (a.getSpace() == plan::Space::Arena &&
+            (a.getEntry() != b.getEntry() || *a.getLast() < *b.getFirst() || *b.getLast() < *a.getFirst()))
+          continue;
+        return a.emitOpError() << "shares bytes with @" << b.getSymName() << " while both are alive";
+      }
+    }
+    return success();
+  }
+
+  static LogicalResult verify(plan::EntryOp entry) {
+    for (auto [j, node] : llvm::enumerate(entry.getBody().front())) {
+      if (!node.hasAttr("after"))
+        return node.emitOpError("has no edges: plan-form-edges must run first");
+      for (int32_t i : afterOf(&node))
+        if (i < 0 || static_cast<size_t>(i) >= j)
+          return node.emitOpError() << "waits for node " << i << ", which is not before it";
+    }
+    std::vector<std::vector<Access>> accesses = accessesOf(entry);
+    std::vector<llvm::BitVector> ancestors = ancestorsOf(entry);
+    for (auto [j, node] : llvm::enumerate(entry.getBody().front()))
+      for (size_t i = 0; i < j; ++i)
+        if (!ancestors[j].test(i) && conflict(accesses[i], accesses[j]))
+          return node.emitOpError() << "touches bytes of node " << i << " without an edge to it";
+    return success();
+  }
+};
+
+} // namespace

@@ -1,0 +1,158 @@
+// Defaults, checks and the attribute form of the compilation options.
+#include "compiler/pipeline/Options.h"
+
+#include "codegen/Instantiate.h"
+#include "dialects/nano/Nano.h"
+
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/StringExtras.h"
+
+#include <algorithm>
+
+using namespace mlir;
+using namespace nanocc;
+
+static constexpr int64_t largestBatch = 1024;
+
+int64_t nanocc::modelFact(ModuleOp module, StringRef key) {
+  auto facts = module->getAttrOfType<DictionaryAttr>(nano::NanoDialect::modelAttr);
+  auto value = facts ? facts.getAs<IntegerAttr>(key) : IntegerAttr();
+  return value ? value.getInt() : 0;
+}
+
+static Attribute toAttr(ModuleOp module, const Options &options) {
+  Builder builder(module.getContext());
+  SmallVector<StringRef> targets(options.targets.begin(), options.targets.end());
+  return builder.getDictionaryAttr(
+      {builder.getNamedAttr("targets", builder.getStrArrayAttr(targets)),
+       builder.getNamedAttr("batches", builder.getDenseI64ArrayAttr(options.batches)),
+       builder.getNamedAttr("prefill", builder.getDenseI64ArrayAttr(options.prefill)),
+       builder.getNamedAttr("max_seq", builder.getI64IntegerAttr(options.maxSeq)),
+       builder.getNamedAttr("precision", builder.getStringAttr(options.precision)),
+       builder.getNamedAttr("fuse", builder.getStringAttr(options.fuse))});
+}
+
+FailureOr<Options> nanocc::getOptions(ModuleOp module) {
+  auto attribute = module->getAttrOfType<DictionaryAttr>(nano::NanoDialect::optionsAttr);
+  if (!attribute)
+    return module.emitError("'nano.options' is missing: run nanocc, or set it by hand as an emitted stage shows it");
+  auto targets = attribute.getAs<ArrayAttr>("targets");
+  auto batches = attribute.getAs<DenseI64ArrayAttr>("batches"), prefill = attribute.getAs<DenseI64ArrayAttr>("prefill");
+  auto maxSeq = attribute.getAs<IntegerAttr>("max_seq");
+  auto precision = attribute.getAs<StringAttr>("precision"), fuse = attribute.getAs<StringAttr>("fuse");
+  if (!targets || !batches || batches.empty() || !prefill || prefill.empty() || !maxSeq || !precision || !fuse)
+    return module.emitError("'nano.options' needs targets, batches, prefill, max_seq, precision and fuse");
+  Options options;
+  for (Attribute target : targets) {
+    auto name = dyn_cast<StringAttr>(target);
+    if (!name || !codegen::checkTarget(name.str()).empty())
+      return module.emitError() << "'nano.options' names the unknown target " << target;
+    options.targets.push_back(name.str());
+  }
+  options.batches.assign(batches.asArrayRef().begin(), batches.asArrayRef().end());
+  options.prefill.assign(prefill.asArrayRef().begin(), prefill.asArrayRef().end());
+  options.maxSeq = maxSeq.getInt();
+  options.precision = precision.str();
+  options.fuse = fuse.str();
+  auto positive = [](int64_t value) { return value > 0; };
+  if (options.targets.empty() || options.maxSeq < 2 || !std::all_of(options.batches.begin(), options.batches.end(), positive) ||
+      !std::all_of(options.prefill.begin(), options.prefill.end(), positive))
+    return module.emitError("'nano.options' needs a target, max_seq of at least 2 and positive batches and buckets");
+  return options;
+}
+
+/// Powers of two from 128, ending in max_seq.
+static std::vector<int64_t> defaultBuckets(int64_t maxSeq) {
+  std::vector<int64_t> buckets;
+  for (int64_t tokens = 128; tokens < maxSeq; tokens *= 2)
+    buckets.push_back(tokens);
+  buckets.push_back(maxSeq);
+  return buckets;
+}
+
+static void sortUnique(std::vector<int64_t> &values) {
+  std::sort(values.begin(), values.end());
+  values.erase(std::unique(values.begin(), values.end()), values.end());
+}
+
+static std::string joined(const std::vector<int64_t> &values) {
+  return llvm::join(llvm::map_range(values, [](int64_t value) { return std::to_string(value); }), ",");
+}
+
+static std::optional<OptionError> check(const Options &options) {
+  for (const std::string &target : options.targets)
+    if (std::string reason = codegen::checkTarget(target); !reason.empty())
+      return OptionError{4, reason};
+  for (size_t i = 0; i < options.targets.size(); ++i)
+    if (std::count(options.targets.begin(), options.targets.end(), options.targets[i]) > 1)
+      return OptionError{2, "--target names " + options.targets[i] + " twice"};
+  if (options.precision == "fp8" || options.precision == "nvfp4")
+    return OptionError{4, "--precision " + options.precision + " has no kernels in this version; use bf16 or f32"};
+  if (options.precision != "f32" && options.precision != "bf16")
+    return OptionError{2, "--precision " + options.precision + " is unknown; use f32, bf16 or auto"};
+  if (options.fuse != "none" && options.fuse != "all")
+    return OptionError{2, "--fuse " + options.fuse + " is unknown; use none or all"};
+  if (options.maxSeq < 2 || options.maxSeq > (1 << 20))
+    return OptionError{2, "--max-seq " + std::to_string(options.maxSeq) + " must be from 2 to 1048576"};
+  for (int64_t batch : options.batches)
+    if (batch < 1 || batch > largestBatch)
+      return OptionError{2, "--batch " + std::to_string(batch) + " must be from 1 to " + std::to_string(largestBatch)};
+  for (int64_t tokens : options.prefill)
+    if (tokens < 1 || tokens > options.maxSeq * options.rows())
+      return OptionError{2, "--prefill " + std::to_string(tokens) + " must be from 1 to max-seq times the largest batch, " +
+                                std::to_string(options.maxSeq * options.rows())};
+  return std::nullopt;
+}
+
+/// The first flag that contradicts options already decided.
+static std::optional<OptionError> contradiction(const Options &fixed, const OptionFlags &flags) {
+  auto differs = [](const char *flag, const std::string &said, const std::string &decided) {
+    return OptionError{2, std::string(flag) + " " + said + " contradicts the input, which was emitted with " + decided +
+                              "; leave the flag out or start again from model.mlir"};
+  };
+  if (flags.targets && *flags.targets != fixed.targets)
+    return differs("--target", llvm::join(*flags.targets, ","), llvm::join(fixed.targets, ","));
+  auto list = [&](const char *flag, std::optional<std::vector<int64_t>> said,
+                  const std::vector<int64_t> &decided) -> std::optional<OptionError> {
+    if (!said)
+      return std::nullopt;
+    sortUnique(*said);
+    return *said == decided ? std::nullopt : std::optional(differs(flag, joined(*said), joined(decided)));
+  };
+  if (auto error = list("--batch", flags.batches, fixed.batches))
+    return error;
+  if (auto error = list("--prefill", flags.prefill, fixed.prefill))
+    return error;
+  if (flags.maxSeq && *flags.maxSeq != fixed.maxSeq)
+    return differs("--max-seq", std::to_string(*flags.maxSeq), std::to_string(fixed.maxSeq));
+  if (flags.precision && *flags.precision != "auto" && *flags.precision != fixed.precision)
+    return differs("--precision", *flags.precision, fixed.precision);
+  if (flags.fuse && *flags.fuse != fixed.fuse)
+    return differs("--fuse", *flags.fuse, fixed.fuse);
+  return std::nullopt;
+}
+
+std::optional<OptionError> nanocc::resolveOptions(ModuleOp module, const OptionFlags &flags) {
+  if (module->hasAttr(nano::NanoDialect::optionsAttr)) {
+    FailureOr<Options> fixed = getOptions(module);
+    if (failed(fixed))
+      return OptionError{3, "the input's 'nano.options' is malformed; start again from model.mlir"};
+    return contradiction(*fixed, flags);
+  }
+  Options options;
+  options.targets = flags.targets.value_or(std::vector<std::string>{"sm_90a"});
+  options.batches = flags.batches.value_or(std::vector<int64_t>{1});
+  sortUnique(options.batches);
+  options.maxSeq = flags.maxSeq.value_or(modelFact(module, "sequence_len"));
+  options.prefill = flags.prefill.value_or(defaultBuckets(options.maxSeq));
+  sortUnique(options.prefill);
+  bool cpuOnly = options.targets == std::vector<std::string>{"cpu"};
+  options.precision = flags.precision.value_or("auto");
+  if (options.precision == "auto")
+    options.precision = cpuOnly ? "f32" : "bf16";
+  options.fuse = flags.fuse.value_or("all");
+  if (auto error = check(options))
+    return error;
+  module->setAttr(nano::NanoDialect::optionsAttr, toAttr(module, options));
+  return std::nullopt;
+}

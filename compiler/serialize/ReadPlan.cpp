@@ -1,0 +1,198 @@
+// plan.fb to `plan` IR.
+#include "compiler/analysis/Family.h"
+#include "codegen/Registry.h"
+#include "compiler/serialize/PlanFile.h"
+
+#include "dialects/nano/Nano.h"
+#include "dialects/plan/Plan.h"
+#include "runtime/plan/plan.h"
+
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
+
+using namespace mlir;
+using namespace nanocc;
+namespace fb = nanort::schema;
+
+namespace {
+
+class Reader {
+public:
+  Reader(MLIRContext &context, const fb::Plan &root) : root(root), builder(&context) {}
+
+  OwningOpRef<ModuleOp> run() {
+    OwningOpRef<ModuleOp> module = ModuleOp::create(builder.getUnknownLoc());
+    facts(*module);
+    builder.setInsertionPointToEnd(module->getBody());
+    for (const fb::Parameter *parameter : *root.parameters()) {
+      SmallVector<int64_t> shape(parameter->shape()->begin(), parameter->shape()->end());
+      plan::ParameterOp::create(builder, builder.getUnknownLoc(), parameter->name()->str(), shape,
+                                parameter->name()->str());
+    }
+    for (const fb::Program *program : *root.programs())
+      read(*program);
+    return module;
+  }
+
+private:
+  IntegerAttr number(int64_t value) { return builder.getI64IntegerAttr(value); }
+  FlatSymbolRefAttr symbol(StringRef name) { return FlatSymbolRefAttr::get(builder.getContext(), name); }
+
+  void facts(ModuleOp module) {
+    const fb::Model &model = *root.model();
+    auto fact = [&](StringRef key, int64_t value) { return builder.getNamedAttr(key, number(value)); };
+    module->setAttr(nano::NanoDialect::modelAttr,
+                    builder.getDictionaryAttr(
+                        {builder.getNamedAttr("name", builder.getStringAttr(model.name()->str())),
+                         fact("layers", model.layers()), fact("width", model.width()), fact("heads", model.heads()),
+                         fact("kv_heads", model.kv_heads()), fact("head_dim", model.head_dim()),
+                         fact("vocab", model.vocab()), fact("sequence_len", model.sequence_len()),
+                         fact("max_seq", model.max_seq())}));
+    module->setAttr(nano::NanoDialect::weightsAttr, builder.getStringAttr(root.weights()->str()));
+    if (root.tokenizer())
+      module->setAttr(nano::NanoDialect::tokenizerAttr, builder.getStringAttr(root.tokenizer()->str()));
+    module->setAttr(nano::NanoDialect::stageAttr, builder.getStringAttr("plan"));
+  }
+
+  void read(const fb::Program &source) {
+    Location loc = builder.getUnknownLoc();
+    const fb::Memory &memory = *source.memory();
+    auto bytes = [&](StringRef name, uint64_t value) { return builder.getNamedAttr(name, number(value)); };
+    auto program = plan::ProgramOp::create(
+        builder, loc, source.target()->str(), source.precision()->str(), source.min_driver(),
+        builder.getDictionaryAttr({bytes("constants", memory.constants()), bytes("kv", memory.kv()),
+                                   bytes("state", memory.state()), bytes("arena", memory.arena()),
+                                   bytes("workspace", memory.workspace())}));
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToEnd(&program.getBody().emplaceBlock());
+    for (const fb::Buffer *buffer : *source.buffers()) {
+      SmallVector<int64_t> shape(buffer->shape()->begin(), buffer->shape()->end());
+      auto type = RankedTensorType::get(
+          shape, typeOf(static_cast<kernels::DType>(buffer->dtype()), builder.getContext()));
+      bool lives = buffer->space() == fb::Space::Arena;
+      plan::BufferOp::create(builder, loc, buffer->name()->str(), static_cast<plan::Space>(buffer->space()), type,
+                             number(buffer->offset()),
+                             lives ? symbol(source.entries()->Get(buffer->entry())->name()->str()) : FlatSymbolRefAttr(),
+                             lives ? number(buffer->first()) : IntegerAttr(),
+                             lives ? number(buffer->last()) : IntegerAttr());
+    }
+    for (const fb::Constant *constant : *source.constants())
+      read(source, *constant);
+    for (const fb::Kernel *kernel : *source.kernels())
+      read(source, *kernel);
+    for (const fb::Entry *entry : *source.entries())
+      read(source, *entry);
+  }
+
+  void read(const fb::Program &program, const fb::Constant &constant) {
+    SmallVector<Attribute> steps;
+    for (flatbuffers::uoffset_t i = 0; i < constant.steps()->size(); ++i) {
+      if (constant.steps_type()->GetEnum<fb::Step>(i) == fb::Step::CastStep) {
+        auto step = static_cast<const fb::CastStep *>(constant.steps()->Get(i));
+        steps.push_back(plan::CastStepAttr::get(builder.getContext(),
+                                                symbol(root.parameters()->Get(step->source())->name()->str())));
+      } else {
+        auto step = static_cast<const fb::RopeStep *>(constant.steps()->Get(i));
+        steps.push_back(plan::RopeStepAttr::get(builder.getContext(), builder.getF64FloatAttr(step->base())));
+      }
+    }
+    plan::ConstantOp::create(builder, builder.getUnknownLoc(), bufferName(program, constant.buffer()),
+                             builder.getArrayAttr(steps));
+  }
+
+  void read(const fb::Program &program, const fb::Kernel &kernel) {
+    SmallVector<NamedAttribute> params;
+    const kernels::Family *family = codegen::findFamily(kernel.family()->str());
+    for (const fb::Param *param : *kernel.params()) {
+      bool isType = llvm::any_of(family->params, [&](const kernels::ParamDecl &decl) {
+        return decl.isType && decl.name == param->name()->str();
+      });
+      Attribute value = number(param->value());
+      if (isType)
+        value = TypeAttr::get(typeOf(static_cast<kernels::DType>(param->value()), builder.getContext()));
+      params.push_back(builder.getNamedAttr(param->name()->str(), value));
+    }
+    ElementsAttr cubin;
+    if (kernel.cubin()) {
+      auto type = RankedTensorType::get({static_cast<int64_t>(kernel.cubin()->size())},
+                                        IntegerType::get(builder.getContext(), 8, IntegerType::Unsigned));
+      ArrayRef<char> data(reinterpret_cast<const char *>(kernel.cubin()->data()), kernel.cubin()->size());
+      cubin = cast<ElementsAttr>(
+          DenseResourceElementsAttr::get(type, program.target()->str() + "." + kernel.name()->str(),
+                                         HeapAsmResourceBlob::allocateAndCopyInferAlign(data)));
+    }
+    plan::KernelOp::create(builder, builder.getUnknownLoc(), kernel.name()->str(), kernel.family()->str(),
+                           builder.getDictionaryAttr(params),
+                           kernel.source() ? builder.getStringAttr(kernel.source()->str()) : StringAttr(), cubin);
+  }
+
+  void read(const fb::Program &program, const fb::Entry &source) {
+    auto bindings = [&](const flatbuffers::Vector<flatbuffers::Offset<fb::Binding>> &list) {
+      SmallVector<NamedAttribute> result;
+      for (const fb::Binding *binding : list)
+        result.push_back(builder.getNamedAttr(binding->name()->str(), bufferName(program, binding->buffer())));
+      return builder.getDictionaryAttr(result);
+    };
+    auto entry = plan::EntryOp::create(builder, builder.getUnknownLoc(), source.name()->str(),
+                                       static_cast<plan::EntryKind>(source.kind()), source.tokens(), source.rows(),
+                                       bindings(*source.inputs()), bindings(*source.outputs()));
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToEnd(&entry.getBody().emplaceBlock());
+    for (const fb::Node *node : *source.nodes())
+      read(program, *node);
+  }
+
+  void read(const fb::Program &program, const fb::Node &node) {
+    SmallVector<Attribute> args;
+    for (const fb::Arg *arg : *node.args())
+      args.push_back(arg->kind() == fb::ArgKind::Buffer ? Attribute(bufferName(program, arg->buffer()))
+                     : arg->kind() == fb::ArgKind::I32  ? Attribute(builder.getI32IntegerAttr(arg->i32()))
+                                                        : Attribute(builder.getF32FloatAttr(arg->f32())));
+    SmallVector<int32_t> after, programmatic;
+    for (const fb::Edge *edge : *node.edges()) {
+      after.push_back(edge->from());
+      if (edge->kind() == fb::EdgeKind::Programmatic)
+        programmatic.push_back(edge->from());
+    }
+    FlatSymbolRefAttr kernel = symbol(program.kernels()->Get(node.kernel())->name()->str());
+    Location loc = location(node);
+    if (node.kind() == fb::NodeKind::Gemm) {
+      plan::GemmOp::create(builder, loc, kernel, builder.getArrayAttr(args), number(node.bytes()),
+                           number(node.flops()), builder.getDenseI32ArrayAttr(after));
+      return;
+    }
+    auto extents = [&](const flatbuffers::Vector<uint32_t> &values) {
+      return builder.getDenseI32ArrayAttr(SmallVector<int32_t>(values.begin(), values.end()));
+    };
+    plan::LaunchOp::create(builder, loc, kernel, builder.getArrayAttr(args), extents(*node.grid()),
+                           extents(*node.block()), number(node.shared_bytes()), number(node.bytes()), number(node.flops()),
+                           builder.getDenseI32ArrayAttr(after),
+                           programmatic.empty() ? DenseI32ArrayAttr() : builder.getDenseI32ArrayAttr(programmatic));
+  }
+
+  FlatSymbolRefAttr bufferName(const fb::Program &program, uint32_t index) {
+    return symbol(program.buffers()->Get(index)->name()->str());
+  }
+
+  /// "model.mlir:12"
+  Location location(const fb::Node &node) {
+    if (!node.location())
+      return builder.getUnknownLoc();
+    auto [file, line] = StringRef(node.location()->c_str()).rsplit(':');
+    unsigned number = 0;
+    if (line.getAsInteger(10, number))
+      return builder.getUnknownLoc();
+    return FileLineColLoc::get(builder.getContext(), file, number, 1);
+  }
+
+  const fb::Plan &root;
+  OpBuilder builder;
+};
+
+} // namespace
+
+OwningOpRef<ModuleOp> nanocc::readPlan(MLIRContext &context, const std::filesystem::path &path) {
+  std::shared_ptr<const nanort::Plan> file = nanort::Plan::open(path);
+  return Reader(context, file->root()).run();
+}

@@ -1,0 +1,251 @@
+// `plan` IR to plan.fb.
+#include "compiler/analysis/Family.h"
+#include "compiler/analysis/Report.h"
+#include "compiler/pipeline/Options.h"
+#include "compiler/serialize/PlanFile.h"
+
+#include "codegen/Registry.h"
+#include "dialects/nano/Nano.h"
+#include "dialects/plan/Plan.h"
+#include "plan_generated.h"
+#include "plan_schema_hash.h"
+#include "runtime/base/sha256.h"
+
+#include "mlir/IR/DialectResourceBlobManager.h"
+#include "llvm/ADT/StringMap.h"
+
+using namespace mlir;
+using namespace nanocc;
+namespace fb = nanort::schema;
+using flatbuffers::Offset;
+
+const char *const nanocc::producer = "nanocc " NANOCC_VERSION;
+
+static constexpr uint32_t formatVersion = 1;
+
+namespace {
+
+/// "model.mlir:12": the file's name without its folder, so that the bytes do not depend on where it lies.
+std::string locationText(Location location) {
+  std::string text;
+  location->walk([&](Location part) {
+    auto file = dyn_cast<FileLineColLoc>(part);
+    if (!file)
+      return WalkResult::advance();
+    text = std::filesystem::path(file.getFilename().str()).filename().string() + ":" + std::to_string(file.getLine());
+    return WalkResult::interrupt();
+  });
+  return text;
+}
+
+class Writer {
+public:
+  explicit Writer(ModuleOp module) : module(module) {}
+
+  FailureOr<std::vector<uint8_t>> run() {
+    if (!module->hasAttr(nano::NanoDialect::modelAttr) || !module->hasAttr(nano::NanoDialect::weightsAttr))
+      return module.emitError("a plan needs the module attributes 'nano.model' and 'nano.weights'");
+    std::vector<Offset<fb::Parameter>> parameters;
+    for (plan::ParameterOp parameter : module.getOps<plan::ParameterOp>()) {
+      parameterIndex[parameter.getSymName()] = parameters.size();
+      std::vector<uint64_t> shape(parameter.getShape().begin(), parameter.getShape().end());
+      parameters.push_back(fb::CreateParameter(builder, text(parameter.getTensor()), builder.CreateVector(shape)));
+    }
+    std::vector<Offset<fb::Program>> programs;
+    for (plan::ProgramOp program : module.getOps<plan::ProgramOp>()) {
+      FailureOr<Offset<fb::Program>> written = write(program);
+      if (failed(written))
+        return failure();
+      programs.push_back(*written);
+    }
+    if (programs.empty())
+      return module.emitError("holds no plan.program: compile it to the plan stage first");
+
+    std::vector<uint8_t> hash(std::begin(nanort::kPlanSchemaHash), std::end(nanort::kPlanSchemaHash)), zero(32);
+    auto digest = builder.CreateVector(zero);
+    auto attribute = [&](StringRef name) { return module->getAttrOfType<StringAttr>(name); };
+    auto tokenizer = attribute(nano::NanoDialect::tokenizerAttr);
+    auto root = fb::CreatePlan(builder, formatVersion, builder.CreateVector(hash), digest, text(producer), model(),
+                               text(attribute(nano::NanoDialect::weightsAttr).getValue()),
+                               tokenizer ? text(tokenizer.getValue()) : 0, builder.CreateVector(parameters),
+                               builder.CreateVector(programs), text(reportJson(module)));
+    fb::FinishPlanBuffer(builder, root);
+    std::vector<uint8_t> bytes(builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize());
+    auto field = const_cast<flatbuffers::Vector<uint8_t> *>(fb::GetPlan(bytes.data())->digest());
+    nanort::Sha256 sum = nanort::sha256(std::as_bytes(std::span(bytes)));
+    std::copy(sum.begin(), sum.end(), const_cast<uint8_t *>(field->data()));
+    return bytes;
+  }
+
+private:
+  Offset<flatbuffers::String> text(StringRef value) { return builder.CreateString(value.data(), value.size()); }
+
+  Offset<fb::Model> model() {
+    auto facts = module->getAttrOfType<DictionaryAttr>(nano::NanoDialect::modelAttr);
+    auto fact = [&](StringRef key) { return static_cast<uint32_t>(modelFact(module, key)); };
+    int64_t maxSeq = modelFact(module, "max_seq");
+    return fb::CreateModel(builder, text(facts.getAs<StringAttr>("name").getValue()), fact("layers"), fact("width"),
+                           fact("heads"), fact("kv_heads"), fact("head_dim"), fact("vocab"), fact("sequence_len"), maxSeq);
+  }
+
+  FailureOr<Offset<fb::Program>> write(plan::ProgramOp program) {
+    if (!program.getMemory())
+      return program.emitOpError("is not placed: run plan-place-memory first");
+    kernelIndex.clear();
+    bufferIndex.clear();
+    llvm::StringMap<int32_t> entryIndex;
+    for (plan::EntryOp entry : program.getOps<plan::EntryOp>())
+      entryIndex.try_emplace(entry.getSymName(), entryIndex.size());
+
+    std::vector<Offset<fb::Buffer>> buffers;
+    for (plan::BufferOp buffer : program.getOps<plan::BufferOp>()) {
+      if (!buffer.getOffset())
+        return buffer.emitOpError("is not placed: run plan-place-memory first");
+      bufferIndex[buffer.getSymName()] = buffers.size();
+      auto type = cast<RankedTensorType>(buffer.getType());
+      std::optional<kernels::DType> dtype = dtypeOf(type.getElementType());
+      if (!dtype)
+        return buffer.emitOpError() << "has element type " << type.getElementType() << ", which plan.fb does not know";
+      std::vector<uint64_t> shape(type.getShape().begin(), type.getShape().end());
+      buffers.push_back(fb::CreateBuffer(builder, text(buffer.getSymName()), static_cast<fb::Space>(buffer.getSpace()),
+                                         static_cast<fb::DType>(*dtype), builder.CreateVector(shape), *buffer.getOffset(),
+                                         buffer.getBytes(), buffer.getEntry() ? entryIndex.lookup(*buffer.getEntry()) : -1,
+                                         buffer.getFirst().value_or(0), buffer.getLast().value_or(0)));
+    }
+    std::vector<Offset<fb::Constant>> constants;
+    for (plan::ConstantOp constant : program.getOps<plan::ConstantOp>())
+      constants.push_back(write(program, constant));
+    std::vector<Offset<fb::Kernel>> kernels;
+    for (plan::KernelOp kernel : program.getOps<plan::KernelOp>()) {
+      kernelIndex[kernel.getSymName()] = kernels.size();
+      FailureOr<Offset<fb::Kernel>> written = write(kernel);
+      if (failed(written))
+        return failure();
+      kernels.push_back(*written);
+    }
+    std::vector<Offset<fb::Entry>> entries;
+    for (plan::EntryOp entry : program.getOps<plan::EntryOp>())
+      entries.push_back(write(entry));
+    auto bytes = [&](StringRef space) { return program.getMemory()->getAs<IntegerAttr>(space).getInt(); };
+    auto memory = fb::CreateMemory(builder, bytes("constants"), bytes("kv"), bytes("state"), bytes("arena"),
+                                   bytes("workspace"));
+    return fb::CreateProgram(builder, text(program.getSymName()), text(program.getPrecision()), program.getMinDriver(),
+                             builder.CreateVector(buffers), builder.CreateVector(constants),
+                             builder.CreateVector(kernels), builder.CreateVector(entries), memory);
+  }
+
+  Offset<fb::Constant> write(plan::ProgramOp program, plan::ConstantOp constant) {
+    auto buffer = SymbolTable::lookupNearestSymbolFrom<plan::BufferOp>(program, constant.getBufferAttr());
+    auto shape = cast<RankedTensorType>(buffer.getType()).getShape();
+    std::vector<fb::Step> types;
+    std::vector<Offset<void>> steps;
+    for (Attribute step : constant.getSteps()) {
+      if (auto source = dyn_cast<plan::CastStepAttr>(step)) {
+        types.push_back(fb::Step::CastStep);
+        steps.push_back(fb::CreateCastStep(builder, parameterIndex.lookup(source.getSource().getValue())).Union());
+      } else {
+        types.push_back(fb::Step::RopeStep);
+        double base = cast<plan::RopeStepAttr>(step).getBase().getValueAsDouble();
+        steps.push_back(fb::CreateRopeStep(builder, base, shape[0], shape[1]).Union());
+      }
+    }
+    auto typeVector = builder.CreateVector(types);
+    return fb::CreateConstant(builder, bufferIndex.lookup(constant.getBuffer()), typeVector, builder.CreateVector(steps));
+  }
+
+  FailureOr<Offset<fb::Kernel>> write(plan::KernelOp kernel) {
+    const kernels::Family *family = codegen::findFamily(kernel.getFamily().str());
+    if (!family)
+      return kernel.emitOpError() << "names the unknown family '" << kernel.getFamily() << "'";
+    std::vector<Offset<fb::Param>> params;
+    for (const kernels::ParamDecl &decl : family->params) {
+      StringRef name(decl.name.data(), decl.name.size());
+      Attribute value = kernel.getParams().get(name);
+      auto type = dyn_cast_or_null<TypeAttr>(value);
+      auto integer = dyn_cast_or_null<IntegerAttr>(value);
+      std::optional<kernels::DType> dtype = type ? dtypeOf(type.getValue()) : std::nullopt;
+      if (!integer && !dtype)
+        return kernel.emitOpError() << "lacks the parameter '" << name << "' of family '" << kernel.getFamily() << "'";
+      params.push_back(
+          fb::CreateParam(builder, text(name), integer ? integer.getInt() : static_cast<int64_t>(*dtype)));
+    }
+    Offset<flatbuffers::String> source = kernel.getSource() ? text(*kernel.getSource()) : 0;
+    Offset<flatbuffers::Vector<uint8_t>> cubin;
+    if (auto blob = dyn_cast_or_null<DenseResourceElementsAttr>(kernel.getCubinAttr())) {
+      ArrayRef<char> data = blob.getData();
+      cubin = builder.CreateVector(reinterpret_cast<const uint8_t *>(data.data()), data.size());
+    }
+    return fb::CreateKernel(builder, text(kernel.getSymName()), text(kernel.getFamily()), builder.CreateVector(params),
+                            source, cubin);
+  }
+
+  Offset<fb::Entry> write(plan::EntryOp entry) {
+    auto bindings = [&](DictionaryAttr dictionary) {
+      std::vector<Offset<fb::Binding>> result;
+      for (NamedAttribute binding : dictionary)
+        result.push_back(fb::CreateBinding(builder, text(binding.getName().strref()),
+                                           bufferIndex.lookup(cast<FlatSymbolRefAttr>(binding.getValue()).getValue())));
+      return builder.CreateVector(result);
+    };
+    auto inputs = bindings(entry.getInputs()), outputs = bindings(entry.getOutputs());
+    std::vector<Offset<fb::Node>> nodes;
+    for (Operation &node : entry.getBody().front())
+      nodes.push_back(write(&node));
+    return fb::CreateEntry(builder, text(entry.getSymName()), static_cast<fb::EntryKind>(entry.getKind()),
+                           entry.getTokens(), entry.getRows(), inputs, outputs, builder.CreateVector(nodes));
+  }
+
+  Offset<fb::Node> write(Operation *node) {
+    std::vector<Offset<fb::Arg>> args;
+    for (Attribute arg : node->getAttrOfType<ArrayAttr>("args")) {
+      if (auto buffer = dyn_cast<FlatSymbolRefAttr>(arg))
+        args.push_back(fb::CreateArg(builder, fb::ArgKind::Buffer, bufferIndex.lookup(buffer.getValue())));
+      else if (auto integer = dyn_cast<IntegerAttr>(arg))
+        args.push_back(fb::CreateArg(builder, fb::ArgKind::I32, 0, static_cast<int32_t>(integer.getInt())));
+      else
+        args.push_back(fb::CreateArg(builder, fb::ArgKind::F32, 0, 0, cast<FloatAttr>(arg).getValue().convertToFloat()));
+    }
+    auto early = node->getAttrOfType<DenseI32ArrayAttr>("programmatic");
+    std::vector<Offset<fb::Edge>> edges;
+    if (auto after = node->getAttrOfType<DenseI32ArrayAttr>("after"))
+      for (int32_t from : after.asArrayRef())
+        edges.push_back(fb::CreateEdge(builder, from,
+                                       early && llvm::is_contained(early.asArrayRef(), from) ? fb::EdgeKind::Programmatic
+                                                                                             : fb::EdgeKind::Full));
+    Offset<flatbuffers::Vector<uint32_t>> grid, block;
+    uint32_t shared = 0;
+    auto launch = dyn_cast<plan::LaunchOp>(node);
+    if (launch) {
+      grid = builder.CreateVector(std::vector<uint32_t>(launch.getGrid().begin(), launch.getGrid().end()));
+      block = builder.CreateVector(std::vector<uint32_t>(launch.getBlock().begin(), launch.getBlock().end()));
+      shared = launch.getShared();
+    }
+    std::string location = locationText(node->getLoc());
+    return fb::CreateNode(builder, launch ? fb::NodeKind::Launch : fb::NodeKind::Gemm,
+                          kernelIndex.lookup(node->getAttrOfType<FlatSymbolRefAttr>("kernel").getValue()),
+                          builder.CreateVector(args), grid, block, shared, builder.CreateVector(edges),
+                          node->getAttrOfType<IntegerAttr>("bytes").getInt(),
+                          node->getAttrOfType<IntegerAttr>("flops").getInt(), location.empty() ? 0 : text(location));
+  }
+
+  ModuleOp module;
+  flatbuffers::FlatBufferBuilder builder{1 << 20};
+  llvm::StringMap<uint32_t> parameterIndex, bufferIndex, kernelIndex;
+};
+
+} // namespace
+
+FailureOr<std::vector<uint8_t>> nanocc::writePlan(ModuleOp module) {
+  // FlatBuffers 2.0 asserts at its limit of 2 GiB, so the estimate comes first: cubins and sources are what grows.
+  uint64_t estimate = 0;
+  module.walk([&](plan::KernelOp kernel) {
+    estimate += kernel.getSource().value_or("").size();
+    if (auto blob = dyn_cast_or_null<DenseResourceElementsAttr>(kernel.getCubinAttr()))
+      estimate += blob.getData().size();
+  });
+  module.walk([&](Operation *) { estimate += 1024; });
+  if (estimate >= (uint64_t(2) << 30))
+    return module.emitError() << "the plan would be about " << estimate
+                              << " bytes, a file holds less than 2 GiB: name fewer targets or buckets";
+  return Writer(module).run();
+}
