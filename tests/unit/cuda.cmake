@@ -7,3 +7,5 @@ target_compile_definitions(cuda_test PRIVATE NANO_FAKE_CUDA="$<TARGET_FILE:nano_
 target_link_libraries(cuda_test PRIVATE nano_cuda nano_weights GTest::gmock GTest::gtest_main)
 add_dependencies(cuda_test nano_fake_cuda)
 gtest_discover_tests(cuda_test)
+
+add_subdirectory(gpu)

@@ -1,0 +1,34 @@
+// One launch of a test case on the device, with its memory around it watched.
+#pragma once
+
+#include "runtime/cuda/device.h"
+#include "runtime/cuda/memory.h"
+#include "tests/unit/family_cases.h"
+
+#include <functional>
+#include <optional>
+
+namespace nanotest {
+
+/// The device under test, opened once: $NANORT_TEST_DEVICE or 0. Throws if there is none.
+const nanort::cuda::Device &testDevice();
+
+/// Entry points of all distinct instances among `cases`, compiled for the device in parallel (NVRTC or its cache).
+/// They stay loaded. In the order of `cases`.
+std::vector<nanort::cuda::Function> loadKernels(const std::vector<Case> &cases);
+
+/// Enqueues what is tested, given the buffers' addresses.
+using Launch = std::function<void(const std::vector<nanort::cuda::DevicePtr> &)>;
+Launch kernelLaunch(const Case &c, nanort::cuda::Function function);
+
+/// Copies the buffers of `c` to the device, each between guards, with the outputs filled with `fill`; launches; copies
+/// them back. Nullopt if a guard or an input changed; `why` then says which.
+std::optional<std::vector<std::vector<std::byte>>> runOnDevice(const Case &c, const Launch &launch, int fill,
+                                                               std::string &why);
+
+/// Compares the outputs of `actual` with those of `expected` (the CPU reference's): integers and what is not finite
+/// exactly, the rest within the family's tolerance of the largest magnitude. Returns an empty text, or the worst
+/// element; `worst` is the largest difference over the tolerance.
+std::string compareOutputs(const Case &expected, const std::vector<std::vector<std::byte>> &actual, double &worst);
+
+} // namespace nanotest

@@ -1,0 +1,89 @@
+// Every kernel family on the device against its CPU reference, over the sweep of odd shapes; and matrix products by
+// cuBLASLt against the reference of family linear.
+#include "runtime/cpu/host_math.h"
+#include "runtime/cuda/cublaslt.h"
+#include "tests/gpu/device_case.h"
+
+#include <cstdio>
+#include <gtest/gtest.h>
+
+using namespace nanotest;
+
+namespace {
+
+std::vector<std::string> familyNames() {
+  std::vector<std::string> names;
+  for (const kernels::Family *family : codegen::allFamilies())
+    names.emplace_back(family->name);
+  return names;
+}
+
+/// Two launches: on outputs full of NaN patterns and on zeros. Both must give the same bits (nothing of an output is
+/// read or left out, and sums have a fixed order), and those of the reference within the tolerance.
+void check(const Case &c, const Launch &launch, kernels::HostMath &math, double &worst) {
+  std::string why;
+  auto first = runOnDevice(c, launch, 0xff, why);
+  auto second = first ? runOnDevice(c, launch, 0, why) : first;
+  if (!second) {
+    ADD_FAILURE() << c.label() << ": " << why;
+    return;
+  }
+  EXPECT_EQ(*first, *second) << c.label() << ": the result depends on what the output held before, or on timing";
+  Case expected = c;
+  expected.runCpu(math);
+  double ratio = 0;
+  std::string difference = compareOutputs(expected, *first, ratio);
+  EXPECT_TRUE(difference.empty()) << difference;
+  worst = std::max(worst, ratio);
+}
+
+class Family : public testing::TestWithParam<std::string> {};
+
+TEST_P(Family, EqualsItsReference) {
+  std::vector<Case> cases = casesOf(GetParam());
+  ASSERT_FALSE(cases.empty()) << "no cases: tests/unit/family_cases.cpp";
+  auto functions = loadKernels(cases);
+  auto math = nanort::makeHostMath(0);
+  double worst = 0;
+  for (size_t i = 0; i < cases.size(); ++i)
+    check(cases[i], kernelLaunch(cases[i], functions[i]), *math, worst);
+  std::printf("family %-12s %4zu cases, worst difference %.3f of the tolerance\n", GetParam().c_str(), cases.size(),
+              worst);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Family, testing::ValuesIn(familyNames()),
+                         [](const testing::TestParamInfo<std::string> &info) { return info.param; });
+
+TEST(CublasLt, EqualsFamilyLinear) {
+  const nanort::cuda::Device &device = testDevice();
+  nanort::cuda::CublasLt library(device);
+  constexpr uint64_t WorkspaceBytes = 32 << 20;
+  const nanort::cuda::Driver &driver = device.driver();
+  nanort::cuda::DevicePtr workspace = 0;
+  driver.check(driver.cuMemAlloc(&workspace, WorkspaceBytes), "cuMemAlloc", "workspace");
+  auto math = nanort::makeHostMath(0);
+  double worst = 0;
+  std::vector<Case> cases = casesOf("linear");
+  // The shapes of a model, where the library splits K and uses tensor cores.
+  for (int64_t type : {0, 1})
+    for (int32_t tokens : {1, 8, 128})
+      cases.push_back(makeCase("linear", {type, type, 768, 3072}, {kernels::Scalar{.i = tokens}}));
+  for (const Case &c : cases) {
+    nanort::cuda::GemmShape shape{static_cast<uint64_t>(c.scalars[0].i), static_cast<uint64_t>(c.params["N"]),
+                                  static_cast<uint64_t>(c.params["K"]), c.params.type("T"), c.params.type("O")};
+    size_t plan = library.plan(shape, WorkspaceBytes);
+    check(
+        c,
+        [&](const std::vector<nanort::cuda::DevicePtr> &buffers) {
+          if (int status = library.run(plan, buffers[0], buffers[1], buffers[2], workspace))
+            library.raise(status, "cublasLtMatmul", c.label());
+        },
+        *math, worst);
+  }
+  std::printf("cuBLASLt %s (%s): %zu cases, worst difference %.3f of the tolerance\n", library.version().c_str(),
+              library.path().c_str(), cases.size(), worst);
+  device.synchronize("products");
+  driver.cuMemFree(workspace);
+}
+
+} // namespace

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Makes carry/bundle.tar.xz, all that the GPU checks need: stripped programs, and the bundled model, the goldens and two
+# presets as plans for cpu and sm_90a, in f32 and bf16. Runs where nanocc builds; needs no GPU.
+# Usage: tests/gpu/prepare.sh [BUILD_DIR]     (default build/gpu; NANO_GOLDEN: the folder of goldens)
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+build=${1:-$root/build/gpu}
+golden=${NANO_GOLDEN:-$root/tests/golden}
+limit=$((40 << 20))
+[ -f "$build/build.ninja" ] || cmake -G Ninja -S "$root" -B "$build" -DCMAKE_BUILD_TYPE=Release \
+  -DLLVM_DIR=/usr/lib/llvm-22/lib/cmake/llvm -DMLIR_DIR=/usr/lib/llvm-22/lib/cmake/mlir
+ninja -C "$build" nanocc nanocc-import nanort_tool gpu_tests
+
+stage=$(mktemp -d /tmp/nano_prepare.XXXXXX)
+trap 'rm -rf "$stage"' EXIT
+mkdir -p "$stage/bin" "$stage/lib" "$root/carry"
+for program in nanort gpu_tests; do strip -o "$stage/bin/$program" "$build/bin/$program"; done
+library=$(readlink -f "$build/lib/libnanort.so")
+soname=$(objdump -p "$library" | awk '/SONAME/ {print $2}')
+strip -o "$stage/lib/$soname" "$library"
+
+# compile MODEL_DIR [FLAGS]: f32.fb and bf16.fb beside its model.mlir.
+compile() {
+  for precision in f32 bf16; do
+    "$build/bin/nanocc" "$1/model.mlir" -o "$1/$precision.fb" --target cpu,sm_90a --precision $precision "${@:2}"
+  done
+}
+lexicon=$root/examples/lexicon
+"$build/bin/nanocc-import" "$lexicon/checkpoint" -o "$stage/lexicon"
+compile "$stage/lexicon"
+cp "$lexicon/eval.safetensors" "$lexicon/samples.json" "$stage/lexicon/"
+for source in "$golden"/*/; do
+  case=$stage/golden/$(basename "$source")
+  mkdir -p "$case"
+  "$build/bin/nanocc-import" "$source" -o "$case"
+  compile "$case"
+  cp "$source"/reference* "$case/"
+done
+for preset in d12 d20; do
+  mkdir -p "$stage/preset/$preset"
+  "$build/bin/nanocc-import" --preset $preset -o "$stage/preset/$preset"
+  compile "$stage/preset/$preset"
+done
+
+tar -C "$stage" -c . | xz -T0 -6 >"$root/carry/bundle.tar.xz"
+size=$(stat -c %s "$root/carry/bundle.tar.xz")
+echo "carry/bundle.tar.xz: $((size >> 10)) KiB"
+if [ "$size" -gt $limit ]; then
+  echo "prepare.sh: the bundle is over $((limit >> 20)) MiB; leave out goldens or presets" >&2
+  exit 1
+fi
