@@ -38,8 +38,10 @@ void randomValues(uint64_t seed, std::string_view name, std::span<const uint64_t
 void ropeRow(double base, uint64_t position, std::span<float> out) {
   const size_t half = out.size() / 2;
   for (size_t i = 0; i < half; ++i) {
-    const auto frequency =
-        static_cast<float>(1.0 / std::pow(base, static_cast<double>(2 * i) / static_cast<double>(out.size())));
+    // Upstream rounds the exponent, the power and its reciprocal to f32 one after the other; a single rounding of the
+    // whole flips entries of a bf16 table.
+    const float exponent = static_cast<float>(2 * i) / static_cast<float>(out.size());
+    const float frequency = 1.0f / static_cast<float>(std::pow(base, static_cast<double>(exponent)));
     const float angle = static_cast<float>(position) * frequency;
     out[i] = static_cast<float>(std::cos(static_cast<double>(angle)));
     out[half + i] = static_cast<float>(std::sin(static_cast<double>(angle)));
