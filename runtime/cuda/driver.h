@@ -22,7 +22,6 @@ using Function = struct FunctionTag *;
 // The values of cuda.h that this project uses.
 inline constexpr Result Success = 0;
 inline constexpr Result OutOfMemory = 2;
-inline constexpr Result NoBinaryForGpu = 209;
 inline constexpr int AttributeComputeMajor = 75;
 inline constexpr int AttributeComputeMinor = 76;
 inline constexpr int AttributeMaxSharedBytesOptin = 97;
