@@ -1,0 +1,85 @@
+// Damage that the digest does not show: a mutated plan is refused with a message, or runs without leaving its buffers
+// (which a sanitizer build proves).
+#include "runtime/base/error.h"
+#include "runtime/session/device.h"
+#include "runtime/session/session.h"
+#include "tests/unit/tiny_plan.h"
+
+#include <cstring>
+#include <gtest/gtest.h>
+#include <random>
+
+using namespace nanort;
+using namespace nanort::test;
+
+namespace {
+
+void mutate(std::vector<uint8_t> &bytes, std::mt19937 &random) {
+  const uint32_t words[] = {0, 1, 2, 3, 7, 8, 11, 12, 255, 256, 512, 0x7fffffff, 0x80000000, 0xffffffff};
+  for (uint32_t count = 1 + random() % 3; count-- > 0;) {
+    const size_t at = 8 + random() % (bytes.size() - 16);
+    switch (random() % 4) {
+    case 0:
+      bytes[at] ^= static_cast<uint8_t>(1u << (random() % 8));
+      break;
+    case 1:
+      bytes[at] = static_cast<uint8_t>(random() % 32); // indices and small extents
+      break;
+    case 2:
+      std::memcpy(&bytes[at / 4 * 4], &words[random() % std::size(words)], 4);
+      break;
+    case 3: { // another word of the file
+      const size_t from = 8 + random() % (bytes.size() - 16);
+      std::memmove(&bytes[at / 4 * 4], &bytes[from / 4 * 4], 4);
+      break;
+    }
+    }
+  }
+}
+
+void runAll(const std::shared_ptr<const Plan> &plan) {
+  const Weights weights = Weights::random(plan, 1);
+  for (uint32_t program = 0; program < plan->root().programs()->size(); ++program) {
+    if (memoryOf(plan->program(program)) > (1u << 20))
+      continue; // sound, but slow to clear a hundred thousand times
+    Session session(plan, program, makeCpuExecutor(plan, program, weights, {1, 0, true}));
+    const std::vector<int32_t> prompt(std::min<uint32_t>(6, session.positions() - 1),
+                                      static_cast<int32_t>(session.vocab() - 1));
+    const Session::Feed feeds[] = {{0, prompt}};
+    session.prefill(feeds);
+    const Session::Token token[] = {{0, 0}};
+    session.decode(token);
+    session.score(prompt, true, [](size_t, std::span<const float>, std::span<const float>) {});
+  }
+}
+
+TEST(PlanMutation, HundredThousandAreRefusedOrHarmless) {
+  TempDir dir;
+  std::vector<uint8_t> whole = serialize(tinyPlan({{4}, {1}, 4, "cpu"}));
+  std::mt19937 random(20251121);
+  size_t accepted = 0;
+  for (int i = 0; i < 100'000; ++i) {
+    std::vector<uint8_t> bytes = whole;
+    mutate(bytes, random);
+    // The digest is sealed where the sound plan has it, so that only the identification can go wrong before the check.
+    const auto *field = schema::GetPlan(whole.data())->digest();
+    const size_t at = static_cast<size_t>(field->Data() - whole.data());
+    std::memcpy(&bytes[at - 4], &whole[at - 4], 4);
+    try {
+      flatbuffers::Verifier verifier(bytes.data(), bytes.size());
+      if (!schema::VerifyPlanBuffer(verifier) || schema::GetPlan(bytes.data())->digest()->size() != 32)
+        continue; // PlanFile's tests
+      sealPlan(bytes);
+      writeFile(dir / "plan.fb", bytes);
+      const auto plan = Plan::open(dir / "plan.fb");
+      ++accepted;
+      runAll(plan);
+    } catch (const Error &error) {
+      ASSERT_NE(error.code, Exit::Internal) << error.what();
+    }
+  }
+  // Names, costs and scalar factors may change freely; if nothing passed, this test would prove nothing.
+  EXPECT_GT(accepted, 1000u);
+}
+
+} // namespace

@@ -1,0 +1,197 @@
+// The semantic check: each rule is broken alone in an otherwise sound plan with a right digest.
+#include "tests/unit/tiny_plan.h"
+
+#include <gtest/gtest.h>
+
+using namespace nanort;
+using namespace nanort::test;
+
+namespace {
+
+struct Rule {
+  const char *name;
+  const char *message; // part of the error
+  std::function<void(Json &plan)> breaks;
+  const char *target = "cpu";
+};
+
+void PrintTo(const Rule &rule, std::ostream *out) { *out << rule.name; }
+
+Json &program(Json &plan) { return plan["programs"][0]; }
+Json &entry(Json &plan, size_t i = 0) { return program(plan)["entries"][i]; }
+Json &node(Json &plan, const char *family, size_t which = 0) {
+  return entry(plan)["nodes"][nodesOf(program(plan), 0, family).at(which)];
+}
+Json &kernel(Json &plan, const char *family) {
+  return program(plan)["kernels"][node(plan, family)["kernel"].get<size_t>()];
+}
+Json &buffer(Json &plan, const std::string &name) {
+  for (Json &b : program(plan)["buffers"])
+    if (b["name"] == name)
+      return b;
+  throw std::out_of_range(name);
+}
+size_t indexOf(Json &plan, const std::string &name) {
+  return static_cast<size_t>(&buffer(plan, name) - &program(plan)["buffers"][0]);
+}
+Json &binding(Json &plan, const char *side, const std::string &name) {
+  for (Json &b : entry(plan)[side])
+    if (b["name"] == name)
+      return b;
+  throw std::out_of_range(name);
+}
+
+const Rule rules[] = {
+    {"Vocabulary", "vocabulary of 0", [](Json &p) { p["model"]["vocab"] = 0; }},
+    {"MaxSeq", "max_seq of 0", [](Json &p) { p["model"]["max_seq"] = 0; }},
+    {"WeightsPath", "path is empty", [](Json &p) { p["weights"] = ""; }},
+    {"ParameterName", "name is empty", [](Json &p) { p["parameters"][0]["name"] = ""; }},
+    {"ParameterOrder", "sorted", [](Json &p) { std::swap(p["parameters"][0], p["parameters"][1]); }},
+    {"ParameterTwice", "sorted", [](Json &p) { p["parameters"][1]["name"] = p["parameters"][0]["name"]; }},
+    {"ParameterExtent", "is 0", [](Json &p) { p["parameters"][0]["shape"][0] = 0; }},
+    {"ParameterProduct", "too large",
+     [](Json &p) {
+       p["parameters"][0]["shape"] = {1ull << 40, 1ull << 40};
+     }},
+    {"NoPrograms", "there are none", [](Json &p) { p["programs"] = Json::array(); }},
+    {"TargetTwice", "occurs twice", [](Json &p) { p["programs"].push_back(p["programs"][0]); }},
+    {"Target", "sm_12", [](Json &p) { program(p)["target"] = "sm_12"; }},
+    {"Precision", "precision", [](Json &p) { program(p)["precision"] = "f64"; }},
+    {"MemoryTotal", "2^48", [](Json &p) { program(p)["memory"]["kv"] = 1ull << 60; }},
+    {"BufferNameEmpty", "name is empty", [](Json &p) { buffer(p, "kv")["name"] = ""; }},
+    {"BufferNameTwice", "occurs twice", [](Json &p) { buffer(p, "kv")["name"] = "next"; }},
+    {"BufferSpace", "unknown space", [](Json &p) { buffer(p, "kv")["space"] = 9; }},
+    {"BufferDtype", "unknown dtype", [](Json &p) { buffer(p, "kv")["dtype"] = 9; }},
+    {"BufferBytes", "do not match", [](Json &p) { buffer(p, "kv")["bytes"] = 8; }},
+    {"BufferNoShape", "1 to 8 extents", [](Json &p) { buffer(p, "kv")["shape"] = Json::array(); }},
+    {"BufferOffset", "multiple of 256", [](Json &p) { buffer(p, "kv")["offset"] = 4; }},
+    {"BufferLeaves", "leave its space", [](Json &p) { buffer(p, "kv")["offset"] = 1 << 20; }},
+    {"BufferWraps", "leave its space", [](Json &p) { buffer(p, "kv")["offset"] = UINT64_MAX - 255; }},
+    {"BufferEntry", "belong to an entry", [](Json &p) { buffer(p, "kv")["entry"] = 0; }},
+    {"ArenaEntry", "does not exist", [](Json &p) { buffer(p, "prefill_4.x")["entry"] = 77; }},
+    {"ArenaNoEntry", "does not exist", [](Json &p) { buffer(p, "prefill_4.x")["entry"] = -1; }},
+    {"LifetimeOrder", "lifetime", [](Json &p) { buffer(p, "prefill_4.x")["first"] = 18; }},
+    {"LifetimeEnd", "lifetime", [](Json &p) { buffer(p, "prefill_4.x")["last"] = 1000; }},
+    {"LifetimeUse", "not alive", [](Json &p) { buffer(p, "prefill_4.x")["last"] = 5; }},
+    {"StateOverlap", "shares bytes", [](Json &p) { buffer(p, "next")["offset"] = buffer(p, "tokens")["offset"]; }},
+    {"ArenaOverlap", "shares bytes",
+     [](Json &p) { buffer(p, "prefill_4.h")["offset"] = buffer(p, "prefill_4.x")["offset"]; }},
+    {"ConstantBuffer", "does not exist", [](Json &p) { program(p)["constants"][0]["buffer"] = 999; }},
+    {"ConstantSpace", "constant space", [](Json &p) { program(p)["constants"][0]["buffer"] = indexOf(p, "kv"); }},
+    {"ConstantTwice", "two recipes",
+     [](Json &p) { program(p)["constants"][1]["buffer"] = program(p)["constants"][0]["buffer"]; }},
+    {"ConstantUnmade", "no recipe", [](Json &p) { program(p)["constants"].erase(0); }},
+    {"NoSteps", "empty",
+     [](Json &p) {
+       program(p)["constants"][0]["steps"] = Json::array();
+       program(p)["constants"][0]["steps_type"] = Json::array();
+     }},
+    {"CastSource", "does not exist", [](Json &p) { program(p)["constants"][0]["steps"][0]["source"] = 99; }},
+    {"CastElements", "number of elements", [](Json &p) { program(p)["constants"][0]["steps"][0]["source"] = 1; }},
+    {"RopeShape", "positions, head_dim", [](Json &p) { program(p)["constants"].back()["steps"][0]["head_dim"] = 2; }},
+    {"RopeOdd", "even",
+     [](Json &p) {
+       program(p)["constants"].back()["steps"][0] = {{"base", 10000.0}, {"positions", 16}, {"head_dim", 3}};
+       buffer(p, "rope")["shape"] = {16, 3};
+     }},
+    {"RopeBase", "base", [](Json &p) { program(p)["constants"].back()["steps"][0]["base"] = -1.0; }},
+    {"KernelNameTwice", "occurs twice",
+     [](Json &p) { program(p)["kernels"][1]["name"] = program(p)["kernels"][0]["name"]; }},
+    {"KernelFamily", "unknown family", [](Json &p) { kernel(p, "embed")["family"] = "warp_drive"; }},
+    {"KernelParamCount", "parameters, not", [](Json &p) { kernel(p, "embed")["params"].erase(0); }},
+    {"KernelParamName", "not 'Q'", [](Json &p) { kernel(p, "embed")["params"][1]["name"] = "Q"; }},
+    {"KernelParamValue", "has the value", [](Json &p) { kernel(p, "embed")["params"][1]["value"] = -8; }},
+    {"KernelParamHuge", "has the value", [](Json &p) { kernel(p, "embed")["params"][1]["value"] = INT64_MAX; }},
+    {"KernelParamType", "has the value", [](Json &p) { kernel(p, "embed")["params"][0]["value"] = 2; }},
+    {"KernelConstraint", "heads", [](Json &p) { kernel(p, "attention")["params"][2]["value"] = 5; }},
+    {"NoEntries", "", [](Json &p) { program(p)["entries"] = Json::array(); }},
+    {"EntryNameTwice", "occurs twice", [](Json &p) { entry(p, 1)["name"] = entry(p, 0)["name"]; }},
+    {"EntryKind", "unknown kind", [](Json &p) { entry(p)["kind"] = 9; }},
+    {"EntryTokens", "1 or more", [](Json &p) { entry(p)["tokens"] = 0; }},
+    {"EntryRows", "1 or more", [](Json &p) { entry(p)["rows"] = 1ull << 40; }},
+    {"DecodeSlots", "one token slot per row", [](Json &p) { entry(p, 3)["rows"] = 1; }},
+    {"NoNodes", "", [](Json &p) { entry(p)["nodes"] = Json::array(); }},
+    {"BindingName", "knows no such name", [](Json &p) { binding(p, "inputs", "tokens")["name"] = "magic"; }},
+    {"BindingTwice", "bound twice", [](Json &p) { entry(p)["inputs"].push_back(binding(p, "inputs", "tokens")); }},
+    {"BindingBuffer", "does not exist", [](Json &p) { binding(p, "inputs", "tokens")["buffer"] = 999; }},
+    {"BindingDtype", "another dtype", [](Json &p) { binding(p, "inputs", "tokens")["buffer"] = indexOf(p, "nll"); }},
+    {"BindingSize", "fewer than", [](Json &p) { binding(p, "inputs", "tokens")["buffer"] = indexOf(p, "next"); }},
+    {"BindingSpace", "state space",
+     [](Json &p) {
+       buffer(p, "tokens")["space"] = "Kv";
+       buffer(p, "tokens")["offset"] = 1024;
+       program(p)["memory"]["kv"] = 2048;
+     }},
+    {"BindingNames", "also bound as", [](Json &p) { binding(p, "inputs", "tokens")["buffer"] = indexOf(p, "prev"); }},
+    {"NodeKind", "unknown kind", [](Json &p) { node(p, "embed")["kind"] = 7; }},
+    {"NodeKernel", "does not exist", [](Json &p) { node(p, "embed")["kernel"] = 99; }},
+    {"ArgCount", "arguments expected", [](Json &p) { node(p, "embed")["args"].erase(0); }},
+    {"ArgKind", "another kind",
+     [](Json &p) {
+       node(p, "embed")["args"][0] = {{"kind", "I32"}, {"i32", 1}};
+     }},
+    {"ArgNegative", "negative", [](Json &p) { node(p, "embed")["args"][3]["i32"] = -1; }},
+    {"ArgBuffer", "does not exist", [](Json &p) { node(p, "embed")["args"][2]["buffer"] = 999; }},
+    {"ArgDtype", "another dtype", [](Json &p) { node(p, "embed")["args"][2]["buffer"] = indexOf(p, "tokens"); }},
+    {"ArgOtherEntry", "another entry",
+     [](Json &p) { node(p, "embed")["args"][2]["buffer"] = indexOf(p, "prefill_8.emb"); }},
+    {"ArgConstant", "read-only", [](Json &p) { node(p, "embed")["args"][2]["buffer"] = indexOf(p, "wte"); }},
+    {"ArgIndex", "not bound to the input",
+     [](Json &p) { node(p, "rope")["args"][2]["buffer"] = indexOf(p, "tokens"); }},
+    {"ArgIndexOfOtherEntry", "not bound to the input",
+     [](Json &p) {
+       Json other = buffer(p, "rows");
+       other["name"] = "rows2";
+       other["offset"] = program(p)["memory"]["state"];
+       program(p)["memory"]["state"] = other["offset"].get<uint64_t>() + 256;
+       program(p)["buffers"].push_back(other);
+       for (Json &b : entry(p, 1)["inputs"])
+         if (b["name"] == "rows")
+           b["buffer"] = indexOf(p, "rows2");
+       node(p, "attention")["args"][4]["buffer"] = indexOf(p, "rows2");
+     }},
+    {"ArgWritesInput", "", [](Json &p) { node(p, "sample")["args"][4]["buffer"] = indexOf(p, "steps"); }},
+    {"ArgTwice", "passed twice", [](Json &p) { node(p, "add")["args"][2]["buffer"] = indexOf(p, "prefill_4.x"); }},
+    {"ExtentCount", "touches", [](Json &p) { node(p, "add")["args"][3]["i32"] = 33; }},
+    {"ExtentTokens", "touches", [](Json &p) { node(p, "embed")["args"][3]["i32"] = 5; }},
+    {"ExtentVocabulary", "touches", [](Json &p) { p["model"]["vocab"] = 12; }},
+    {"ExtentPositions", "touches", [](Json &p) { p["model"]["max_seq"] = 13; }},
+    {"ExtentRows", "", [](Json &p) { entry(p)["rows"] = 3; }},
+    {"ExtentRing", "touches", [](Json &p) { kernel(p, "attention")["params"][4]["value"] = 6; }},
+    {"ExtentWidth", "touches", [](Json &p) { kernel(p, "linear")["params"][2]["value"] = 16; }},
+    {"EdgeForward", "not an earlier", [](Json &p) { node(p, "add")["edges"][0]["from"] = 99; }},
+    {"EdgeSelf", "not an earlier",
+     [](Json &p) { node(p, "add")["edges"][0]["from"] = nodesOf(program(p), 0, "add")[0]; }},
+    {"EdgeTwice", "same node", [](Json &p) { node(p, "add")["edges"].push_back(node(p, "add")["edges"][0]); }},
+    {"EdgeKind", "unknown kind", [](Json &p) { node(p, "add")["edges"][0]["kind"] = 5; }},
+    {"GemmFamily", "family linear", [](Json &p) { node(p, "add")["kind"] = "Gemm"; }},
+    {"NoImage", "neither source nor cubin", [](Json &p) { kernel(p, "add").erase("source"); }, "sm_90a"},
+    {"NoGrid", "3 extents", [](Json &p) { node(p, "add").erase("grid"); }, "sm_90a"},
+    {"GridZero", "limits", [](Json &p) { node(p, "add")["grid"][1] = 0; }, "sm_90a"},
+    {"GridY", "limits", [](Json &p) { node(p, "add")["grid"][1] = 70000; }, "sm_90a"},
+    {"BlockZ", "limits", [](Json &p) { node(p, "add")["block"][2] = 65; }, "sm_90a"},
+    {"BlockThreads", "1024", [](Json &p) { node(p, "add")["block"] = {1024, 2, 1}; }, "sm_90a"},
+    {"Shared", "227 KiB", [](Json &p) { node(p, "add")["shared_bytes"] = 1 << 20; }, "sm_90a"},
+    {"GridShape", "not those of family", [](Json &p) { node(p, "add")["grid"][0] = 1000; }, "sm_90a"},
+};
+
+class PlanRules : public testing::TestWithParam<Rule> {};
+
+TEST_P(PlanRules, AreEnforced) {
+  const Rule &rule = GetParam();
+  TinyOptions options;
+  options.target = rule.target;
+  Json plan = tinyPlan(options);
+  TempDir dir;
+  openPlan(dir, plan); // sound before
+  rule.breaks(plan);
+  const Thrown thrown = thrownBy([&] { openPlan(dir, plan); });
+  EXPECT_EQ(thrown.code, 3) << thrown.message;
+  EXPECT_NE(thrown.message.find(rule.message), std::string::npos) << thrown.message;
+  EXPECT_NE(thrown.message.find("plan.fb: "), std::string::npos) << thrown.message;
+}
+
+INSTANTIATE_TEST_SUITE_P(, PlanRules, testing::ValuesIn(rules),
+                         [](const auto &info) { return std::string(info.param.name); });
+
+} // namespace
