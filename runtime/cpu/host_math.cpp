@@ -63,8 +63,8 @@ public:
 
   void gemm(int64_t m, int64_t n, int64_t k, const float *x, const void *w, kernels::DType wType, float *y) override {
     const int64_t tiles = (n + gemmColumns - 1) / gemmColumns;
-    // Waking a thread costs as much as some hundred thousand products.
-    const int64_t grain = (1 << 17) / std::max<int64_t>(1, gemmColumns * k * m);
+    // Waking a thread takes some 50 us, as long as half a million products.
+    const int64_t grain = (1 << 19) / std::max<int64_t>(1, gemmColumns * k * m);
     parallelFor(tiles, grain, [&](int64_t begin, int64_t end) {
       thread_local std::vector<float> scratch;
       scratch.resize(std::max<size_t>(scratch.size(), gemmColumns * k));
