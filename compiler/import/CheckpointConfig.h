@@ -13,10 +13,10 @@ namespace nanocc {
 
 /// What the command line says about a model; checkpoints do not record most of it.
 struct Overrides {
-  std::optional<char> generation;
-  std::optional<double> softcap, ropeBase, qkMult, gateScale;
-  std::optional<std::string> windowPattern;
-  std::optional<uint64_t> shortWindow;
+  std::optional<char> generation = {};
+  std::optional<double> softcap = {}, ropeBase = {}, qkMult = {}, gateScale = {};
+  std::optional<std::string> windowPattern = {};
+  std::optional<uint64_t> shortWindow = {};
 };
 
 /// Replaces constants of `config` (its generation applied already). Errors: Exit::Usage for a value that makes no sense
