@@ -12,8 +12,8 @@ namespace nanort {
 void randomValues(uint64_t seed, std::string_view name, std::span<const uint64_t> shape, uint64_t first,
                   std::span<float> out);
 
-/// One row of a rotary table, as upstream computes it: inverse frequencies, their product with the position, cos and
-/// sin are each rounded to f32. `out` has headDim elements: cosines, then sines.
+/// One row of a rotary table, as upstream computes it: the exponent 2i/D, base to its power, the inverse, that times
+/// the position, cos and sin are each rounded to f32. `out` has D elements: cosines, then sines.
 void ropeRow(double base, uint64_t position, std::span<float> out);
 
 } // namespace nanort

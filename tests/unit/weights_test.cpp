@@ -48,17 +48,18 @@ TEST(RandomWeights, HaveTheStatedDistribution) {
 }
 
 TEST(RopeTable, FollowsUpstreamsRounding) {
-  // Row t: cos and sin of f32(t * f32(base^(-2i/D))). At t = 1000 the f32 rounding of the angle shows in the 5th digit.
-  std::vector<float> row(8);
-  ropeRow(10000, 1000, row);
-  for (int i = 0; i < 4; ++i) {
-    const float frequency = static_cast<float>(std::pow(10000.0, -2.0 * i / 8));
-    const double angle = 1000.0f * frequency;
-    EXPECT_FLOAT_EQ(row[i], std::cos(angle));
-    EXPECT_FLOAT_EQ(row[4 + i], std::sin(angle));
-  }
+  std::vector<float> row(64);
   ropeRow(10000, 0, row);
-  EXPECT_EQ(row, (std::vector<float>{1, 1, 1, 1, 0, 0, 0, 0}));
+  for (size_t i = 0; i < 64; ++i)
+    EXPECT_EQ(row[i], i < 32 ? 1.0f : 0.0f);
+  // Upstream's goldens show this entry: rounding the inverse frequency just once would give the neighbouring bf16.
+  ropeRow(10000, 104, row);
+  const float once = static_cast<float>(std::pow(10000.0, -18.0 / 64));
+  const float twice = 1.0f / static_cast<float>(std::pow(10000.0, 18.0 / 64));
+  const float right = static_cast<float>(std::cos(static_cast<double>(104 * twice)));
+  EXPECT_EQ(row[9], right);
+  EXPECT_NE(::kernels::roundToBf16(right).bits,
+            ::kernels::roundToBf16(static_cast<float>(std::cos(static_cast<double>(104 * once)))).bits);
 }
 
 /// The tiny plan's parameters as a file that a test may spoil.
