@@ -1,5 +1,5 @@
-// What a device can do at best, for predictions: time of a launch = the larger of bytes over bandwidth and FLOPs over the
-// unit's rate, plus the price of a launch.
+// What a device can do at best, for predictions: time of a launch = the larger of bytes over bandwidth and FLOPs over
+// the unit's rate, plus the price of a launch.
 #pragma once
 
 #include "llvm/ADT/StringRef.h"
@@ -15,8 +15,9 @@ struct DeviceModel {
   double launchUs; // from one dependent launch to the next in a stream
 };
 
-/// sm_90a is measured on an H100 80GB HBM3 (../shared/reference/measured-h100.md: 3.12 TB/s read, 793 TFLOP/s in bf16, 1.89 us
-/// a dependent launch in a graph); the others are the vendor's data sheets. Null for cpu: it is not a target to predict.
+/// sm_90a is measured on an H100 80GB HBM3 (../shared/reference/measured-h100.md: 3.12 TB/s read, 793 TFLOP/s in
+/// bf16, 1.89 us a dependent launch in a graph); the others are the vendor's data sheets. Null for cpu: it is not a
+/// target to predict.
 inline std::optional<DeviceModel> deviceModel(llvm::StringRef target) {
   if (target == "sm_90a")
     return DeviceModel{3.12e6, 793e6, 67e6, 1.9};

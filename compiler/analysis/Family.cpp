@@ -53,7 +53,8 @@ FailureOr<FamilyCall> nanocc::resolve(kern::KernelOp op) {
   for (auto [param, decl] : llvm::zip(call.params, result.family->params)) {
     if (param.getName().strref() != StringRef(decl.name.data(), decl.name.size()))
       return op->emitOpError() << "family '" << call.family << "' expects parameter '"
-                               << StringRef(decl.name.data(), decl.name.size()) << "', the launch gives " << param.getName();
+                               << StringRef(decl.name.data(), decl.name.size()) << "', the launch gives "
+                               << param.getName();
     int64_t value = 0;
     if (decl.isType) {
       auto type = dyn_cast<TypeAttr>(param.getValue());

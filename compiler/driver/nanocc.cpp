@@ -34,14 +34,15 @@ static cl::list<std::string> targets("target", cl::CommaSeparated, cl::value_des
                                      cl::cat(category));
 static cl::list<int64_t> batches("batch", cl::CommaSeparated, cl::value_desc("1,8,..."),
                                  cl::desc("Rows of the decode entries (default 1)"), cl::cat(category));
-static cl::opt<int64_t> maxSeq("max-seq", cl::value_desc("N"), cl::desc("Positions a session holds (default: as trained)"),
-                               cl::cat(category));
+static cl::opt<int64_t> maxSeq("max-seq", cl::value_desc("N"),
+                               cl::desc("Positions a session holds (default: as trained)"), cl::cat(category));
 static cl::list<int64_t> prefill("prefill", cl::CommaSeparated, cl::value_desc("128,512,..."),
                                  cl::desc("Token buckets (default powers of two from 128, ending in max-seq)"),
                                  cl::cat(category));
-static cl::opt<std::string> precision("precision", cl::value_desc("f32|bf16|fp8|nvfp4|auto"),
-                                      cl::desc("What is stored between launches (default bf16; f32 if cpu is the only target)"),
-                                      cl::cat(category));
+static cl::opt<std::string>
+    precision("precision", cl::value_desc("f32|bf16|fp8|nvfp4|auto"),
+              cl::desc("What is stored between launches (default bf16; f32 if cpu is the only target)"),
+              cl::cat(category));
 static cl::opt<std::string> fuse("fuse", cl::value_desc("none|all"), cl::desc("Fusion passes (default all)"),
                                  cl::cat(category));
 static cl::opt<std::string> emit("emit", cl::value_desc("nano|kern|plan|fb"), cl::init("fb"),
@@ -94,8 +95,8 @@ void rebasePaths(ModuleOp module, const fs::path &from, const fs::path &to) {
 }
 
 OwningOpRef<ModuleOp> parse(MLIRContext &context, llvm::SourceMgr &sources, const std::string &text) {
-  sources.AddNewSourceBuffer(llvm::MemoryBuffer::getMemBuffer(text, inputFile == "-" ? "<stdin>" : inputFile.getValue()),
-                             SMLoc());
+  sources.AddNewSourceBuffer(
+      llvm::MemoryBuffer::getMemBuffer(text, inputFile == "-" ? "<stdin>" : inputFile.getValue()), SMLoc());
   OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(sources, ParserConfig(&context));
   if (!module)
     refuse(Exit::Input, inputFile + " is not a module that nanocc can read; the lines above say where and why");
@@ -109,8 +110,8 @@ void run(PassManager &manager, ModuleOp module, Exit onFailure, const std::strin
     refuse(onFailure, what + "; the lines above say where and why");
 }
 
-/// From the module's stage to `last`. A fault in what the user gave is an input error, a model that no template serves is
-/// unsupported, and whatever fails after that is ours.
+/// From the module's stage to `last`. A fault in what the user gave is an input error, a model that no template serves
+/// is unsupported, and whatever fails after that is ours.
 void compile(ModuleOp module, Stage last, TimingScope &timing) {
   FailureOr<Stage> stage = stageOf(module);
   if (failed(stage))
@@ -179,7 +180,8 @@ void nanoccMain(TimingScope &timing) {
   OwningOpRef<ModuleOp> module;
   if (isPlanFile) {
     if (anyGiven(flags))
-      refuse(Exit::Usage, inputFile + " is a finished plan: flags that decide what it holds come too late; compile model.mlir");
+      refuse(Exit::Usage,
+             inputFile + " is a finished plan: flags that decide what it holds come too late; compile model.mlir");
     if (inputFile == "-")
       refuse(Exit::Usage, "a plan is read from a file, not from standard input");
     module = readPlan(context, inputFile.getValue());

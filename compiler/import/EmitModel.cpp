@@ -58,11 +58,11 @@ private:
       SmallVector<int64_t> shape(parameter.shape.begin(), parameter.shape.end());
       Type element = shape.size() > 1 && !config.keepDtype ? Type(builder.getBF16Type()) : Type(builder.getF32Type());
       nanocc::nano::ParamDeclOp::create(builder, loc, symbolOf(parameter.name), RankedTensorType::get(shape, element),
-                                                parameter.name);
+                                        parameter.name);
     }
     for (uint32_t i = 0; i < config.layers; ++i)
       nanocc::nano::CacheOp::create(builder, loc, "kv." + std::to_string(i), config.kvHeads, config.headDim,
-          config.windows[i] ? builder.getI64IntegerAttr(config.windows[i]) : IntegerAttr());
+                                    config.windows[i] ? builder.getI64IntegerAttr(config.windows[i]) : IntegerAttr());
   }
 
   RankedTensorType activation(int64_t channels) {
@@ -84,7 +84,7 @@ private:
   /// Rope, then QK-norm, then the multiplier: upstream's order.
   Value position(Value x, int64_t heads) {
     x = nanocc::nano::RopeOp::create(builder, loc, x.getType(), x, heads, APFloat(config.ropeBase),
-                                             config.ropeTableBf16);
+                                     config.ropeTableBf16);
     x = norm(x, heads);
     if (config.qkMult != 1)
       x = nanocc::nano::ScaleOp::create(builder, loc, x.getType(), x, APFloat(config.qkMult));
@@ -98,8 +98,8 @@ private:
     Value q = linear(n, h + "c_q", width), k = linear(n, h + "c_k", kv), v = linear(n, h + "c_v", kv);
     if (config.gateChannels && config.valueEmbeds[i])
       v = nanocc::nano::ValueGateOp::create(builder, loc, v.getType(), v, n, tokens,
-                                                    symbol("value_embeds." + std::to_string(i)), symbol(h + "ve_gate"),
-                                                    builder.getF32FloatAttr(config.gateRange));
+                                            symbol("value_embeds." + std::to_string(i)), symbol(h + "ve_gate"),
+                                            builder.getF32FloatAttr(config.gateRange));
     q = position(q, config.heads);
     k = position(k, config.kvHeads);
     Value o = nanocc::nano::AttentionOp::create(builder, loc, q.getType(), q, k, v, symbol("kv." + std::to_string(i)));
@@ -115,7 +115,8 @@ private:
 
   void forward() {
     auto ids = RankedTensorType::get({ShapedType::kDynamic, ShapedType::kDynamic}, builder.getI32Type());
-    auto function = func::FuncOp::create(builder, loc, "forward", builder.getFunctionType({ids}, {Type(activation(config.vocab))}));
+    auto function =
+        func::FuncOp::create(builder, loc, "forward", builder.getFunctionType({ids}, {Type(activation(config.vocab))}));
     builder.setInsertionPointToStart(function.addEntryBlock());
     Value tokens = function.getArgument(0);
 
@@ -124,13 +125,13 @@ private:
       // The neighbour's normalised embedding depends on its id alone, so it needs no state besides that id.
       Value neighbour = embed(nanocc::nano::PreviousOp::create(builder, loc, ids, tokens));
       x = nanocc::nano::SmearOp::create(builder, loc, x.getType(), x, neighbour, symbol("smear_gate"),
-                                                symbol("smear_lambda"));
+                                        symbol("smear_lambda"));
     }
     Value x0 = x, mid;
     for (uint32_t i = 0; i < config.layers; ++i) {
       if (config.lambdas)
         x = nanocc::nano::MixOp::create(builder, loc, x.getType(), x, x0, symbol("resid_lambdas"), symbol("x0_lambdas"),
-                                                builder.getI64IntegerAttr(i));
+                                        builder.getI64IntegerAttr(i));
       x = mlp(attention(x, tokens, i), i);
       if (i == config.layers / 2)
         mid = x;
@@ -138,7 +139,9 @@ private:
     if (config.backout)
       x = nanocc::nano::BackoutOp::create(builder, loc, x.getType(), x, mid, symbol("backout_lambda"));
     Value z = linear(norm(x), "lm_head", config.paddedVocab);
-    Value logits = nanocc::nano::SoftcapOp::create(builder, loc, activation(config.vocab), z, config.softcap ? builder.getF32FloatAttr(config.softcap) : FloatAttr());
+    Value logits =
+        nanocc::nano::SoftcapOp::create(builder, loc, activation(config.vocab), z,
+                                        config.softcap ? builder.getF32FloatAttr(config.softcap) : FloatAttr());
     func::ReturnOp::create(builder, loc, logits);
   }
 

@@ -62,12 +62,14 @@ private:
     for (Operation &op : source.getBody().front()) {
       if (auto weight = dyn_cast<kern::WeightOp>(op)) {
         FlatSymbolRefAttr name = buffer(op.getLoc(), weight.getSymName(), plan::Space::Constant, weight.getType());
-        plan::ConstantOp::create(builder, op.getLoc(), name,
-                                 builder.getArrayAttr(plan::CastStepAttr::get(builder.getContext(), weight.getParamAttr())));
+        plan::ConstantOp::create(
+            builder, op.getLoc(), name,
+            builder.getArrayAttr(plan::CastStepAttr::get(builder.getContext(), weight.getParamAttr())));
       } else if (auto table = dyn_cast<kern::RopeTableOp>(op)) {
         FlatSymbolRefAttr name = buffer(op.getLoc(), table.getSymName(), plan::Space::Constant, table.getType());
-        plan::ConstantOp::create(builder, op.getLoc(), name,
-                                 builder.getArrayAttr(plan::RopeStepAttr::get(builder.getContext(), table.getBaseAttr())));
+        plan::ConstantOp::create(
+            builder, op.getLoc(), name,
+            builder.getArrayAttr(plan::RopeStepAttr::get(builder.getContext(), table.getBaseAttr())));
       } else if (auto cache = dyn_cast<kern::CacheOp>(op)) {
         auto ring = cast<kern::KvType>(cache.getType());
         buffer(op.getLoc(), cache.getSymName(), plan::Space::Kv,
@@ -128,8 +130,7 @@ private:
       StringAttr bound = binding(function.getArgAttrDict(argument.getArgNumber()));
       if (!bound)
         return function.emitError() << "argument " << argument.getArgNumber() << " needs 'nano.binding'";
-      buffers[argument] =
-          buffer(function.getLoc(), name + "." + bound.str(), plan::Space::State, argument.getType());
+      buffers[argument] = buffer(function.getLoc(), name + "." + bound.str(), plan::Space::State, argument.getType());
       inputs.push_back(builder.getNamedAttr(bound.getValue(), buffers[argument]));
     }
     auto results = body.getTerminator()->getOperands();
@@ -158,9 +159,10 @@ private:
         buffers[ref] = ref.getSymbolAttr();
 
     OpBuilder::InsertionGuard guard(builder);
-    auto entry = plan::EntryOp::create(builder, function.getLoc(), name, *kind, shape.getAs<IntegerAttr>("tokens").getInt(),
-                                       shape.getAs<IntegerAttr>("rows").getInt(), builder.getDictionaryAttr(inputs),
-                                       builder.getDictionaryAttr(outputs));
+    auto entry =
+        plan::EntryOp::create(builder, function.getLoc(), name, *kind, shape.getAs<IntegerAttr>("tokens").getInt(),
+                              shape.getAs<IntegerAttr>("rows").getInt(), builder.getDictionaryAttr(inputs),
+                              builder.getDictionaryAttr(outputs));
     Block *nodes = &entry.getBody().emplaceBlock();
     for (Operation *op : launches) {
       FailureOr<FamilyCall> call = resolve(cast<kern::KernelOp>(op));
@@ -190,7 +192,7 @@ private:
       return;
     }
     kernels::LaunchShape shape = call.shape();
-    auto extents = [&](const uint32_t (&values)[3]) {
+    auto extents = [&](const uint32_t(&values)[3]) {
       return builder.getDenseI32ArrayAttr(SmallVector<int32_t>(values, values + 3));
     };
     plan::LaunchOp::create(builder, op->getLoc(), instance, builder.getArrayAttr(args), extents(shape.grid),

@@ -42,7 +42,8 @@ struct KernVerifyPass : nanocc::impl::KernVerifyBase<KernVerifyPass> {
         continue;
       }
       if (buffer == buffers.size())
-        return op->emitOpError() << "lacks the argument '" << name << "' of family '" << op.getKernelCall().family << "'";
+        return op->emitOpError() << "lacks the argument '" << name << "' of family '" << op.getKernelCall().family
+                                 << "'";
       kernels::DType wanted = argType(*call->family, arg, call->params);
       Type element = elementOf(buffers[buffer++].getType());
       if (dtypeOf(element) != wanted)
@@ -61,7 +62,8 @@ struct KernVerifyPass : nanocc::impl::KernVerifyBase<KernVerifyPass> {
     for (Value value : op->getOperands())
       if (auto tensor = dyn_cast<RankedTensorType>(value.getType());
           tensor && !isa_and_nonnull<kern::RefOp>(value.getDefiningOp()) && tensor.getNumElements() > INT32_MAX)
-        return op->emitOpError() << "activation " << tensor << " has more than 2³¹ elements; use smaller prefill buckets";
+        return op->emitOpError() << "activation " << tensor
+                                 << " has more than 2³¹ elements; use smaller prefill buckets";
     return success();
   }
 };

@@ -28,7 +28,8 @@ struct EntryShape {
 /// Clones @forward with a static number of token slots.
 class EntryBuilder {
 public:
-  EntryBuilder(func::FuncOp forward, EntryShape shape) : forward(forward), shape(shape), builder(forward.getContext()) {}
+  EntryBuilder(func::FuncOp forward, EntryShape shape)
+      : forward(forward), shape(shape), builder(forward.getContext()) {}
 
   void build() {
     Location loc = forward.getLoc();
@@ -63,10 +64,10 @@ private:
   Value input(StringRef name, int64_t count, Type element = {}) {
     auto type = RankedTensorType::get({count}, element ? element : builder.getI32Type());
     unsigned index = entry.getNumArguments();
-    (void)entry.insertArgument(index, type,
-                               builder.getDictionaryAttr(builder.getNamedAttr(nano::NanoDialect::bindingAttr,
-                                                                              builder.getStringAttr(name))),
-                               forward.getLoc());
+    (void)entry.insertArgument(
+        index, type,
+        builder.getDictionaryAttr(builder.getNamedAttr(nano::NanoDialect::bindingAttr, builder.getStringAttr(name))),
+        forward.getLoc());
     return entry.getArgument(index);
   }
 
@@ -98,8 +99,8 @@ private:
     Value index = input("last", shape.rows);
     if (shape.kind == "prefill") {
       auto type = cast<RankedTensorType>(z.getType());
-      z = nano::LastOp::create(builder, loc,
-                               RankedTensorType::get({shape.rows, type.getDimSize(1)}, type.getElementType()), z, index);
+      z = nano::LastOp::create(
+          builder, loc, RankedTensorType::get({shape.rows, type.getDimSize(1)}, type.getElementType()), z, index);
     }
     Value steps = input("steps", shape.rows);
     Value words = input("sampling", samplingWords, IntegerType::get(builder.getContext(), 32, IntegerType::Unsigned));

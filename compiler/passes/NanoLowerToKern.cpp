@@ -53,8 +53,8 @@ public:
   }
 
   std::pair<FlatSymbolRefAttr, Type> ring(nano::CacheOp cache) {
-    auto type = kern::KvType::get(builder.getContext(), options.rows(), cache.getHeads(), positions(cache), cache.getDim(),
-                                  compute);
+    auto type = kern::KvType::get(builder.getContext(), options.rows(), cache.getHeads(), positions(cache),
+                                  cache.getDim(), compute);
     return declare(cache.getSymName().str(), type,
                    [&](OpBuilder &b, StringRef name) { kern::CacheOp::create(b, cache.getLoc(), name, type); });
   }
@@ -125,10 +125,10 @@ private:
     auto [slot, fresh] = inputs.try_emplace(name);
     if (fresh) {
       unsigned index = target.getNumArguments();
-      (void)target.insertArgument(index, RankedTensorType::get({count}, builder.getI32Type()),
-                                  builder.getDictionaryAttr(builder.getNamedAttr(nano::NanoDialect::bindingAttr,
-                                                                                 builder.getStringAttr(name))),
-                                  source.getLoc());
+      (void)target.insertArgument(
+          index, RankedTensorType::get({count}, builder.getI32Type()),
+          builder.getDictionaryAttr(builder.getNamedAttr(nano::NanoDialect::bindingAttr, builder.getStringAttr(name))),
+          source.getLoc());
       slot->second = target.getArgument(index);
     }
     return slot->second;
@@ -145,8 +145,8 @@ private:
     Location loc = op->getLoc();
     return TypeSwitch<Operation *, LogicalResult>(op)
         .Case([&](nano::EmbedOp e) {
-          return done(e, kern::EmbedOp::create(builder, loc, e.getType(), at(e.getTokens()),
-                                               weight(e, e.getTableAttr())));
+          return done(e,
+                      kern::EmbedOp::create(builder, loc, e.getType(), at(e.getTokens()), weight(e, e.getTableAttr())));
         })
         .Case([&](nano::RmsNormOp e) {
           int64_t width = cast<ShapedType>(e.getType()).getShape().back() / int64_t(e.getGroups());
@@ -162,8 +162,8 @@ private:
         })
         .Case([&](nano::RopeOp e) {
           Value table = ref(loc, program.ropeTable(e));
-          return done(e, kern::RopeOp::create(builder, loc, e.getType(), at(e.getX()), table,
-                                              input("positions", tokens)));
+          return done(e,
+                      kern::RopeOp::create(builder, loc, e.getType(), at(e.getX()), table, input("positions", tokens)));
         })
         .Case([&](nano::ScaleOp e) {
           return done(e, kern::ScaleOp::create(builder, loc, e.getType(), at(e.getX()), e.getFactorAttr()));
@@ -195,7 +195,8 @@ private:
         })
         .Case([&](nano::SampleOp e) {
           return done(e, kern::SampleOp::create(builder, loc, e.getType(), at(e.getZ()), at(e.getIndex()),
-                                                at(e.getSteps()), at(e.getSampling()), cap(e.getCapAttr()), e.getVocabAttr()));
+                                                at(e.getSteps()), at(e.getSampling()), cap(e.getCapAttr()),
+                                                e.getVocabAttr()));
         })
         .Case([&](nano::NllOp e) {
           return done(e, kern::NllOp::create(builder, loc, e.getType(), at(e.getLogits()), at(e.getTargets())));
@@ -209,8 +210,8 @@ private:
     Value k = at(e.getK()), v = at(e.getV());
     Value rowOf = input("rows", tokens), positions = input("positions", tokens);
     Value starts = input("starts", rows), ends = input("ends", rows);
-    auto launch = kern::AttentionOp::create(builder, e.getLoc(), e.getType(), at(e.getQ()), k, v, ring, rowOf, positions,
-                                            starts, program.window(cache));
+    auto launch = kern::AttentionOp::create(builder, e.getLoc(), e.getType(), at(e.getQ()), k, v, ring, rowOf,
+                                            positions, starts, program.window(cache));
     kern::KvWriteOp::create(builder, e.getLoc(), k, v, rowOf, positions, ends, ring);
     return done(e, launch);
   }

@@ -27,12 +27,14 @@ struct NanoSelectLastPass : nanocc::impl::NanoSelectLastBase<NanoSelectLastPass>
   }
 
 private:
-  /// Moving is worth it, and possible, if nobody needs the producer's other tokens. Ids are not selected: they are inputs.
+  /// Moving is worth it, and possible, if nobody needs the producer's other tokens. Ids are not selected: they are
+  /// inputs.
   static bool canMovePast(Operation *producer, nano::LastOp last) {
     if (!producer->hasTrait<nano::TokenWise>() || producer->getNumResults() != 1)
       return false;
     auto isActivation = [](Value value) { return isa<FloatType>(getElementTypeOrSelf(value.getType())); };
-    return llvm::all_of(producer->getOperands(), isActivation) && llvm::all_of(producer->getUsers(), [&](Operation *user) {
+    return llvm::all_of(producer->getOperands(), isActivation) &&
+           llvm::all_of(producer->getUsers(), [&](Operation *user) {
              auto other = dyn_cast<nano::LastOp>(user);
              return other && other.getIndex() == last.getIndex();
            });

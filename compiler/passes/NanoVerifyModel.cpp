@@ -22,7 +22,8 @@ struct NanoVerifyModelPass : nanocc::impl::NanoVerifyModelBase<NanoVerifyModelPa
 
   static LogicalResult verify(ModuleOp module) {
     if (!module->hasAttr(nano::NanoDialect::modelAttr) || !module->hasAttr(nano::NanoDialect::weightsAttr))
-      return module.emitError("a model needs the module attributes 'nano.model' and 'nano.weights'; nanocc-import writes them");
+      return module.emitError(
+          "a model needs the module attributes 'nano.model' and 'nano.weights'; nanocc-import writes them");
     auto forward = module.lookupSymbol<func::FuncOp>("forward");
     if (!forward || forward.isExternal())
       return module.emitError("a model needs a function @forward with a body");
@@ -64,7 +65,8 @@ struct NanoVerifyModelPass : nanocc::impl::NanoVerifyModelBase<NanoVerifyModelPa
         continue;
       auto [other, fresh] = users.try_emplace(attention.getCache(), &op);
       if (!fresh)
-        return op.emitOpError() << "shares cache @" << attention.getCache() << " with another layer; each needs its own";
+        return op.emitOpError() << "shares cache @" << attention.getCache()
+                                << " with another layer; each needs its own";
     }
     return success();
   }

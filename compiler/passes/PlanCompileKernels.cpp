@@ -39,7 +39,8 @@ struct PlanCompileKernelsPass : nanocc::impl::PlanCompileKernelsBase<PlanCompile
     }
   }
 
-  static LogicalResult compile(codegen::Nvrtc &nvrtc, plan::ProgramOp program, MutableArrayRef<plan::KernelOp> sources) {
+  static LogicalResult compile(codegen::Nvrtc &nvrtc, plan::ProgramOp program,
+                               MutableArrayRef<plan::KernelOp> sources) {
     std::vector<codegen::CompileJob> jobs;
     for (plan::KernelOp kernel : sources)
       jobs.push_back({kernel.getSymName().str(), kernel.getSource()->str()});

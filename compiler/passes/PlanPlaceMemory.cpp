@@ -38,8 +38,8 @@ int64_t placeArena(MutableArrayRef<plan::BufferOp> buffers) {
     }
     buffer.setOffset(offset);
     Placed fresh{offset, offset + bytes, first, last};
-    placed.insert(llvm::upper_bound(placed, fresh, [](const Placed &a, const Placed &b) { return a.offset < b.offset; }),
-                  fresh);
+    placed.insert(
+        llvm::upper_bound(placed, fresh, [](const Placed &a, const Placed &b) { return a.offset < b.offset; }), fresh);
     total = std::max(total, offset + bytes);
   }
   return total;
@@ -69,10 +69,9 @@ struct PlanPlaceMemoryPass : nanocc::impl::PlanPlaceMemoryBase<PlanPlaceMemoryPa
 
     Builder builder(program.getContext());
     SmallVector<NamedAttribute> memory;
-    for (auto [name, space] :
-         {std::pair("constants", plan::Space::Constant), std::pair("kv", plan::Space::Kv),
-          std::pair("state", plan::Space::State), std::pair("arena", plan::Space::Arena),
-          std::pair("workspace", plan::Space::Workspace)})
+    for (auto [name, space] : {std::pair("constants", plan::Space::Constant), std::pair("kv", plan::Space::Kv),
+                               std::pair("state", plan::Space::State), std::pair("arena", plan::Space::Arena),
+                               std::pair("workspace", plan::Space::Workspace)})
       memory.push_back(builder.getNamedAttr(name, builder.getI64IntegerAttr(total[static_cast<int>(space)])));
     program.setMemoryAttr(builder.getDictionaryAttr(memory));
   }

@@ -39,7 +39,8 @@ struct PlanVerifyPass : nanocc::impl::PlanVerifyBase<PlanVerifyPass> {
       if (!buffer.getOffset())
         return buffer.emitOpError("has no offset: plan-place-memory must run first");
       if (static_cast<int64_t>(*buffer.getOffset()) + buffer.getBytes() > bytesOf(program, buffer.getSpace()))
-        return buffer.emitOpError() << "ends beyond the " << bytesOf(program, buffer.getSpace()) << " bytes of its space";
+        return buffer.emitOpError() << "ends beyond the " << bytesOf(program, buffer.getSpace())
+                                    << " bytes of its space";
     }
     // By offset, only neighbours that overlap in bytes need a look at their lifetimes.
     llvm::stable_sort(buffers, [](plan::BufferOp a, plan::BufferOp b) { return *a.getOffset() < *b.getOffset(); });

@@ -23,13 +23,12 @@ int64_t nanocc::modelFact(ModuleOp module, StringRef key) {
 static Attribute toAttr(ModuleOp module, const Options &options) {
   Builder builder(module.getContext());
   SmallVector<StringRef> targets(options.targets.begin(), options.targets.end());
-  return builder.getDictionaryAttr(
-      {builder.getNamedAttr("targets", builder.getStrArrayAttr(targets)),
-       builder.getNamedAttr("batches", builder.getDenseI64ArrayAttr(options.batches)),
-       builder.getNamedAttr("prefill", builder.getDenseI64ArrayAttr(options.prefill)),
-       builder.getNamedAttr("max_seq", builder.getI64IntegerAttr(options.maxSeq)),
-       builder.getNamedAttr("precision", builder.getStringAttr(options.precision)),
-       builder.getNamedAttr("fuse", builder.getStringAttr(options.fuse))});
+  return builder.getDictionaryAttr({builder.getNamedAttr("targets", builder.getStrArrayAttr(targets)),
+                                    builder.getNamedAttr("batches", builder.getDenseI64ArrayAttr(options.batches)),
+                                    builder.getNamedAttr("prefill", builder.getDenseI64ArrayAttr(options.prefill)),
+                                    builder.getNamedAttr("max_seq", builder.getI64IntegerAttr(options.maxSeq)),
+                                    builder.getNamedAttr("precision", builder.getStringAttr(options.precision)),
+                                    builder.getNamedAttr("fuse", builder.getStringAttr(options.fuse))});
 }
 
 FailureOr<Options> nanocc::getOptions(ModuleOp module) {
@@ -55,7 +54,8 @@ FailureOr<Options> nanocc::getOptions(ModuleOp module) {
   options.precision = precision.str();
   options.fuse = fuse.str();
   auto positive = [](int64_t value) { return value > 0; };
-  if (options.targets.empty() || options.maxSeq < 2 || !std::all_of(options.batches.begin(), options.batches.end(), positive) ||
+  if (options.targets.empty() || options.maxSeq < 2 ||
+      !std::all_of(options.batches.begin(), options.batches.end(), positive) ||
       !std::all_of(options.prefill.begin(), options.prefill.end(), positive))
     return module.emitError("'nano.options' needs a target, max_seq of at least 2 and positive batches and buckets");
   return options;
@@ -99,7 +99,8 @@ static std::optional<OptionError> check(const Options &options) {
       return OptionError{2, "--batch " + std::to_string(batch) + " must be from 1 to " + std::to_string(largestBatch)};
   for (int64_t tokens : options.prefill)
     if (tokens < 1 || tokens > options.maxSeq * options.rows())
-      return OptionError{2, "--prefill " + std::to_string(tokens) + " must be from 1 to max-seq times the largest batch, " +
+      return OptionError{2, "--prefill " + std::to_string(tokens) +
+                                " must be from 1 to max-seq times the largest batch, " +
                                 std::to_string(options.maxSeq * options.rows())};
   return std::nullopt;
 }

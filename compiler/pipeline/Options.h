@@ -37,8 +37,8 @@ struct OptionError {
   std::string message;
 };
 
-/// Gives `module` its options: from its attribute if it has one (then a flag that says otherwise is an error), else from
-/// the flags and the model's defaults.
+/// Gives `module` its options: from its attribute if it has one (then a flag that says otherwise is an error), else
+/// from the flags and the model's defaults.
 std::optional<OptionError> resolveOptions(mlir::ModuleOp module, const OptionFlags &flags);
 
 /// Reads `nano.options`; emits an error on the module if it is missing or malformed.

@@ -26,8 +26,7 @@ FailureOr<Stage> nanocc::stageOf(ModuleOp module) {
 
 void nanocc::setStage(ModuleOp module, Stage stage) {
   StringRef names[] = {"", "nano", "kern", "plan"};
-  module->setAttr(nano::NanoDialect::stageAttr,
-                  StringAttr::get(module.getContext(), names[static_cast<int>(stage)]));
+  module->setAttr(nano::NanoDialect::stageAttr, StringAttr::get(module.getContext(), names[static_cast<int>(stage)]));
 }
 
 void nanocc::populateVerification(OpPassManager &manager, Stage stage) {

@@ -15,12 +15,12 @@ namespace nanocc {
 /// Version string that goes into the plan.
 extern const char *const producer;
 
-/// The file's bytes; the same module gives the same bytes. Errors are emitted on the operation: not a placed plan, or a file
-/// of 2 GiB and more.
+/// The file's bytes; the same module gives the same bytes. Errors are emitted on the operation: not a placed plan, or a
+/// file of 2 GiB and more.
 mlir::FailureOr<std::vector<uint8_t>> writePlan(mlir::ModuleOp module);
 
-/// The `plan` module that writePlan would turn into the same bytes. Throws nanort::Error for a file that the runtime would
-/// refuse.
+/// The `plan` module that writePlan would turn into the same bytes. Throws nanort::Error for a file that the runtime
+/// would refuse.
 mlir::OwningOpRef<mlir::ModuleOp> readPlan(mlir::MLIRContext &context, const std::filesystem::path &path);
 
 } // namespace nanocc

@@ -1,6 +1,6 @@
 // plan.fb to `plan` IR.
-#include "compiler/analysis/Family.h"
 #include "codegen/Registry.h"
+#include "compiler/analysis/Family.h"
 #include "compiler/serialize/PlanFile.h"
 
 #include "dialects/nano/Nano.h"
@@ -42,13 +42,13 @@ private:
   void facts(ModuleOp module) {
     const fb::Model &model = *root.model();
     auto fact = [&](StringRef key, int64_t value) { return builder.getNamedAttr(key, number(value)); };
-    module->setAttr(nano::NanoDialect::modelAttr,
-                    builder.getDictionaryAttr(
-                        {builder.getNamedAttr("name", builder.getStringAttr(model.name()->str())),
-                         fact("layers", model.layers()), fact("width", model.width()), fact("heads", model.heads()),
-                         fact("kv_heads", model.kv_heads()), fact("head_dim", model.head_dim()),
-                         fact("vocab", model.vocab()), fact("sequence_len", model.sequence_len()),
-                         fact("max_seq", model.max_seq())}));
+    module->setAttr(
+        nano::NanoDialect::modelAttr,
+        builder.getDictionaryAttr({builder.getNamedAttr("name", builder.getStringAttr(model.name()->str())),
+                                   fact("layers", model.layers()), fact("width", model.width()),
+                                   fact("heads", model.heads()), fact("kv_heads", model.kv_heads()),
+                                   fact("head_dim", model.head_dim()), fact("vocab", model.vocab()),
+                                   fact("sequence_len", model.sequence_len()), fact("max_seq", model.max_seq())}));
     module->setAttr(nano::NanoDialect::weightsAttr, builder.getStringAttr(root.weights()->str()));
     if (root.tokenizer())
       module->setAttr(nano::NanoDialect::tokenizerAttr, builder.getStringAttr(root.tokenizer()->str()));
@@ -68,14 +68,14 @@ private:
     builder.setInsertionPointToEnd(&program.getBody().emplaceBlock());
     for (const fb::Buffer *buffer : *source.buffers()) {
       SmallVector<int64_t> shape(buffer->shape()->begin(), buffer->shape()->end());
-      auto type = RankedTensorType::get(
-          shape, typeOf(static_cast<kernels::DType>(buffer->dtype()), builder.getContext()));
+      auto type =
+          RankedTensorType::get(shape, typeOf(static_cast<kernels::DType>(buffer->dtype()), builder.getContext()));
       bool lives = buffer->space() == fb::Space::Arena;
-      plan::BufferOp::create(builder, loc, buffer->name()->str(), static_cast<plan::Space>(buffer->space()), type,
-                             number(buffer->offset()),
-                             lives ? symbol(source.entries()->Get(buffer->entry())->name()->str()) : FlatSymbolRefAttr(),
-                             lives ? number(buffer->first()) : IntegerAttr(),
-                             lives ? number(buffer->last()) : IntegerAttr());
+      plan::BufferOp::create(
+          builder, loc, buffer->name()->str(), static_cast<plan::Space>(buffer->space()), type,
+          number(buffer->offset()),
+          lives ? symbol(source.entries()->Get(buffer->entry())->name()->str()) : FlatSymbolRefAttr(),
+          lives ? number(buffer->first()) : IntegerAttr(), lives ? number(buffer->last()) : IntegerAttr());
     }
     for (const fb::Constant *constant : *source.constants())
       read(source, *constant);
@@ -118,9 +118,9 @@ private:
       auto type = RankedTensorType::get({static_cast<int64_t>(kernel.cubin()->size())},
                                         IntegerType::get(builder.getContext(), 8, IntegerType::Unsigned));
       ArrayRef<char> data(reinterpret_cast<const char *>(kernel.cubin()->data()), kernel.cubin()->size());
-      cubin = cast<ElementsAttr>(
-          DenseResourceElementsAttr::get(type, program.target()->str() + "." + kernel.name()->str(),
-                                         HeapAsmResourceBlob::allocateAndCopyInferAlign(data)));
+      cubin =
+          cast<ElementsAttr>(DenseResourceElementsAttr::get(type, program.target()->str() + "." + kernel.name()->str(),
+                                                            HeapAsmResourceBlob::allocateAndCopyInferAlign(data)));
     }
     plan::KernelOp::create(builder, builder.getUnknownLoc(), kernel.name()->str(), kernel.family()->str(),
                            builder.getDictionaryAttr(params),
@@ -158,16 +158,16 @@ private:
     FlatSymbolRefAttr kernel = symbol(program.kernels()->Get(node.kernel())->name()->str());
     Location loc = location(node);
     if (node.kind() == fb::NodeKind::Gemm) {
-      plan::GemmOp::create(builder, loc, kernel, builder.getArrayAttr(args), number(node.bytes()),
-                           number(node.flops()), builder.getDenseI32ArrayAttr(after));
+      plan::GemmOp::create(builder, loc, kernel, builder.getArrayAttr(args), number(node.bytes()), number(node.flops()),
+                           builder.getDenseI32ArrayAttr(after));
       return;
     }
     auto extents = [&](const flatbuffers::Vector<uint32_t> &values) {
       return builder.getDenseI32ArrayAttr(SmallVector<int32_t>(values.begin(), values.end()));
     };
     plan::LaunchOp::create(builder, loc, kernel, builder.getArrayAttr(args), extents(*node.grid()),
-                           extents(*node.block()), number(node.shared_bytes()), number(node.bytes()), number(node.flops()),
-                           builder.getDenseI32ArrayAttr(after),
+                           extents(*node.block()), number(node.shared_bytes()), number(node.bytes()),
+                           number(node.flops()), builder.getDenseI32ArrayAttr(after),
                            programmatic.empty() ? DenseI32ArrayAttr() : builder.getDenseI32ArrayAttr(programmatic));
   }
 

@@ -85,7 +85,8 @@ private:
     auto fact = [&](StringRef key) { return static_cast<uint32_t>(modelFact(module, key)); };
     int64_t maxSeq = modelFact(module, "max_seq");
     return fb::CreateModel(builder, text(facts.getAs<StringAttr>("name").getValue()), fact("layers"), fact("width"),
-                           fact("heads"), fact("kv_heads"), fact("head_dim"), fact("vocab"), fact("sequence_len"), maxSeq);
+                           fact("heads"), fact("kv_heads"), fact("head_dim"), fact("vocab"), fact("sequence_len"),
+                           maxSeq);
   }
 
   FailureOr<Offset<fb::Program>> write(plan::ProgramOp program) {
@@ -108,8 +109,9 @@ private:
         return buffer.emitOpError() << "has element type " << type.getElementType() << ", which plan.fb does not know";
       std::vector<uint64_t> shape(type.getShape().begin(), type.getShape().end());
       buffers.push_back(fb::CreateBuffer(builder, text(buffer.getSymName()), static_cast<fb::Space>(buffer.getSpace()),
-                                         static_cast<fb::DType>(*dtype), builder.CreateVector(shape), *buffer.getOffset(),
-                                         buffer.getBytes(), buffer.getEntry() ? entryIndex.lookup(*buffer.getEntry()) : -1,
+                                         static_cast<fb::DType>(*dtype), builder.CreateVector(shape),
+                                         *buffer.getOffset(), buffer.getBytes(),
+                                         buffer.getEntry() ? entryIndex.lookup(*buffer.getEntry()) : -1,
                                          buffer.getFirst().value_or(0), buffer.getLast().value_or(0)));
     }
     std::vector<Offset<fb::Constant>> constants;
@@ -127,8 +129,8 @@ private:
     for (plan::EntryOp entry : program.getOps<plan::EntryOp>())
       entries.push_back(write(entry));
     auto bytes = [&](StringRef space) { return program.getMemory()->getAs<IntegerAttr>(space).getInt(); };
-    auto memory = fb::CreateMemory(builder, bytes("constants"), bytes("kv"), bytes("state"), bytes("arena"),
-                                   bytes("workspace"));
+    auto memory =
+        fb::CreateMemory(builder, bytes("constants"), bytes("kv"), bytes("state"), bytes("arena"), bytes("workspace"));
     return fb::CreateProgram(builder, text(program.getSymName()), text(program.getPrecision()), program.getMinDriver(),
                              builder.CreateVector(buffers), builder.CreateVector(constants),
                              builder.CreateVector(kernels), builder.CreateVector(entries), memory);
@@ -150,7 +152,8 @@ private:
       }
     }
     auto typeVector = builder.CreateVector(types);
-    return fb::CreateConstant(builder, bufferIndex.lookup(constant.getBuffer()), typeVector, builder.CreateVector(steps));
+    return fb::CreateConstant(builder, bufferIndex.lookup(constant.getBuffer()), typeVector,
+                              builder.CreateVector(steps));
   }
 
   FailureOr<Offset<fb::Kernel>> write(plan::KernelOp kernel) {
@@ -166,8 +169,7 @@ private:
       std::optional<kernels::DType> dtype = type ? dtypeOf(type.getValue()) : std::nullopt;
       if (!integer && !dtype)
         return kernel.emitOpError() << "lacks the parameter '" << name << "' of family '" << kernel.getFamily() << "'";
-      params.push_back(
-          fb::CreateParam(builder, text(name), integer ? integer.getInt() : static_cast<int64_t>(*dtype)));
+      params.push_back(fb::CreateParam(builder, text(name), integer ? integer.getInt() : static_cast<int64_t>(*dtype)));
     }
     Offset<flatbuffers::String> source = kernel.getSource() ? text(*kernel.getSource()) : 0;
     Offset<flatbuffers::Vector<uint8_t>> cubin;
@@ -203,15 +205,16 @@ private:
       else if (auto integer = dyn_cast<IntegerAttr>(arg))
         args.push_back(fb::CreateArg(builder, fb::ArgKind::I32, 0, static_cast<int32_t>(integer.getInt())));
       else
-        args.push_back(fb::CreateArg(builder, fb::ArgKind::F32, 0, 0, cast<FloatAttr>(arg).getValue().convertToFloat()));
+        args.push_back(
+            fb::CreateArg(builder, fb::ArgKind::F32, 0, 0, cast<FloatAttr>(arg).getValue().convertToFloat()));
     }
     auto early = node->getAttrOfType<DenseI32ArrayAttr>("programmatic");
     std::vector<Offset<fb::Edge>> edges;
     if (auto after = node->getAttrOfType<DenseI32ArrayAttr>("after"))
       for (int32_t from : after.asArrayRef())
-        edges.push_back(fb::CreateEdge(builder, from,
-                                       early && llvm::is_contained(early.asArrayRef(), from) ? fb::EdgeKind::Programmatic
-                                                                                             : fb::EdgeKind::Full));
+        edges.push_back(fb::CreateEdge(
+            builder, from,
+            early && llvm::is_contained(early.asArrayRef(), from) ? fb::EdgeKind::Programmatic : fb::EdgeKind::Full));
     Offset<flatbuffers::Vector<uint32_t>> grid, block;
     uint32_t shared = 0;
     auto launch = dyn_cast<plan::LaunchOp>(node);

@@ -178,11 +178,7 @@ KernelCall SoftcapOp::getKernelCall() {
 }
 
 KernelCall SampleOp::getKernelCall() {
-  return Call(*this, "sample")
-      .dim("V", getVocab())
-      .dim("Vp", channels(getZ()))
-      .scalar(getCap())
-      .scalar(slots(getZ()));
+  return Call(*this, "sample").dim("V", getVocab()).dim("Vp", channels(getZ())).scalar(getCap()).scalar(slots(getZ()));
 }
 
 KernelCall NllOp::getKernelCall() {
