@@ -9,3 +9,7 @@ add_executable(rt_test
 target_compile_definitions(rt_test PRIVATE NANO_PLAN_SCHEMA="${PROJECT_SOURCE_DIR}/runtime/schema/plan.fbs")
 target_link_libraries(rt_test PRIVATE nano_session nano_codegen ${NANO_FLATBUFFERS} GTest::gtest_main)
 gtest_discover_tests(rt_test PROPERTIES TIMEOUT 300)
+
+# A tool for tests with real plans: shuffle_plan PLAN [RUNS].
+add_executable(shuffle_plan ${CMAKE_CURRENT_LIST_DIR}/shuffle_plan.cpp)
+target_link_libraries(shuffle_plan PRIVATE nano_session nano_codegen)
