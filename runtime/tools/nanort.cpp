@@ -1,5 +1,6 @@
 // nanort: runs and examines plans that nanocc made.
 #include "runtime/base/error.h"
+#include "runtime/base/text.h"
 #include "runtime/tools/common.h"
 
 #include <algorithm>
@@ -27,6 +28,15 @@ int main(int argc, char **argv) {
   for (CLI::App *command : app.get_subcommands({}))
     command->set_version_flag("--version", std::string("nanort " NANOCC_VERSION));
   try {
+    // CLI11 would only say that a command is missing.
+    std::string commands;
+    bool known = argc < 2 || argv[1][0] == '-';
+    for (const CLI::App *command : app.get_subcommands({})) {
+      commands += (commands.empty() ? "" : ", ") + command->get_name();
+      known |= !known && command->get_name() == argv[1];
+    }
+    if (!known)
+      fail(Exit::Usage, "unknown command " + quote(argv[1]) + "; it is one of " + commands);
     app.parse(argc, argv);
     return 0;
   } catch (const CLI::Success &help) {
