@@ -29,11 +29,11 @@ constexpr uint64_t kMaxMemory = uint64_t(1) << 48;
 
 /// Product of a shape that must have 1 to 8 positive extents.
 uint64_t product(const flatbuffers::Vector<uint64_t> &shape, const Place &place) {
+  if (shape.size() == 0 || shape.size() > kMaxDims)
+    place.bad("a shape has 1 to 8 extents, not " + std::to_string(shape.size()));
   // FlatBuffers' verifier aligns a vector's length, not its elements.
   if (reinterpret_cast<uintptr_t>(shape.Data()) % sizeof(uint64_t) != 0)
     place.bad("its shape is misaligned");
-  if (shape.size() == 0 || shape.size() > kMaxDims)
-    place.bad("a shape has 1 to 8 extents, not " + std::to_string(shape.size()));
   uint64_t result = 1;
   for (uint64_t extent : shape) {
     if (extent == 0)
