@@ -73,6 +73,12 @@ struct Formatter : CLI::Formatter {
   }
 };
 
+/// CLI11 would wrap a negative number around.
+std::string wholeNumber(const std::string &text) {
+  return text.find_first_not_of("0123456789") == std::string::npos ? ""
+                                                                   : nanort::quote(text) + " is not a whole number";
+}
+
 int report(const std::string &message, Exit code) {
   std::fprintf(stderr, "nanocc-import: %s\n", message.c_str());
   return static_cast<int>(code);
@@ -120,8 +126,7 @@ int main(int argc, char **argv) {
   app.add_option("-o", options.output, "Directory to write")->required();
   auto *presetFlag = app.add_option("--preset", preset, "A model of upstream's dimensions instead of a checkpoint")
                          ->check(CLI::IsMember({"d4", "d12", "d20", "d24", "d26", "d32", "d34"}));
-  auto *step =
-      app.add_option("--step", options.step, "Training step (default: the newest)")->check(CLI::NonNegativeNumber);
+  auto *step = app.add_option("--step", options.step, "Training step (default: the newest)")->check(wholeNumber);
   auto *tokenizer = app.add_option("--tokenizer", options.tokenizer, "tokenizer.pkl or tokenizer.json to use");
   auto *keep = app.add_flag("--keep-dtype", options.keepDtype, "Keep each tensor's dtype");
   auto *extra = app.add_flag("--ignore-extra", options.ignoreExtra, "Leave out tensors the model does not have");
@@ -133,7 +138,7 @@ int main(int argc, char **argv) {
   app.add_option("--gate-scale", overrides.gateScale, "Range of the value-embedding gate (C: 2, D-E: 3)");
   app.add_option("--window-pattern", overrides.windowPattern, "Windows by layer, letters S and L");
   app.add_option("--short-window", overrides.shortWindow, "Positions before its own that an S layer sees")
-      ->check(CLI::NonNegativeNumber);
+      ->check(wholeNumber);
   app.add_flag("-q", quiet, "Print errors only");
   checkpoint->excludes(presetFlag);
   for (CLI::Option *flag : {step, tokenizer, keep, extra})
