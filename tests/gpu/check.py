@@ -16,15 +16,16 @@ from pathlib import Path
 
 import numpy as np
 
-# f32 logits against upstream's: another order of f32 sums moves them by 1e-5 at most (an independent numpy model does),
-# while an epsilon of 1e-5 instead of 2^-23, say, moves them by more than the bounds below.
-F32_MAX, F32_MEAN = 4e-5, 5e-6
-# bf16 logits against upstream's f32: at most as far as upstream's own bf16 strays, with room for other roundings.
-BF16_MEAN_FACTOR, BF16_MAX_FACTOR = 1.25, 2.0
-# lexicon-d4's mean NLL in upstream's arithmetic. f32: five digits are known. bf16: a simulation of other roundings moves it
-# by 3e-4.
-LEXICON_NLL = {"f32": (2.56152, 2e-5), "bf16": (2.56152, 1e-3)}
-OUTPUT_START = 4094  # lexicon-d4: what follows was put there by upstream's calculator
+# f32 logits against upstream's, the issue's bounds: another order of f32 sums moves them by 1e-5 (an independent numpy
+# model does), fifty times that still sees an epsilon of 1e-5 instead of 2^-23.
+F32_MAX, F32_MEAN = 5e-4, 1e-5
+# bf16 logits against upstream's f32: as far as upstream's own bf16 strays, and a tenth for other roundings.
+BF16_MEAN_FACTOR = 1.1
+# lexicon-d4's mean NLL, relative bounds: 0.05 % in f32, 0.2 % in bf16.
+LEXICON_NLL = {"f32": (2.5615, 0.0005), "bf16": (2.5615, 0.002)}
+# lexicon-d4: what lies between these was put there by upstream's calculator.
+OUTPUT_START, OUTPUT_END = 4094, 4095
+SAMPLE_TIE = 0.05  # bf16 logits of this size are that coarse
 
 
 class Skip(Exception):
@@ -106,13 +107,18 @@ def write_ids(path, ids):
     Path(path).write_bytes(len(header).to_bytes(8, "little") + header + np.asarray(ids, "<i4").tobytes())
 
 
-def logits_gap(checks, model, context, chosen, name):
-    """How far below the best the f32 model puts `chosen` after `context`."""
+def metadata(path):
+    data = Path(path).read_bytes()
+    return json.loads(data[8:8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+
+
+def logits_gap(checks, model, precision, context, chosen, expected, name):
+    """How far apart the model itself puts two tokens after `context`."""
     ids, logits = checks.bundle / f"{name}.ids.safetensors", checks.bundle / f"{name}.logits.safetensors"
     write_ids(ids, context)
-    checks.evaluate(model / "f32.fb", f"{ids}:ids", "--logits", logits)
+    checks.evaluate(model / f"{precision}.fb", f"{ids}:ids", "--logits", logits)
     last = tensors(logits)["logits"][0, -1]
-    return float(last.max() - last[chosen])
+    return abs(float(last[chosen] - last[expected]))
 
 
 def first_difference(got, expected):
@@ -121,80 +127,71 @@ def first_difference(got, expected):
     return next((i for i, (x, y) in enumerate(zip(got, expected)) if x != y), None)
 
 
-def references(model):
-    f32 = tensors(model / "reference-float32.safetensors")
-    bf16_file = model / "reference-bfloat16.safetensors"
-    bf16 = tensors(bf16_file)["logits"] if bf16_file.exists() else None
-    return f32, bf16
-
-
 def golden_logits(checks, model, precision):
-    reference, upstream = references(model)
-    out = model / f"{precision}.logits.safetensors"
-    checks.evaluate(model / f"{precision}.fb", f"{model}/reference-float32.safetensors:prompt_ids", "--logits", out)
-    expected, got = reference["logits"], tensors(out)["logits"]
-    if expected.shape != got.shape:
-        return False, f"shape {got.shape} instead of {expected.shape}"
-    difference = np.abs(got - expected)
+    reference, out = model / "reference.safetensors", model / f"{precision}.logits.safetensors"
+    checks.evaluate(model / f"{precision}.fb", f"{reference}:prompt_ids", "--logits", out)
+    expected = tensors(reference)["logits"]
+    difference = np.abs(tensors(out)["logits"][:len(expected)] - expected)
     worst, mean = float(difference.max()), float(difference.mean())
     detail = f"max {worst:.2e}, mean {mean:.2e}"
     if precision == "f32":
         return worst <= F32_MAX and mean <= F32_MEAN, detail + f" (bounds {F32_MAX:.0e}, {F32_MEAN:.0e})"
-    if upstream is None:
-        return False, detail + "; no reference-bfloat16.safetensors to compare with"
-    own = np.abs(upstream - expected)
-    ratio_max, ratio_mean = worst / float(own.max()), mean / float(own.mean())
-    detail += f"; {ratio_max:.2f} and {ratio_mean:.2f} of upstream's own bf16 error"
-    return ratio_max <= BF16_MAX_FACTOR and ratio_mean <= BF16_MEAN_FACTOR, detail
+    upstream = float(metadata(reference)["upstream_bf16_mean_error"])
+    return mean <= BF16_MEAN_FACTOR * upstream, f"{detail}; {mean / upstream:.3f} of upstream's own bf16 error (bound {BF16_MEAN_FACTOR})"
 
 
-def golden_greedy(checks, model, precision):
-    reference, upstream = references(model)
+def golden_greedy(checks, model):
+    reference = tensors(model / "reference.safetensors")
     expected = reference["greedy_ids"].tolist()
-    got = checks.generate(model / f"{precision}.fb", "--ids", f"@{model}/reference-float32.safetensors:prompt_ids", "-n",
-                          len(expected[0]), "--no-stop")["ids"]
-    if len(got) != len(expected):
-        return False, f"{len(got)} rows instead of {len(expected)}"
+    got = checks.generate(model / "f32.fb", "--ids", f"@{model}/reference.safetensors:prompt_ids", "-n", len(expected[0]),
+                          "--no-stop")["ids"]
     splits = [(row, first_difference(a, b)) for row, (a, b) in enumerate(zip(got, expected)) if a != b]
-    if not splits:
-        return True, f"{len(expected)} x {len(expected[0])} ids equal"
-    if precision == "f32" or upstream is None:
-        return False, f"rows differ at {splits}"
-    # bf16 may choose another id where two logits are nearer than bf16 itself strays.
-    near = 2 * float(np.abs(upstream - reference["logits"]).max())
-    gaps = [logits_gap(checks, model, reference["prompt_ids"][row].tolist() + expected[row][:at], got[row][at],
-                       f"{model.name}-{row}") for row, at in splits]
-    detail = ", ".join(f"row {row} from id {at}, {gap:.3f} below the best" for (row, at), gap in zip(splits, gaps))
-    return max(gaps) <= near, f"{detail} (bf16 strays by {near:.3f})"
+    return not splits and len(got) == len(expected), (f"{len(expected)} x {len(expected[0])} ids equal" if not splits else
+                                                      f"rows differ at {splits}")
 
 
 def lexicon_nll(checks, model, precision):
     result = checks.evaluate(model / f"{precision}.fb", f"{model}/eval.safetensors:heldout_ids")
     expected, bound = LEXICON_NLL[precision]
-    return (abs(result["mean_nll"] - expected) <= bound,
-            f"mean NLL {result['mean_nll']:.6f} over {result['tokens']} tokens, expected {expected} within {bound}")
+    return (abs(result["mean_nll"] - expected) <= bound * expected,
+            f"mean NLL {result['mean_nll']:.6f} over {result['tokens']} tokens, expected {expected} within {100 * bound} %")
+
+
+def segments(sample):
+    """Pieces of the answer that upstream sampled, each after all that precedes it, the calculator's results included."""
+    prompt, answer = sample["prompt_ids"], sample["bf16_greedy_ids"]
+    while OUTPUT_START in answer:
+        begin, end = answer.index(OUTPUT_START), answer.index(OUTPUT_END) + 1
+        yield prompt, answer[:begin]
+        prompt, answer = prompt + answer[:end], answer[end:]
+    yield prompt, answer
 
 
 def lexicon_samples(checks, model, precision):
+    """f32: the whole answer. bf16: with the calculator's results from the sample, and where another token was chosen, a
+    tie; what follows it is then checked after upstream's token."""
     samples = json.loads((model / "samples.json").read_text())
     equal, notes, worst = 0, [], 0.0
     for i, sample in enumerate(samples):
-        expected = sample["bf16_greedy_ids"]
-        if OUTPUT_START in expected:
-            expected = expected[:expected.index(OUTPUT_START)]
-        prompt = sample["prompt_ids"]
-        got = checks.generate(model / f"{precision}.fb", "--ids", ",".join(map(str, prompt)), "-n", len(expected),
-                              "--no-stop")["ids"][0]
-        at = first_difference(got, expected)
-        if at is None:
-            equal += 1
-            continue
-        gap = logits_gap(checks, model, prompt + expected[:at], got[at], f"lexicon-{precision}-{i}")
-        worst = max(worst, abs(gap))
-        notes.append(f"'{sample['prompt']}' differs at id {at}, {gap:.3f} below the best in f32")
-    # Upstream's ids are bf16's: another choice is right where two logits are within bf16's error, 0.1 at this scale.
-    return (worst <= 0.1 and equal * 2 >= len(samples), f"{equal} of {len(samples)} equal upstream's" +
-            "".join("; " + note for note in notes))
+        pieces = [(sample["prompt_ids"], sample["bf16_greedy_ids"])] if precision == "f32" else list(segments(sample))
+        good = True
+        while pieces:
+            prompt, expected = pieces.pop()
+            if not expected:
+                continue
+            got = checks.generate(model / f"{precision}.fb", "--ids", ",".join(map(str, prompt)), "-n", len(expected),
+                                  "--no-stop")["ids"][0]
+            at = first_difference(got, expected)
+            if at is None:
+                continue
+            good = False
+            gap = logits_gap(checks, model, precision, prompt + expected[:at], got[at], expected[at], f"{precision}-{i}")
+            worst = max(worst, gap)
+            notes.append(f"'{sample['prompt']}' differs at id {at}, by {gap:.3f}")
+            pieces.append((prompt + expected[:at + 1], expected[at + 1:]))
+        equal += good
+    passed = equal == len(samples) if precision == "f32" else worst <= SAMPLE_TIE
+    return passed, f"{equal} of {len(samples)} equal upstream's" + "".join("; " + note for note in notes)
 
 
 def same_under(checks, plan, what, *arguments, device=None, **environment):
@@ -290,7 +287,7 @@ def main():
     for model in goldens:
         for precision in ("f32", "bf16"):
             correctness.append((f"logits {model.name} {precision}", lambda m=model, p=precision: golden_logits(checks, m, p)))
-            correctness.append((f"greedy {model.name} {precision}", lambda m=model, p=precision: golden_greedy(checks, m, p)))
+        correctness.append((f"greedy {model.name} f32", lambda m=model: golden_greedy(checks, m)))
     prompt = json.loads((lexicon / "samples.json").read_text())[1]["prompt_ids"]
     ids = ",".join(map(str, prompt))
     for precision in ("f32", "bf16"):

@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # Makes carry/bundle.tar.xz, all that the GPU checks need: stripped programs, and the bundled model, the goldens and two
 # presets as plans for cpu and sm_90a, in f32 and bf16. Runs where nanocc builds; needs no GPU.
-# Usage: tests/gpu/prepare.sh [BUILD_DIR]     (default build/gpu; NANO_GOLDEN: the folder of goldens)
+# Usage: tests/gpu/prepare.sh [BUILD_DIR]     (default build/gpu)
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 build=${1:-$root/build/gpu}
-golden=${NANO_GOLDEN:-$root/tests/golden}
+golden=$build/golden
 limit=$((40 << 20))
 [ -f "$build/build.ninja" ] || cmake -G Ninja -S "$root" -B "$build" -DCMAKE_BUILD_TYPE=Release \
   -DLLVM_DIR=/usr/lib/llvm-22/lib/cmake/llvm -DMLIR_DIR=/usr/lib/llvm-22/lib/cmake/mlir
 ninja -C "$build" nanocc nanocc-import nanort_tool gpu_tests
+
+"$root/tests/golden/unpack.sh" "$golden"
 
 stage=$(mktemp -d /tmp/nano_prepare.XXXXXX)
 trap 'rm -rf "$stage"' EXIT
@@ -34,7 +36,7 @@ for source in "$golden"/*/; do
   mkdir -p "$case"
   "$build/bin/nanocc-import" "$source" -o "$case"
   compile "$case"
-  cp "$source"/reference* "$case/"
+  cp "$source/reference.safetensors" "$case/"
 done
 for preset in d12 d20; do
   mkdir -p "$stage/preset/$preset"
