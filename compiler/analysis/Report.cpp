@@ -54,52 +54,63 @@ MemoryLine memoryOf(plan::ProgramOp program) {
 
 } // namespace
 
+static void programJson(llvm::json::OStream &json, plan::ProgramOp program) {
+  std::optional<DeviceModel> device = deviceModel(program.getSymName());
+  json.object([&] {
+    json.attribute("target", program.getSymName());
+    json.attribute("precision", program.getPrecision());
+    json.attributeArray("entries", [&] {
+      for (plan::EntryOp entry : program.getOps<plan::EntryOp>())
+        json.object([&] {
+          EntryCost cost = costOf(entry, device, program.getPrecision() == "bf16");
+          json.attribute("name", entry.getSymName());
+          json.attribute("kind", plan::stringifyEntryKind(entry.getKind()));
+          json.attribute("batch", static_cast<int64_t>(entry.getRows()));
+          json.attribute("tokens", static_cast<int64_t>(entry.getTokens()));
+          auto totals = [&] {
+            json.attribute("launches", cost.launches);
+            json.attribute("bytes", cost.bytes);
+            json.attribute("flops", cost.flops);
+          };
+          // One launch per operation is what the plan holds: there is no fusion yet that would tell them apart.
+          json.attributeObject("eager", totals);
+          json.attributeObject("plan", [&] {
+            totals();
+            // Rounded, so that the bytes of the report do not depend on a libm.
+            if (device)
+              json.attribute("predicted_us", std::round(cost.predictedUs * 10) / 10);
+            else
+              json.attribute("predicted_us", nullptr);
+          });
+        });
+    });
+    MemoryLine memory = memoryOf(program);
+    json.attributeObject("memory", [&] {
+      json.attribute("weights", memory.weights);
+      json.attribute("constants", memory.tables);
+      json.attribute("kv", memory.kv);
+      json.attribute("state", memory.state);
+      json.attribute("arena", memory.arena);
+      json.attribute("workspace", memory.workspace);
+    });
+  });
+}
+
 std::string nanocc::reportJson(ModuleOp module) {
   std::string text;
   llvm::raw_string_ostream stream(text);
-  for (plan::ProgramOp program : module.getOps<plan::ProgramOp>()) {
-    std::optional<DeviceModel> device = deviceModel(program.getSymName());
-    llvm::json::OStream json(stream);
+  llvm::json::OStream json(stream);
+  auto programs = llvm::to_vector(module.getOps<plan::ProgramOp>());
+  if (programs.size() == 1)
+    programJson(json, programs.front());
+  else
     json.object([&] {
-      json.attribute("target", program.getSymName());
-      json.attribute("precision", program.getPrecision());
-      json.attributeArray("entries", [&] {
-        for (plan::EntryOp entry : program.getOps<plan::EntryOp>())
-          json.object([&] {
-            EntryCost cost = costOf(entry, device, program.getPrecision() == "bf16");
-            json.attribute("name", entry.getSymName());
-            json.attribute("kind", plan::stringifyEntryKind(entry.getKind()));
-            json.attribute("batch", static_cast<int64_t>(entry.getRows()));
-            json.attribute("tokens", static_cast<int64_t>(entry.getTokens()));
-            auto totals = [&] {
-              json.attribute("launches", cost.launches);
-              json.attribute("bytes", cost.bytes);
-              json.attribute("flops", cost.flops);
-            };
-            // One launch per operation is what the plan holds: there is no fusion yet that would tell them apart.
-            json.attributeObject("eager", totals);
-            json.attributeObject("plan", [&] {
-              totals();
-              // Rounded, so that the bytes of the report do not depend on a libm.
-              if (device)
-                json.attribute("predicted_us", std::round(cost.predictedUs * 10) / 10);
-              else
-                json.attribute("predicted_us", nullptr);
-            });
-          });
-      });
-      MemoryLine memory = memoryOf(program);
-      json.attributeObject("memory", [&] {
-        json.attribute("weights", memory.weights);
-        json.attribute("constants", memory.tables);
-        json.attribute("kv", memory.kv);
-        json.attribute("state", memory.state);
-        json.attribute("arena", memory.arena);
-        json.attribute("workspace", memory.workspace);
+      json.attributeArray("programs", [&] {
+        for (plan::ProgramOp program : programs)
+          programJson(json, program);
       });
     });
-    stream << '\n';
-  }
+  stream << '\n';
   return text;
 }
 

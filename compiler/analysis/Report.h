@@ -9,8 +9,8 @@
 
 namespace nanocc {
 
-/// One JSON object a line and program, as the command-line contract has it:
-/// {"target","entries":[{"name","kind","batch","tokens","eager":{..},"plan":{..}}],"memory":{..}}.
+/// A program's object is {"target","precision","entries":[{"name","kind","batch","tokens","eager":{..},"plan":{..}}],
+/// "memory":{..}}. A plan of one program is that object; one of several is {"programs":[..]}.
 std::string reportJson(mlir::ModuleOp module);
 
 /// The same as a table for people.

@@ -44,7 +44,7 @@ for preset in d12 d20; do
   compile "$stage/preset/$preset"
 done
 
-tar -C "$stage" -c . | xz -T0 -6 >"$root/carry/bundle.tar.xz"
+tar -C "$stage" -c . | xz -T0 -3 >"$root/carry/bundle.tar.xz"
 size=$(stat -c %s "$root/carry/bundle.tar.xz")
 echo "carry/bundle.tar.xz: $((size >> 10)) KiB"
 if [ "$size" -gt $limit ]; then
