@@ -10,14 +10,14 @@ namespace nanort {
 /// Exit codes of every tool (the command-line contract, README "Exit codes").
 enum class Exit : int {
   Ok = 0,
-  Internal = 1,     // a bug in this project
-  Usage = 2,        // bad flags or a bad combination of flags
-  Input = 3,        // unreadable, damaged or inconsistent input; output not writable; disk full
-  Unsupported = 4,  // well-formed, but not something this project serves
-  Device = 5,       // no such device, or no program of the plan fits it
-  Memory = 6,       // does not fit in memory
-  Mismatch = 7,     // `check --against` or `--expect` found a difference
-  Cuda = 8,         // the CUDA driver or a CUDA library failed
+  Internal = 1,    // a bug in this project
+  Usage = 2,       // bad flags or a bad combination of flags
+  Input = 3,       // unreadable, damaged or inconsistent input; output not writable; disk full
+  Unsupported = 4, // well-formed, but not something this project serves
+  Device = 5,      // no such device, or no program of the plan fits it
+  Memory = 6,      // does not fit in memory
+  Mismatch = 7,    // `check --against` or `--expect` found a difference
+  Cuda = 8,        // the CUDA driver or a CUDA library failed
 };
 
 /// What a tool prints as its one last line. The message names the thing, the place (file, line, tensor) and the remedy.

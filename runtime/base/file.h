@@ -25,8 +25,8 @@ private:
   std::filesystem::path name;
 };
 
-/// Writes into a temporary file beside `path`; commit() syncs and renames it into place. Without a commit the destructor
-/// removes it, so a full disk or an exception leaves the old file, or none. "-" is standard output.
+/// Writes into a temporary file beside `path`; commit() syncs and renames it into place. Without a commit the
+/// destructor removes it, so a full disk or an exception leaves the old file, or none. "-" is standard output.
 class AtomicFile {
 public:
   explicit AtomicFile(const std::filesystem::path &path);

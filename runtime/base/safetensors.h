@@ -21,8 +21,8 @@ struct Tensor {
   uint64_t elements() const; // product of shape
 };
 
-/// A mapped safetensors file. open() checks the header's length, JSON, every range against the file's size, overlap, and
-/// that shape and dtype give the range's length. Errors: Exit::Input naming file, tensor and the violated rule.
+/// A mapped safetensors file. open() checks the header's length, JSON, every range against the file's size, overlap,
+/// and that shape and dtype give the range's length. Errors: Exit::Input naming file, tensor and the violated rule.
 class Safetensors {
 public:
   static Safetensors open(const std::filesystem::path &path);

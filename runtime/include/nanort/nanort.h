@@ -1,8 +1,8 @@
 /* nanort: runs models that nanocc compiled. The C interface of libnanort.so.
  *
- * Every function returns 0 or one of the exit codes of the tools (2 arguments, 3 input, 4 unsupported, 5 device, 6 memory,
- * 8 CUDA, 1 a bug); nanort_error() then says what was wrong. Handles are not thread-safe; different handles may be used by
- * different threads. NULL handles may be closed. */
+ * Every function returns 0 or one of the exit codes of the tools (2 arguments, 3 input, 4 unsupported, 5 device, 6
+ * memory, 8 CUDA, 1 a bug); nanort_error() then says what was wrong. Handles are not thread-safe; different handles may
+ * be used by different threads. NULL handles may be closed. */
 #ifndef NANORT_NANORT_H
 #define NANORT_NANORT_H
 
@@ -39,9 +39,9 @@ int nanort_session_open(const nanort_plan *plan, const nanort_options *options, 
 void nanort_session_close(nanort_session *session);
 
 typedef struct nanort_stats {
-  const char *device;                                  /* valid as long as the session */
-  uint32_t rows, positions, vocab;                     /* batch, tokens a row can hold, ids */
-  uint64_t constants, kv, state, arena, workspace;     /* bytes requested from the device */
+  const char *device;                              /* valid as long as the session */
+  uint32_t rows, positions, vocab;                 /* batch, tokens a row can hold, ids */
+  uint64_t constants, kv, state, arena, workspace; /* bytes requested from the device */
   double load_ms;
 } nanort_stats;
 int nanort_get_stats(const nanort_session *session, nanort_stats *stats);
