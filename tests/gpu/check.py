@@ -11,6 +11,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -37,12 +38,14 @@ class Checks:
         self.bundle, self.out, self.device = bundle, out, device
         self.deadline = time.monotonic() + budget
         self.results = []
+        self.lock = threading.Lock()
         self.log = open(out / "log.txt", "w")
 
     def say(self, text):
-        print(text, flush=True)
-        self.log.write(text + "\n")
-        self.log.flush()
+        with self.lock:  # checks that run together keep their lines apart
+            print(text, flush=True)
+            self.log.write(text + "\n")
+            self.log.flush()
 
     def record(self, status, name, detail, **numbers):
         self.results.append({"status": status, "name": name, "detail": detail, **numbers})
