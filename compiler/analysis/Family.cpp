@@ -3,6 +3,8 @@
 #include "codegen/Instantiate.h"
 #include "codegen/Registry.h"
 
+#include "llvm/Support/MathExtras.h"
+
 using namespace mlir;
 using namespace nanocc;
 
@@ -42,7 +44,31 @@ kernels::DType nanocc::argType(const kernels::Family &family, const kernels::Arg
   return params.type(arg.type);
 }
 
+/// What a family's parameters and 32-bit scalars can be made of: static tensors of rank 1 and more, and no activation
+/// of 2³¹ elements.
+static LogicalResult verifyShapes(kern::KernelOp op) {
+  SmallVector<Value> values(op->getOperands());
+  llvm::append_range(values, op->getResults());
+  for (Value value : values) {
+    if (isa<kern::KvType>(value.getType()))
+      continue;
+    auto tensor = dyn_cast<RankedTensorType>(value.getType());
+    auto outside = [](int64_t extent) { return extent < 1 || extent > INT32_MAX; };
+    if (!tensor || tensor.getRank() == 0 || llvm::any_of(tensor.getShape(), outside))
+      return op->emitOpError() << "works on tensors of static, positive extents, not on " << value.getType();
+    int64_t elements = 1;
+    for (int64_t extent : tensor.getShape())
+      if (llvm::MulOverflow(elements, extent, elements) ||
+          (elements > INT32_MAX && !isa_and_nonnull<kern::RefOp>(value.getDefiningOp())))
+        return op->emitOpError() << "activation " << tensor
+                                 << " has more than 2³¹ elements; use smaller prefill buckets";
+  }
+  return success();
+}
+
 FailureOr<FamilyCall> nanocc::resolve(kern::KernelOp op) {
+  if (failed(verifyShapes(op)))
+    return failure();
   kern::KernelCall call = op.getKernelCall();
   FamilyCall result{codegen::findFamily(call.family.str()), {}, {}};
   if (!result.family)

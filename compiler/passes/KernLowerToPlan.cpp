@@ -105,6 +105,8 @@ private:
         shape ? plan::symbolizeEntryKind(shape.getAs<StringAttr>("kind").getValue()) : std::nullopt;
     if (!kind)
       return function.emitError("is not an entry point: it needs 'nano.entry' with kind prefill, decode or score");
+    if (function.isExternal())
+      return function.emitError("is not an entry point: it has no body");
     std::string name = function.getName().str();
     Block &body = function.getBody().front();
 

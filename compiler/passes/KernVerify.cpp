@@ -2,6 +2,8 @@
 #include "compiler/analysis/Family.h"
 #include "compiler/passes/Passes.h"
 
+#include "llvm/ADT/TypeSwitch.h"
+
 using namespace mlir;
 
 namespace nanocc {
@@ -22,10 +24,15 @@ static Type elementOf(Type type) {
 
 struct KernVerifyPass : nanocc::impl::KernVerifyBase<KernVerifyPass> {
   void runOnOperation() override {
-    WalkResult walk = getOperation().walk(
-        [&](kern::KernelOp op) { return failed(verify(op)) ? WalkResult::interrupt() : WalkResult::advance(); });
-    if (walk.wasInterrupted())
-      signalPassFailure();
+    for (kern::ProgramOp program : getOperation().getOps<kern::ProgramOp>()) {
+      WalkResult walk = program.walk([](Operation *op) -> WalkResult {
+        return llvm::TypeSwitch<Operation *, LogicalResult>(op)
+            .Case<kern::KernelOp, kern::WeightOp, func::FuncOp>([](auto typed) { return verify(typed); })
+            .Default(success());
+      });
+      if (walk.wasInterrupted())
+        return signalPassFailure();
+    }
   }
 
   static LogicalResult verify(kern::KernelOp op) {
@@ -54,16 +61,37 @@ struct KernVerifyPass : nanocc::impl::KernVerifyBase<KernVerifyPass> {
       return op->emitOpError() << "gives " << buffers.size() << " buffers and " << call->scalars.size()
                                << " scalars, family '" << op.getKernelCall().family << "' takes " << buffer << " and "
                                << scalar;
-    return verifyRanges(op);
+    return success();
   }
 
-  /// Scalars of a launch are 32 bits wide.
-  static LogicalResult verifyRanges(kern::KernelOp op) {
-    for (Value value : op->getOperands())
-      if (auto tensor = dyn_cast<RankedTensorType>(value.getType());
-          tensor && !isa_and_nonnull<kern::RefOp>(value.getDefiningOp()) && tensor.getNumElements() > INT32_MAX)
-        return op->emitOpError() << "activation " << tensor
-                                 << " has more than 2³¹ elements; use smaller prefill buckets";
+  /// Weights name parameters of their shape.
+  static LogicalResult verify(kern::WeightOp weight) {
+    auto param = SymbolTable::lookupNearestSymbolFrom<nano::ParamDeclOp>(weight->getParentOfType<ModuleOp>(),
+                                                                         weight.getParamAttr());
+    if (!param)
+      return weight.emitOpError() << weight.getParamAttr() << " is not a nano.param of this module";
+    if (cast<ShapedType>(param.getType()).getShape() != cast<ShapedType>(weight.getType()).getShape())
+      return weight.emitOpError() << "has another shape than " << weight.getParamAttr() << ", " << param.getType();
+    return success();
+  }
+
+  /// An entry point is a block of launches and handles over bound tensors that returns what launches made.
+  static LogicalResult verify(func::FuncOp entry) {
+    if (!entry->hasAttr(nano::NanoDialect::entryAttr) || !llvm::hasSingleElement(entry.getBody()))
+      return entry.emitError("is not an entry point: it needs 'nano.entry' and one block");
+    auto isStatic = [](Value value) {
+      auto type = dyn_cast<RankedTensorType>(value.getType());
+      return type && type.hasStaticShape();
+    };
+    Block &body = entry.getBody().front();
+    if (!llvm::all_of(body.getArguments(), isStatic))
+      return entry.emitError("is not an entry point: its arguments must be tensors of static shape");
+    for (Operation &op : body.without_terminator())
+      if (!isa<kern::KernelOp, kern::RefOp>(op))
+        return op.emitOpError("is neither a launch nor a kern.ref");
+    for (Value result : body.getTerminator()->getOperands())
+      if (!isa_and_nonnull<kern::KernelOp>(result.getDefiningOp()))
+        return entry.emitError("is not an entry point: it must return what its launches made");
     return success();
   }
 };

@@ -21,9 +21,12 @@ struct NanoChoosePrecisionPass : nanocc::impl::NanoChoosePrecisionBase<NanoChoos
     if (options->precision == "f32")
       return;
     getOperation().walk([](func::FuncOp entry) {
+      if (entry.isExternal())
+        return;
       for (Operation &op : entry.getBody().front().without_terminator())
         for (Value result : op.getResults())
-          if (auto type = cast<RankedTensorType>(result.getType()); type.getElementType().isF32() && !isLogits(result))
+          if (auto type = dyn_cast<RankedTensorType>(result.getType());
+              type && type.getElementType().isF32() && !isLogits(result))
             result.setType(type.clone(BFloat16Type::get(type.getContext())));
     });
   }

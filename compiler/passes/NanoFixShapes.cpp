@@ -128,13 +128,9 @@ struct NanoFixShapesPass : nanocc::impl::NanoFixShapesBase<NanoFixShapesPass> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
     FailureOr<Options> options = getOptions(module);
+    if (failed(options) || failed(verifyModel(module)))
+      return signalPassFailure();
     auto forward = module.lookupSymbol<func::FuncOp>("forward");
-    if (failed(options))
-      return signalPassFailure();
-    if (!forward) {
-      module.emitError("there is no @forward to make entry points of");
-      return signalPassFailure();
-    }
     for (int64_t tokens : options->prefill)
       EntryBuilder(forward, {"prefill", tokens, options->rows()}).build();
     for (int64_t batch : options->batches)

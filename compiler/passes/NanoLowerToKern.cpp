@@ -6,6 +6,7 @@
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
 
@@ -46,7 +47,7 @@ public:
     Type element = rope.getBf16Table() ? Type(builder.getBF16Type()) : compute;
     auto type = RankedTensorType::get({options.maxSeq, dim}, element);
     double base = rope.getBase().convertToDouble();
-    std::string name = ("rope." + Twine(int64_t(base)) + "." + Twine(dim)).str();
+    std::string name = llvm::formatv("rope.{0}.{1}.{2}", base, dim, element).str();
     return declare(name, type, [&](OpBuilder &b, StringRef symbol) {
       kern::RopeTableOp::create(b, rope.getLoc(), symbol, rope.getBase(), type);
     });
@@ -61,7 +62,7 @@ public:
 
   /// Earlier positions a token of this layer sees. Without a window: all there can be.
   int64_t window(nano::CacheOp cache) {
-    return cache.getWindow() ? static_cast<int64_t>(*cache.getWindow()) : options.maxSeq;
+    return cache.getWindow() ? std::min(options.maxSeq, static_cast<int64_t>(*cache.getWindow())) : options.maxSeq;
   }
   /// A token sees itself and `window` before it.
   int64_t positions(nano::CacheOp cache) { return std::min(options.maxSeq, window(cache) + 1); }
@@ -93,7 +94,7 @@ public:
 
   LogicalResult run() {
     auto shape = source->getAttrOfType<DictionaryAttr>(nano::NanoDialect::entryAttr);
-    if (!shape)
+    if (!shape || source.isExternal())
       return source.emitError("is not an entry point: nano-fix-shapes must run first");
     tokens = shape.getAs<IntegerAttr>("tokens").getInt();
     rows = shape.getAs<IntegerAttr>("rows").getInt();

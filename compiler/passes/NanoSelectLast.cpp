@@ -30,7 +30,8 @@ private:
   /// Moving is worth it, and possible, if nobody needs the producer's other tokens. Ids are not selected: they are
   /// inputs.
   static bool canMovePast(Operation *producer, nano::LastOp last) {
-    if (!producer->hasTrait<nano::TokenWise>() || producer->getNumResults() != 1)
+    if (!producer->hasTrait<nano::TokenWise>() || producer->getNumResults() != 1 ||
+        !isa<BlockArgument>(last.getIndex()))
       return false;
     auto isActivation = [](Value value) { return isa<FloatType>(getElementTypeOrSelf(value.getType())); };
     return llvm::all_of(producer->getOperands(), isActivation) &&
@@ -50,8 +51,11 @@ private:
     SmallVector<Value> operands;
     for (Value operand : producer->getOperands()) {
       nano::LastOp selected = existing(operand, last.getIndex());
-      if (!selected) {
-        builder.setInsertionPointAfterValue(operand);
+      builder.setInsertionPointAfterValue(operand);
+      if (selected) {
+        // It may stand behind the operation that is about to read it.
+        selected->moveBefore(builder.getInsertionBlock(), builder.getInsertionPoint());
+      } else {
         selected = nano::LastOp::create(builder, last.getLoc(), rowsOf(operand.getType()), operand, last.getIndex());
         worklist.push_back(selected);
       }

@@ -14,4 +14,7 @@ namespace nanocc {
 #include "compiler/Passes.h.inc"
 #define GEN_PASS_REGISTRATION
 #include "compiler/Passes.h.inc"
+
+/// The contract of a model, on which later passes rely; errors are emitted on the operation that breaks it.
+mlir::LogicalResult verifyModel(mlir::ModuleOp module);
 } // namespace nanocc

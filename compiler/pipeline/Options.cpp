@@ -12,7 +12,7 @@
 using namespace mlir;
 using namespace nanocc;
 
-static constexpr int64_t largestBatch = 1024;
+static constexpr int64_t largestBatch = 1024, largestMaxSeq = 1 << 20;
 
 int64_t nanocc::modelFact(ModuleOp module, StringRef key) {
   auto facts = module->getAttrOfType<DictionaryAttr>(nano::NanoDialect::modelAttr);
@@ -29,6 +29,33 @@ static Attribute toAttr(ModuleOp module, const Options &options) {
                                     builder.getNamedAttr("max_seq", builder.getI64IntegerAttr(options.maxSeq)),
                                     builder.getNamedAttr("precision", builder.getStringAttr(options.precision)),
                                     builder.getNamedAttr("fuse", builder.getStringAttr(options.fuse))});
+}
+
+static std::optional<OptionError> check(const Options &options) {
+  for (const std::string &target : options.targets)
+    if (std::string reason = codegen::checkTarget(target); !reason.empty())
+      return OptionError{4, reason};
+  for (size_t i = 0; i < options.targets.size(); ++i)
+    if (std::count(options.targets.begin(), options.targets.end(), options.targets[i]) > 1)
+      return OptionError{2, "--target names " + options.targets[i] + " twice"};
+  if (options.precision == "fp8" || options.precision == "nvfp4")
+    return OptionError{4, "--precision " + options.precision + " has no kernels in this version; use bf16 or f32"};
+  if (options.precision != "f32" && options.precision != "bf16")
+    return OptionError{2, "--precision " + options.precision + " is unknown; use f32, bf16 or auto"};
+  if (options.fuse != "none" && options.fuse != "all")
+    return OptionError{2, "--fuse " + options.fuse + " is unknown; use none or all"};
+  if (options.maxSeq < 2 || options.maxSeq > largestMaxSeq)
+    return OptionError{2, "--max-seq " + std::to_string(options.maxSeq) + " must be from 2 to " +
+                              std::to_string(largestMaxSeq)};
+  for (int64_t batch : options.batches)
+    if (batch < 1 || batch > largestBatch)
+      return OptionError{2, "--batch " + std::to_string(batch) + " must be from 1 to " + std::to_string(largestBatch)};
+  for (int64_t tokens : options.prefill)
+    if (tokens < 1 || tokens > options.maxSeq * options.rows())
+      return OptionError{2, "--prefill " + std::to_string(tokens) +
+                                " must be from 1 to max-seq times the largest batch, " +
+                                std::to_string(options.maxSeq * options.rows())};
+  return std::nullopt;
 }
 
 FailureOr<Options> nanocc::getOptions(ModuleOp module) {
@@ -53,11 +80,10 @@ FailureOr<Options> nanocc::getOptions(ModuleOp module) {
   options.maxSeq = maxSeq.getInt();
   options.precision = precision.str();
   options.fuse = fuse.str();
-  auto positive = [](int64_t value) { return value > 0; };
-  if (options.targets.empty() || options.maxSeq < 2 ||
-      !std::all_of(options.batches.begin(), options.batches.end(), positive) ||
-      !std::all_of(options.prefill.begin(), options.prefill.end(), positive))
-    return module.emitError("'nano.options' needs a target, max_seq of at least 2 and positive batches and buckets");
+  if (options.targets.empty() || !llvm::is_sorted(options.batches) || !llvm::is_sorted(options.prefill))
+    return module.emitError("'nano.options' needs a target, and batches and prefill in ascending order");
+  if (std::optional<OptionError> error = check(options))
+    return module.emitError() << "'nano.options': " << error->message;
   return options;
 }
 
@@ -77,32 +103,6 @@ static void sortUnique(std::vector<int64_t> &values) {
 
 static std::string joined(const std::vector<int64_t> &values) {
   return llvm::join(llvm::map_range(values, [](int64_t value) { return std::to_string(value); }), ",");
-}
-
-static std::optional<OptionError> check(const Options &options) {
-  for (const std::string &target : options.targets)
-    if (std::string reason = codegen::checkTarget(target); !reason.empty())
-      return OptionError{4, reason};
-  for (size_t i = 0; i < options.targets.size(); ++i)
-    if (std::count(options.targets.begin(), options.targets.end(), options.targets[i]) > 1)
-      return OptionError{2, "--target names " + options.targets[i] + " twice"};
-  if (options.precision == "fp8" || options.precision == "nvfp4")
-    return OptionError{4, "--precision " + options.precision + " has no kernels in this version; use bf16 or f32"};
-  if (options.precision != "f32" && options.precision != "bf16")
-    return OptionError{2, "--precision " + options.precision + " is unknown; use f32, bf16 or auto"};
-  if (options.fuse != "none" && options.fuse != "all")
-    return OptionError{2, "--fuse " + options.fuse + " is unknown; use none or all"};
-  if (options.maxSeq < 2 || options.maxSeq > (1 << 20))
-    return OptionError{2, "--max-seq " + std::to_string(options.maxSeq) + " must be from 2 to 1048576"};
-  for (int64_t batch : options.batches)
-    if (batch < 1 || batch > largestBatch)
-      return OptionError{2, "--batch " + std::to_string(batch) + " must be from 1 to " + std::to_string(largestBatch)};
-  for (int64_t tokens : options.prefill)
-    if (tokens < 1 || tokens > options.maxSeq * options.rows())
-      return OptionError{2, "--prefill " + std::to_string(tokens) +
-                                " must be from 1 to max-seq times the largest batch, " +
-                                std::to_string(options.maxSeq * options.rows())};
-  return std::nullopt;
 }
 
 /// The first flag that contradicts options already decided.
@@ -145,7 +145,7 @@ std::optional<OptionError> nanocc::resolveOptions(ModuleOp module, const OptionF
   options.batches = flags.batches.value_or(std::vector<int64_t>{1});
   sortUnique(options.batches);
   options.maxSeq = flags.maxSeq.value_or(modelFact(module, "sequence_len"));
-  options.prefill = flags.prefill.value_or(defaultBuckets(options.maxSeq));
+  options.prefill = flags.prefill ? *flags.prefill : defaultBuckets(std::min(options.maxSeq, largestMaxSeq));
   sortUnique(options.prefill);
   bool cpuOnly = options.targets == std::vector<std::string>{"cpu"};
   options.precision = flags.precision.value_or("auto");

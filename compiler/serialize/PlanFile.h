@@ -16,7 +16,7 @@ namespace nanocc {
 extern const char *const producer;
 
 /// The file's bytes; the same module gives the same bytes. Errors are emitted on the operation: not a placed plan, or a
-/// file of 2 GiB and more.
+/// file of 2 GiB and more. Throws nanort::Error for a plan that the runtime would refuse.
 mlir::FailureOr<std::vector<uint8_t>> writePlan(mlir::ModuleOp module);
 
 /// The `plan` module that writePlan would turn into the same bytes. Throws nanort::Error for a file that the runtime

@@ -10,6 +10,7 @@
 #include "plan_generated.h"
 #include "plan_schema_hash.h"
 #include "runtime/base/sha256.h"
+#include "runtime/plan/verify.h"
 
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "llvm/ADT/StringMap.h"
@@ -74,6 +75,8 @@ public:
     auto field = const_cast<flatbuffers::Vector<uint8_t> *>(fb::GetPlan(bytes.data())->digest());
     nanort::Sha256 sum = nanort::sha256(std::as_bytes(std::span(bytes)));
     std::copy(sum.begin(), sum.end(), const_cast<uint8_t *>(field->data()));
+    // An emitted stage can be edited to anything: what the runtime would refuse is not written.
+    nanort::verifyPlan(*fb::GetPlan(bytes.data()), "the plan");
     return bytes;
   }
 
@@ -102,6 +105,8 @@ private:
     for (plan::BufferOp buffer : program.getOps<plan::BufferOp>()) {
       if (!buffer.getOffset())
         return buffer.emitOpError("is not placed: run plan-place-memory first");
+      if (buffer.getEntry() && !entryIndex.count(*buffer.getEntry()))
+        return buffer.emitOpError() << "lives in @" << *buffer.getEntry() << ", which is not an entry of this program";
       bufferIndex[buffer.getSymName()] = buffers.size();
       auto type = cast<RankedTensorType>(buffer.getType());
       std::optional<kernels::DType> dtype = dtypeOf(type.getElementType());
@@ -174,6 +179,8 @@ private:
     Offset<flatbuffers::String> source = kernel.getSource() ? text(*kernel.getSource()) : 0;
     Offset<flatbuffers::Vector<uint8_t>> cubin;
     if (auto blob = dyn_cast_or_null<DenseResourceElementsAttr>(kernel.getCubinAttr())) {
+      if (!blob.getRawHandle().getBlob())
+        return kernel.emitOpError("has lost its machine code: the resource of 'cubin' is not in the file");
       ArrayRef<char> data = blob.getData();
       cubin = builder.CreateVector(reinterpret_cast<const uint8_t *>(data.data()), data.size());
     }
@@ -243,7 +250,8 @@ FailureOr<std::vector<uint8_t>> nanocc::writePlan(ModuleOp module) {
   uint64_t estimate = 0;
   module.walk([&](plan::KernelOp kernel) {
     estimate += kernel.getSource().value_or("").size();
-    if (auto blob = dyn_cast_or_null<DenseResourceElementsAttr>(kernel.getCubinAttr()))
+    if (auto blob = dyn_cast_or_null<DenseResourceElementsAttr>(kernel.getCubinAttr());
+        blob && blob.getRawHandle().getBlob())
       estimate += blob.getData().size();
   });
   module.walk([&](Operation *) { estimate += 1024; });

@@ -35,6 +35,7 @@ def Kern_KvType : TypeDef<Kern_Dialect, "Kv"> {
   }];
   let parameters = (ins "int64_t":$rows, "int64_t":$heads, "int64_t":$positions, "int64_t":$dim, "::mlir::Type":$element);
   let assemblyFormat = "`<` `rows` $rows `,` `heads` $heads `,` `positions` $positions `,` `dim` $dim `,` $element `>`";
+  let genVerifyDecl = 1;
   let extraClassDeclaration = [{
     /// (rows, 2, heads, positions, dim)
     ::llvm::SmallVector<int64_t> getShape() const {
@@ -58,10 +59,10 @@ class Kern_LaunchOp<string mnemonic, list<Trait> traits = []> :
 class Kern_PureLaunchOp<string mnemonic, list<Trait> traits = []> :
     Kern_LaunchOp<mnemonic, !listconcat([Pure], traits)>;
 
-def Kern_Float : TensorOf<[F32, BF16]>;
-def Kern_F32 : TensorOf<[F32]>;
-def Kern_Ids : TensorOf<[I32]>;
-def Kern_Words : TensorOf<[UI32]>;
+def Kern_Float : RankedTensorOf<[F32, BF16]>;
+def Kern_F32 : RankedTensorOf<[F32]>;
+def Kern_Ids : RankedTensorOf<[I32]>;
+def Kern_Words : RankedTensorOf<[UI32]>;
 
 //===----------------------------------------------------------------------===//
 // Declarations
@@ -118,6 +119,7 @@ def Kern_RmsNormOp : Kern_PureLaunchOp<"rms_norm", [SameOperandsAndResultType]> 
   let arguments = (ins Kern_Float:$x, I64Attr:$width);
   let results = (outs Kern_Float:$result);
   let assemblyFormat = "$x `width` $width attr-dict `:` type($result)";
+  let hasVerifier = 1;
 }
 
 def Kern_SmearOp : Kern_PureLaunchOp<"smear", [AllTypesMatch<["u", "prev", "result"]>]> {

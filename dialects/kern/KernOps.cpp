@@ -9,8 +9,9 @@ using namespace nanocc::kern;
 #include "dialects/kern/KernInterfaces.cpp.inc"
 
 static RankedTensorType tensorType(Value value) { return cast<RankedTensorType>(value.getType()); }
-static int64_t channels(Value value) { return tensorType(value).getShape().back(); }
-static int64_t slots(Value value) { return tensorType(value).getDimSize(0); }
+/// Extents of a scalar are 0: verifiers run on any rank.
+static int64_t channels(Value value) { return tensorType(value).getRank() ? tensorType(value).getShape().back() : 0; }
+static int64_t slots(Value value) { return tensorType(value).getRank() ? tensorType(value).getDimSize(0) : 0; }
 
 namespace {
 /// Builds a KernelCall in reading order.
@@ -41,7 +42,8 @@ struct Call {
 } // namespace
 
 LogicalResult RefOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  Operation *declaration = symbols.lookupNearestSymbolFrom((*this)->getParentOfType<ProgramOp>(), getSymbolAttr());
+  auto program = (*this)->getParentOfType<ProgramOp>();
+  Operation *declaration = program ? symbols.lookupNearestSymbolFrom(program, getSymbolAttr()) : nullptr;
   TypeAttr type = declaration ? declaration->getAttrOfType<TypeAttr>("type") : TypeAttr();
   if (!type)
     return emitOpError() << "@" << getSymbol() << " is not a weight, table or cache of this program";
@@ -52,6 +54,13 @@ LogicalResult RefOp::verifySymbolUses(SymbolTableCollection &symbols) {
 
 KernelCall EmbedOp::getKernelCall() {
   return Call(*this, "embed").type("T", getResult()).dim("C", channels(getResult())).scalar(slots(getResult()));
+}
+
+LogicalResult RmsNormOp::verify() {
+  int64_t width = getWidth();
+  if (width <= 0 || channels(getX()) % width)
+    return emitOpError() << "width " << width << " must divide the " << channels(getX()) << " channels";
+  return success();
 }
 
 KernelCall RmsNormOp::getKernelCall() {

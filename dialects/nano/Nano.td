@@ -45,9 +45,9 @@ def Nano_Dialect : Dialect {
 /// Token t of the result depends on token t of the operands alone.
 def TokenWise : NativeOpTrait<"TokenWise"> { let cppNamespace = "::nanocc::nano"; }
 
-def Nano_Tokens : TensorOf<[I32]>;
-def Nano_Words : TensorOf<[UI32]>;
-def Nano_Activation : TensorOf<[F32, BF16]>;
+def Nano_Tokens : RankedTensorOf<[I32]>;
+def Nano_Words : RankedTensorOf<[UI32]>;
+def Nano_Activation : RankedTensorOf<[F32, BF16]>;
 
 class Nano_Op<string mnemonic, list<Trait> traits = []> : Op<Nano_Dialect, mnemonic, traits>;
 class Nano_PureOp<string mnemonic, list<Trait> traits = []> : Nano_Op<mnemonic, !listconcat([Pure], traits)>;

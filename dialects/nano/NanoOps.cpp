@@ -14,6 +14,9 @@ CacheOp nanocc::nano::lookupCache(Operation *from, FlatSymbolRefAttr symbol) {
   return SymbolTable::lookupNearestSymbolFrom<CacheOp>(from->getParentOfType<ModuleOp>(), symbol);
 }
 
+/// Of heads and head size: their product stays far from overflow.
+static constexpr uint64_t largestExtent = 1 << 16;
+
 /// Channels of an activation: its last dimension.
 static int64_t channels(Value value) {
   auto type = cast<RankedTensorType>(value.getType());
@@ -59,12 +62,15 @@ LogicalResult ParamDeclOp::verify() {
   Type element = cast<ShapedType>(getType()).getElementType();
   if (!element.isF32() && !element.isBF16())
     return emitOpError() << "must be f32 or bf16, is " << element;
+  auto shape = cast<ShapedType>(getType()).getShape();
+  if (shape.empty() || llvm::any_of(shape, [](int64_t extent) { return extent < 1 || extent > INT32_MAX; }))
+    return emitOpError() << "must have positive 32-bit extents, has " << getType();
   return success();
 }
 
 LogicalResult CacheOp::verify() {
-  if (static_cast<int64_t>(getHeads()) <= 0 || static_cast<int64_t>(getDim()) <= 0)
-    return emitOpError("heads and dim must be positive");
+  if (getHeads() - 1 >= largestExtent || getDim() - 1 >= largestExtent)
+    return emitOpError() << "heads and dim must be from 1 to " << largestExtent;
   if (getWindow() && static_cast<int64_t>(*getWindow()) <= 0)
     return emitOpError("window must be positive; leave it out for full attention");
   return success();
@@ -152,8 +158,8 @@ LogicalResult MixOp::verifySymbolUses(SymbolTableCollection &) {
     if (failed(type))
       return failure();
     if (getLayer() >= static_cast<uint64_t>(type->getDimSize(0)))
-      return emitOpError() << "layer " << getLayer() << " is outside " << role << " @" << symbol.getValue() << " of "
-                           << type->getDimSize(0);
+      return emitOpError() << "layer " << static_cast<int64_t>(getLayer()) << " is outside " << role << " @"
+                           << symbol.getValue() << " of " << type->getDimSize(0);
   }
   return success();
 }

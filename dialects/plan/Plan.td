@@ -65,7 +65,7 @@ def Plan_ProgramOp : Plan_Op<"program", [Symbol, SymbolTable, IsolatedFromAbove,
   let hasVerifier = 1;
 }
 
-def Plan_BufferOp : Plan_Op<"buffer", [Symbol]> {
+def Plan_BufferOp : Plan_Op<"buffer", [Symbol, HasParent<"ProgramOp">]> {
   let summary = "a range of one space";
   let description = [{
     `offset` is in bytes from the start of the space, a multiple of 256, absent until memory is placed. An arena buffer lives
@@ -88,13 +88,13 @@ def Plan_ParameterOp : Plan_Op<"parameter", [Symbol]> {
   let assemblyFormat = "$sym_name $shape `from` $tensor attr-dict";
 }
 
-def Plan_ConstantOp : Plan_Op<"constant", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+def Plan_ConstantOp : Plan_Op<"constant", [HasParent<"ProgramOp">, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "how a constant is made at load";
   let arguments = (ins FlatSymbolRefAttr:$buffer, ArrayAttr:$steps);
   let assemblyFormat = "$buffer $steps attr-dict";
 }
 
-def Plan_KernelOp : Plan_Op<"kernel", [Symbol]> {
+def Plan_KernelOp : Plan_Op<"kernel", [Symbol, HasParent<"ProgramOp">]> {
   let summary = "an instance of a kernel family";
   let description = [{
     `params` are template arguments by name: integers, or types. `source` is header-free CUDA C++ with the symbol as its
@@ -105,7 +105,7 @@ def Plan_KernelOp : Plan_Op<"kernel", [Symbol]> {
   let assemblyFormat = "$sym_name `family` $family $params (`source` $source^)? (`cubin` $cubin^)? attr-dict";
 }
 
-def Plan_EntryOp : Plan_Op<"entry", [Symbol, SingleBlock, NoTerminator, NoRegionArguments,
+def Plan_EntryOp : Plan_Op<"entry", [Symbol, SingleBlock, NoTerminator, NoRegionArguments, HasParent<"ProgramOp">,
                                     DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "an entry point: nodes in a valid order";
   let arguments = (ins SymbolNameAttr:$sym_name, Plan_EntryKind:$kind, I64Attr:$tokens, I64Attr:$rows,
@@ -113,9 +113,11 @@ def Plan_EntryOp : Plan_Op<"entry", [Symbol, SingleBlock, NoTerminator, NoRegion
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{$sym_name $kind `tokens` $tokens `rows` $rows `inputs` $inputs `outputs` $outputs
                          attr-dict-with-keyword $body}];
+  let hasRegionVerifier = 1;
 }
 
-class Plan_NodeOp<string mnemonic> : Plan_Op<mnemonic, [DeclareOpInterfaceMethods<SymbolUserOpInterface>]>;
+class Plan_NodeOp<string mnemonic> : Plan_Op<mnemonic, [HasParent<"EntryOp">,
+                                                          DeclareOpInterfaceMethods<SymbolUserOpInterface>]>;
 
 def Plan_LaunchOp : Plan_NodeOp<"launch"> {
   let summary = "one kernel launch";

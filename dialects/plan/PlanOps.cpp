@@ -2,9 +2,13 @@
 #include "dialects/plan/Plan.h"
 
 #include "mlir/IR/OpImplementation.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace nanocc::plan;
+
+/// So that sums of offsets and sizes stay far from overflow.
+static constexpr int64_t largestBuffer = int64_t(1) << 48;
 
 int64_t BufferOp::getBytes() {
   auto type = cast<RankedTensorType>(getType());
@@ -23,8 +27,17 @@ LogicalResult ProgramOp::verify() {
 }
 
 LogicalResult BufferOp::verify() {
-  if (getOffset() && *getOffset() % 256)
-    return emitOpError() << "offset " << *getOffset() << " must be a multiple of 256";
+  auto type = cast<RankedTensorType>(getType());
+  int64_t bits = type.getElementType().isIntOrFloat() ? type.getElementTypeBitWidth() : 0;
+  if (bits == 0 || bits % 8)
+    return emitOpError() << "element type " << type.getElementType() << " must be whole bytes";
+  int64_t bytes = bits / 8;
+  for (int64_t extent : type.getShape())
+    if (extent < 1 || llvm::MulOverflow(bytes, extent, bytes) || bytes > largestBuffer)
+      return emitOpError() << "must have positive extents and fewer than 2⁴⁸ bytes, has " << type;
+  if (getOffset() && (*getOffset() % 256 || *getOffset() > static_cast<uint64_t>(largestBuffer)))
+    return emitOpError() << "offset " << static_cast<int64_t>(*getOffset())
+                         << " must be a multiple of 256 from 0 to 2⁴⁸";
   if ((getSpace() == Space::Arena) != getEntry().has_value())
     return emitOpError("an arena buffer, and only that, lives in one entry");
   if (getEntry() && (!getFirst() || !getLast() || *getFirst() > *getLast()))
@@ -41,11 +54,16 @@ static LogicalResult expectBuffer(Operation *op, FlatSymbolRefAttr symbol, Strin
 LogicalResult ConstantOp::verifySymbolUses(SymbolTableCollection &) {
   if (failed(expectBuffer(*this, getBufferAttr(), "the constant")))
     return failure();
+  auto type = cast<RankedTensorType>(
+      SymbolTable::lookupNearestSymbolFrom<BufferOp>((*this)->getParentOp(), getBufferAttr()).getType());
   if (getSteps().empty())
     return emitOpError("needs at least one step");
   for (Attribute step : getSteps()) {
-    if (isa<RopeStepAttr>(step))
+    if (isa<RopeStepAttr>(step)) {
+      if (type.getRank() != 2)
+        return emitOpError() << "a rotary table has shape (positions, head size), the buffer is " << type;
       continue;
+    }
     auto cast = dyn_cast<CastStepAttr>(step);
     if (!cast)
       return emitOpError() << "unknown step " << step;
@@ -62,6 +80,13 @@ LogicalResult EntryOp::verifySymbolUses(SymbolTableCollection &) {
       if (failed(expectBuffer(*this, dyn_cast<FlatSymbolRefAttr>(binding.getValue()),
                               "binding '" + binding.getName().str() + "'")))
         return failure();
+  return success();
+}
+
+LogicalResult EntryOp::verifyRegions() {
+  for (Operation &op : getBody().front())
+    if (!isa<LaunchOp, GemmOp>(op))
+      return op.emitOpError("is not a node: an entry holds plan.launch and plan.gemm");
   return success();
 }
 

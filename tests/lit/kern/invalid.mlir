@@ -1,0 +1,102 @@
+// RUN: nanocc-opt %s -verify-diagnostics -split-input-file
+
+// expected-error @+1 {{a ring's extents must be from 1 to 1048576, one is 0}}
+func.func private @f(!kern.kv<rows 1, heads 1, positions 0, dim 4, bf16>)
+
+// -----
+
+// expected-error @+1 {{a ring holds f32 or bf16, not 'f16'}}
+func.func private @f(!kern.kv<rows 1, heads 1, positions 8, dim 4, f16>)
+
+// -----
+
+kern.program @cpu precision "f32" {
+  func.func @f() {
+    // expected-error @+1 {{'kern.ref' op @nowhere is not a weight, table or cache of this program}}
+    %0 = kern.ref @nowhere : tensor<4x4xf32>
+    return
+  }
+}
+
+// -----
+
+func.func @outside() {
+  // expected-error @+1 {{'kern.ref' op @w is not a weight, table or cache of this program}}
+  %0 = kern.ref @w : tensor<4x4xf32>
+  return
+}
+
+// -----
+
+kern.program @cpu precision "f32" {
+  kern.weight @w : tensor<4x8xf32> cast @w
+  func.func @f() {
+    // expected-error @+1 {{'kern.ref' op @w has type 'tensor<4x8xf32>'}}
+    %0 = kern.ref @w : tensor<4x4xf32>
+    return
+  }
+}
+
+// -----
+
+func.func @f(%x: tensor<2x8xf32>) {
+  // expected-error @+1 {{'kern.rms_norm' op width 3 must divide the 8 channels}}
+  %0 = kern.rms_norm %x width 3 : tensor<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x8xf32>) {
+  // expected-error @+1 {{'kern.rms_norm' op width 0 must divide the 8 channels}}
+  %0 = kern.rms_norm %x width 0 : tensor<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x8xf32>, %w: tensor<4x7xf32>) {
+  // expected-error @+1 {{(n, k) x (m, k)ᵀ -> (n, m) expected, have 'tensor<2x8xf32>', 'tensor<4x7xf32>' -> 'tensor<2x4xf32>'}}
+  %0 = kern.linear %x, %w : (tensor<2x8xf32>, tensor<4x7xf32>) -> tensor<2x4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x8xf32>, %w: tensor<4x8xbf16>) {
+  // expected-error @+1 {{x and weight must have the same element type}}
+  %0 = kern.linear %x, %w : (tensor<2x8xf32>, tensor<4x8xbf16>) -> tensor<2x4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<*xf32>, %w: tensor<4x8xf32>) {
+  // expected-error @+1 {{must be ranked tensor of 32-bit float or bfloat16 type values}}
+  %0 = kern.linear %x, %w : (tensor<*xf32>, tensor<4x8xf32>) -> tensor<2x4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%q: tensor<2x8xf32>, %k: tensor<2x6xf32>, %kv: !kern.kv<rows 2, heads 1, positions 9, dim 4, f32>, %i: tensor<2xi32>) {
+  // expected-error @+1 {{k and v must have 1 heads of 4 like the ring}}
+  %0 = kern.attention %q, %k, %k kv %kv at %i, %i, %i window 8 : (tensor<2x8xf32>, tensor<2x6xf32>, tensor<2x6xf32>, !kern.kv<rows 2, heads 1, positions 9, dim 4, f32>, tensor<2xi32>, tensor<2xi32>, tensor<2xi32>) -> tensor<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%q: tensor<2x6xf32>, %k: tensor<2x4xf32>, %kv: !kern.kv<rows 2, heads 1, positions 9, dim 4, f32>, %i: tensor<2xi32>) {
+  // expected-error @+1 {{the query heads must be a multiple of the ring's 1}}
+  %0 = kern.attention %q, %k, %k kv %kv at %i, %i, %i window 8 : (tensor<2x6xf32>, tensor<2x4xf32>, tensor<2x4xf32>, !kern.kv<rows 2, heads 1, positions 9, dim 4, f32>, tensor<2xi32>, tensor<2xi32>, tensor<2xi32>) -> tensor<2x6xf32>
+  return
+}
+
+// -----
+
+func.func @f(%q: tensor<2x4xf32>, %kv: !kern.kv<rows 2, heads 1, positions 9, dim 4, f32>, %i: tensor<2xi32>, %s: tensor<3xi32>) {
+  // expected-error @+1 {{serves 3 rows, the ring holds 2}}
+  %0 = kern.attention %q, %q, %q kv %kv at %i, %i, %s window 8 : (tensor<2x4xf32>, tensor<2x4xf32>, tensor<2x4xf32>, !kern.kv<rows 2, heads 1, positions 9, dim 4, f32>, tensor<2xi32>, tensor<2xi32>, tensor<3xi32>) -> tensor<2x4xf32>
+  return
+}

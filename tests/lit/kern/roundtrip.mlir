@@ -1,0 +1,71 @@
+// RUN: nanocc-opt %s --verify-roundtrip | FileCheck %s
+
+nano.param @w : tensor<8x8xbf16> from "w"
+
+// CHECK: kern.program @cpu precision "bf16" {
+kern.program @cpu precision "bf16" {
+  // CHECK: kern.weight @w : tensor<8x8xbf16> cast @w
+  kern.weight @w : tensor<8x8xbf16> cast @w
+  kern.weight @wte : tensor<16x8xbf16> cast @wte
+  kern.weight @ve : tensor<16x4xbf16> cast @ve
+  kern.weight @gate : tensor<1x4xbf16> cast @gate
+  kern.weight @lambda : tensor<1xf32> cast @lambda
+  kern.weight @lambdas : tensor<2xf32> cast @lambdas
+  // CHECK: kern.rope_table @rope : tensor<32x4xf32> base 1.000000e+05
+  kern.rope_table @rope : tensor<32x4xf32> base 1.0e5
+  // CHECK: kern.cache @kv : !kern.kv<rows 2, heads 1, positions 9, dim 4, bf16>
+  kern.cache @kv : !kern.kv<rows 2, heads 1, positions 9, dim 4, bf16>
+
+  // CHECK-LABEL: func.func @decode_2
+  func.func @decode_2(%ids: tensor<2xi32>, %index: tensor<2xi32>, %steps: tensor<2xi32>, %words: tensor<8xui32>,
+                      %rows: tensor<2xi32>, %pos: tensor<2xi32>, %starts: tensor<2xi32>, %ends: tensor<2xi32>) {
+    // CHECK: kern.ref @wte : tensor<16x8xbf16>
+    %wte = kern.ref @wte : tensor<16x8xbf16>
+    %w = kern.ref @w : tensor<8x8xbf16>
+    %ve = kern.ref @ve : tensor<16x4xbf16>
+    %gate = kern.ref @gate : tensor<1x4xbf16>
+    %lambda = kern.ref @lambda : tensor<1xf32>
+    %lambdas = kern.ref @lambdas : tensor<2xf32>
+    %rope = kern.ref @rope : tensor<32x4xf32>
+    // CHECK: kern.ref @kv : !kern.kv<rows 2, heads 1, positions 9, dim 4, bf16>
+    %kv = kern.ref @kv : !kern.kv<rows 2, heads 1, positions 9, dim 4, bf16>
+    // CHECK: kern.embed {{.*}} : (tensor<2xi32>, tensor<16x8xbf16>) -> tensor<2x8xbf16>
+    %e = kern.embed %ids, %wte : (tensor<2xi32>, tensor<16x8xbf16>) -> tensor<2x8xbf16>
+    // CHECK: kern.rms_norm {{.*}} width 4 : tensor<2x8xbf16>
+    %u = kern.rms_norm %e width 4 : tensor<2x8xbf16>
+    // CHECK: kern.smear {{.*}} gate {{.*}} lambda {{.*}} : (tensor<2x8xbf16>, tensor<2x8xbf16>, tensor<1x4xbf16>, tensor<1xf32>) -> tensor<2x8xbf16>
+    %s = kern.smear %u, %u gate %gate lambda %lambda : (tensor<2x8xbf16>, tensor<2x8xbf16>, tensor<1x4xbf16>, tensor<1xf32>) -> tensor<2x8xbf16>
+    // CHECK: kern.linear %{{[^ ]+}}, %{{[^ ]+}} : (tensor<2x8xbf16>, tensor<8x8xbf16>) -> tensor<2x8xf32>
+    %l = kern.linear %s, %w : (tensor<2x8xbf16>, tensor<8x8xbf16>) -> tensor<2x8xf32>
+    // CHECK: kern.linear {{.*}} library "cublaslt" : (tensor<2x8xbf16>, tensor<8x8xbf16>) -> tensor<2x8xbf16>
+    %q = kern.linear %s, %w library "cublaslt" : (tensor<2x8xbf16>, tensor<8x8xbf16>) -> tensor<2x8xbf16>
+    // CHECK: kern.rope {{.*}} : (tensor<2x8xbf16>, tensor<32x4xf32>, tensor<2xi32>) -> tensor<2x8xbf16>
+    %r = kern.rope %q, %rope, %pos : (tensor<2x8xbf16>, tensor<32x4xf32>, tensor<2xi32>) -> tensor<2x8xbf16>
+    // CHECK: kern.scale {{.*}} by 1.200000e+00 : tensor<2x8xbf16>
+    %c = kern.scale %r by 1.2 : tensor<2x8xbf16>
+    %k = kern.embed %ids, %ve : (tensor<2xi32>, tensor<16x4xbf16>) -> tensor<2x4xbf16>
+    // CHECK: kern.value_gate {{.*}} table {{.*}} gate {{.*}} range 3.000000e+00 : (tensor<2x4xbf16>, tensor<2x8xbf16>, tensor<2xi32>, tensor<16x4xbf16>, tensor<1x4xbf16>) -> tensor<2x4xbf16>
+    %v = kern.value_gate %k, %u, %ids table %ve gate %gate range 3.0 : (tensor<2x4xbf16>, tensor<2x8xbf16>, tensor<2xi32>, tensor<16x4xbf16>, tensor<1x4xbf16>) -> tensor<2x4xbf16>
+    // CHECK: kern.attention {{.*}} kv {{.*}} at {{.*}} window 8 : (tensor<2x8xbf16>, tensor<2x4xbf16>, tensor<2x4xbf16>, !kern.kv<rows 2, heads 1, positions 9, dim 4, bf16>, tensor<2xi32>, tensor<2xi32>, tensor<2xi32>) -> tensor<2x8xbf16>
+    %a = kern.attention %c, %k, %v kv %kv at %rows, %pos, %starts window 8 : (tensor<2x8xbf16>, tensor<2x4xbf16>, tensor<2x4xbf16>, !kern.kv<rows 2, heads 1, positions 9, dim 4, bf16>, tensor<2xi32>, tensor<2xi32>, tensor<2xi32>) -> tensor<2x8xbf16>
+    // CHECK: kern.kv_write {{.*}} at {{.*}} into {{.*}} : tensor<2x4xbf16>, tensor<2xi32>, tensor<2xi32>, tensor<2xi32>, <rows 2, heads 1, positions 9, dim 4, bf16>
+    kern.kv_write %k, %v at %rows, %pos, %ends into %kv : tensor<2x4xbf16>, tensor<2xi32>, tensor<2xi32>, tensor<2xi32>, !kern.kv<rows 2, heads 1, positions 9, dim 4, bf16>
+    // CHECK: kern.add {{.*}} : tensor<2x8xbf16>
+    %add = kern.add %a, %s : tensor<2x8xbf16>
+    // CHECK: kern.relu2 {{.*}} : tensor<2x8xbf16>
+    %m = kern.relu2 %add : tensor<2x8xbf16>
+    // CHECK: kern.mix {{.*}} resid {{.*}} skip {{.*}} layer 1 : (tensor<2x8xbf16>, tensor<2x8xbf16>, tensor<2xf32>, tensor<2xf32>) -> tensor<2x8xbf16>
+    %x = kern.mix %m, %s resid %lambdas skip %lambdas layer 1 : (tensor<2x8xbf16>, tensor<2x8xbf16>, tensor<2xf32>, tensor<2xf32>) -> tensor<2x8xbf16>
+    // CHECK: kern.backout {{.*}} lambda {{.*}} : (tensor<2x8xbf16>, tensor<2x8xbf16>, tensor<1xf32>) -> tensor<2x8xbf16>
+    %b = kern.backout %x, %s lambda %lambda : (tensor<2x8xbf16>, tensor<2x8xbf16>, tensor<1xf32>) -> tensor<2x8xbf16>
+    // CHECK: kern.last {{.*}} : (tensor<2x8xbf16>, tensor<2xi32>) -> tensor<2x8xbf16>
+    %y = kern.last %b, %index : (tensor<2x8xbf16>, tensor<2xi32>) -> tensor<2x8xbf16>
+    // CHECK: kern.softcap {{.*}} cap 1.500000e+01 : (tensor<2x8xf32>) -> tensor<2x5xf32>
+    %z = kern.softcap %l cap 1.5e1 : (tensor<2x8xf32>) -> tensor<2x5xf32>
+    // CHECK: kern.sample {{.*}} vocab 5 cap 1.500000e+01 : (tensor<2x8xf32>, tensor<2xi32>, tensor<2xi32>, tensor<8xui32>) -> tensor<2xi32>
+    %next = kern.sample %l, %index, %steps, %words vocab 5 cap 1.5e1 : (tensor<2x8xf32>, tensor<2xi32>, tensor<2xi32>, tensor<8xui32>) -> tensor<2xi32>
+    // CHECK: kern.nll {{.*}} : (tensor<2x5xf32>, tensor<2xi32>) -> tensor<2xf32>
+    %n = kern.nll %z, %ids : (tensor<2x5xf32>, tensor<2xi32>) -> tensor<2xf32>
+    return
+  }
+}

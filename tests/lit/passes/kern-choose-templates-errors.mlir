@@ -1,0 +1,13 @@
+// The pass has no diagnostics: what has no choice is left alone.
+// RUN: nanocc-opt %s --kern-choose-templates | FileCheck %s
+
+// CHECK-LABEL: kern.program @cpu
+// CHECK: kern.relu2
+// CHECK-NOT: library
+kern.program @cpu precision "bf16" {
+  func.func @f(%x: tensor<2x8xbf16>, %w: tensor<8x8xbf16>) -> tensor<2x8xbf16> {
+    %r = kern.relu2 %x : tensor<2x8xbf16>
+    %0 = kern.linear %r, %w : (tensor<2x8xbf16>, tensor<8x8xbf16>) -> tensor<2x8xbf16>
+    return %0 : tensor<2x8xbf16>
+  }
+}

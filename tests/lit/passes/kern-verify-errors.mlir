@@ -1,0 +1,109 @@
+// RUN: nanocc-opt %s --kern-verify -verify-diagnostics -split-input-file
+
+kern.program @cpu precision "f32" {
+  // expected-error @+1 {{@w is not a nano.param of this module}}
+  kern.weight @w : tensor<8x8xf32> cast @w
+}
+
+// -----
+
+nano.param @w : tensor<8x4xbf16> from "w"
+kern.program @cpu precision "f32" {
+  // expected-error @+1 {{has another shape than @w, 'tensor<8x4xbf16>'}}
+  kern.weight @w : tensor<8x8xf32> cast @w
+}
+
+// -----
+
+kern.program @cpu precision "f32" {
+  // expected-error @+1 {{is not an entry point: it needs 'nano.entry' and one block}}
+  func.func @f() {
+    return
+  }
+}
+
+// -----
+
+kern.program @cpu precision "f32" {
+  // expected-error @+1 {{is not an entry point: it needs 'nano.entry' and one block}}
+  func.func private @f() attributes {nano.entry = {kind = "decode", tokens = 2, rows = 2}}
+}
+
+// -----
+
+kern.program @cpu precision "f32" {
+  // expected-error @+1 {{is not an entry point: its arguments must be tensors of static shape}}
+  func.func @decode_2(%x: tensor<?xf32>) attributes {nano.entry = {kind = "decode", tokens = 2, rows = 2}} {
+    
+    return
+  }
+}
+
+// -----
+
+kern.program @cpu precision "f32" {
+  // expected-error @+1 {{is not an entry point: it must return what its launches made}}
+  func.func @decode_2(%x: tensor<2xf32>) -> tensor<2xf32> attributes {nano.entry = {kind = "decode", tokens = 2, rows = 2}} {
+    return %x : tensor<2xf32>
+  }
+}
+
+// -----
+
+kern.program @cpu precision "f32" {
+  func.func @decode_2(%x: tensor<2x8xf32> {nano.binding = "x"}) attributes {nano.entry = {kind = "decode", tokens = 2, rows = 2}} {
+    // expected-error @+1 {{'func.call' op is neither a launch nor a kern.ref}}
+    func.call @decode_2(%x) : (tensor<2x8xf32>) -> ()
+    return
+  }
+}
+
+// -----
+
+kern.program @cpu precision "f32" {
+  func.func @decode_2(%x: tensor<f32>) attributes {nano.entry = {kind = "decode", tokens = 2, rows = 2}} {
+    // expected-error @+1 {{works on tensors of static, positive extents, not on 'tensor<f32>'}}
+    %0 = kern.relu2 %x : tensor<f32>
+    return
+  }
+}
+
+// -----
+
+kern.program @cpu precision "f32" {
+  func.func @decode_2(%x: tensor<0x8xf32>) attributes {nano.entry = {kind = "decode", tokens = 2, rows = 2}} {
+    // expected-error @+1 {{works on tensors of static, positive extents, not on 'tensor<0x8xf32>'}}
+    %0 = kern.relu2 %x : tensor<0x8xf32>
+    return
+  }
+}
+
+// -----
+
+kern.program @cpu precision "f32" {
+  func.func @decode_2(%x: tensor<2000000000x8xf32>) attributes {nano.entry = {kind = "decode", tokens = 2, rows = 2}} {
+    // expected-error @+1 {{has more than 2³¹ elements; use smaller prefill buckets}}
+    %0 = kern.relu2 %x : tensor<2000000000x8xf32>
+    return
+  }
+}
+
+// -----
+
+kern.program @cpu precision "f32" {
+  func.func @decode_2(%x: tensor<2x8xf32>, %t: tensor<4x3xf32>, %p: tensor<2xi32>) attributes {nano.entry = {kind = "decode", tokens = 2, rows = 2}} {
+    // expected-error @+1 {{does not fit kernel family 'rope'}}
+    %0 = kern.rope %x, %t, %p : (tensor<2x8xf32>, tensor<4x3xf32>, tensor<2xi32>) -> tensor<2x8xf32>
+    return
+  }
+}
+
+// -----
+
+kern.program @cpu precision "f32" {
+  func.func @decode_2(%i: tensor<2xi32>, %t: tensor<4x8xbf16>) attributes {nano.entry = {kind = "decode", tokens = 2, rows = 2}} {
+    // expected-error @+1 {{argument 'table' must be f32, is 'bf16'}}
+    %0 = kern.embed %i, %t : (tensor<2xi32>, tensor<4x8xbf16>) -> tensor<2x8xf32>
+    return
+  }
+}

@@ -1,0 +1,7 @@
+// REQUIRES: nvrtc
+// RUN: nanocc-opt %s --plan-compile-kernels -verify-diagnostics
+
+// expected-error @+1 {{kernel k does not compile for sm_90a}}
+plan.program @sm_90a precision "f32" min_driver 0 {
+  plan.kernel @k family "relu2" {T = f32} source "no C++"
+}

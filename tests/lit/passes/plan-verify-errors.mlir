@@ -1,0 +1,92 @@
+// RUN: nanocc-opt %s --plan-verify -verify-diagnostics -split-input-file
+
+// expected-error @+1 {{has no memory: plan-place-memory must run first}}
+plan.program @cpu precision "f32" min_driver 0 {
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 memory {constants = 0, kv = 0, state = 256, arena = 512, workspace = 0} {
+  // expected-error @+1 {{has no offset: plan-place-memory must run first}}
+  plan.buffer @x in state : tensor<64xf32>
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 memory {constants = 0, kv = 0, state = 256, arena = 512, workspace = 0} {
+  // expected-error @+1 {{ends beyond the 256 bytes of its space}}
+  plan.buffer @x in state : tensor<64xf32> at 256
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 memory {constants = 0, kv = 0, state = 256, arena = 512, workspace = 0} {
+  // expected-error @+1 {{'plan.buffer' op shares bytes with @b while both are alive}}
+  plan.buffer @a in arena : tensor<64xf32> at 0 live @e 0 to 2
+  plan.buffer @b in arena : tensor<64xf32> at 0 live @e 2 to 3
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 memory {constants = 0, kv = 0, state = 256, arena = 1024, workspace = 0} {
+  plan.kernel @relu2 family "relu2" {T = f32}
+  plan.buffer @x in state : tensor<64xf32> at 0
+  // expected-error @+1 {{'plan.buffer' op shares bytes with @b while both are alive}}
+  plan.buffer @a in arena : tensor<128xf32> at 0 live @e 0 to 2
+  plan.buffer @b in arena : tensor<64xf32> at 256 live @e 1 to 3
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 memory {constants = 0, kv = 0, state = 256, arena = 512, workspace = 0} {
+  // expected-error @+1 {{'plan.buffer' op shares bytes with @y while both are alive}}
+  plan.buffer @x in state : tensor<32xf32> at 0
+  plan.buffer @y in state : tensor<32xf32> at 0
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 memory {constants = 0, kv = 0, state = 256, arena = 512, workspace = 0} {
+  plan.kernel @relu2 family "relu2" {T = f32}
+  plan.buffer @x in state : tensor<64xf32> at 0
+  plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
+    // expected-error @+1 {{has no edges: plan-form-edges must run first}}
+    plan.launch @relu2 [@x, @x, 64 : i32] grid [1, 1, 1] block [32, 1, 1] shared 0 bytes 0 flops 0
+  }
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 memory {constants = 0, kv = 0, state = 256, arena = 512, workspace = 0} {
+  plan.kernel @relu2 family "relu2" {T = f32}
+  plan.buffer @x in state : tensor<64xf32> at 0
+  plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
+    // expected-error @+1 {{waits for node 0, which is not before it}}
+    plan.launch @relu2 [@x, @x, 64 : i32] grid [1, 1, 1] block [32, 1, 1] shared 0 bytes 0 flops 0 after [0]
+  }
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 memory {constants = 0, kv = 0, state = 256, arena = 512, workspace = 0} {
+  plan.kernel @relu2 family "relu2" {T = f32}
+  plan.buffer @x in state : tensor<64xf32> at 0
+  plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
+    // expected-error @+1 {{waits for node -1, which is not before it}}
+    plan.launch @relu2 [@x, @x, 64 : i32] grid [1, 1, 1] block [32, 1, 1] shared 0 bytes 0 flops 0 after [-1]
+  }
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 memory {constants = 0, kv = 0, state = 256, arena = 512, workspace = 0} {
+  plan.kernel @relu2 family "relu2" {T = f32}
+  plan.buffer @x in state : tensor<64xf32> at 0
+  plan.buffer @a in arena : tensor<64xf32> at 0 live @e 0 to 1
+  plan.buffer @b in arena : tensor<64xf32> at 256 live @e 1 to 1
+  plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
+    plan.launch @relu2 [@x, @a, 64 : i32] grid [1, 1, 1] block [32, 1, 1] shared 0 bytes 0 flops 0 after []
+    // expected-error @+1 {{touches bytes of node 0 without an edge to it}}
+    plan.launch @relu2 [@a, @b, 64 : i32] grid [1, 1, 1] block [32, 1, 1] shared 0 bytes 0 flops 0 after []
+  }
+}

@@ -1,0 +1,230 @@
+// RUN: nanocc-opt %s -verify-diagnostics -split-input-file
+
+// expected-error @+1 {{memory needs 'kv' in bytes}}
+plan.program @cpu precision "f32" min_driver 0 memory {constants = 0} {}
+
+// -----
+
+// expected-error @+1 {{memory needs 'constants' in bytes}}
+plan.program @cpu precision "f32" min_driver 0 memory {constants = -1} {}
+
+// -----
+
+// expected-error @+1 {{'plan.buffer' op expects parent op 'plan.program'}}
+plan.buffer @b in state : tensor<4xf32>
+
+// -----
+
+func.func @f() {
+  // expected-error @+1 {{'plan.launch' op expects parent op 'plan.entry'}}
+  plan.launch @k [] grid [1, 1, 1] block [1, 1, 1] shared 0 bytes 0 flops 0
+  return
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  // expected-error @+1 {{offset 128 must be a multiple of 256 from 0 to 2⁴⁸}}
+  plan.buffer @b in state : tensor<4xf32> at 128
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  // expected-error @+1 {{offset -256 must be a multiple of 256 from 0 to 2⁴⁸}}
+  plan.buffer @b in state : tensor<4xf32> at -256
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  // expected-error @+1 {{element type 'index' must be whole bytes}}
+  plan.buffer @b in state : tensor<4xindex>
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  // expected-error @+1 {{must have positive extents and fewer than 2⁴⁸ bytes, has 'tensor<4294967296x4294967296xf32>'}}
+  plan.buffer @b in state : tensor<4294967296x4294967296xf32>
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  // expected-error @+1 {{must have positive extents and fewer than 2⁴⁸ bytes}}
+  plan.buffer @b in state : tensor<0xf32>
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  // expected-error @+1 {{an arena buffer, and only that, lives in one entry}}
+  plan.buffer @b in arena : tensor<4xf32>
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  // expected-error @+1 {{an arena buffer, and only that, lives in one entry}}
+  plan.buffer @b in kv : tensor<4xf32> live @e 0 to 1
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  // expected-error @+1 {{needs a lifetime: first node, and last node not before it}}
+  plan.buffer @b in arena : tensor<4xf32> live @e 2 to 1
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  // expected-error @+1 {{the constant must name a plan.buffer of this program}}
+  plan.constant @nowhere [#plan.rope<1.0e4 : f64>]
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  plan.buffer @b in constant : tensor<4xf32>
+  // expected-error @+1 {{needs at least one step}}
+  plan.constant @b []
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  plan.buffer @b in constant : tensor<4xf32>
+  // expected-error @+1 {{unknown step 1 : i64}}
+  plan.constant @b [1]
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  plan.buffer @b in constant : tensor<4xf32>
+  // expected-error @+1 {{@w is not a plan.parameter of this module}}
+  plan.constant @b [#plan.cast<@w>]
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  plan.buffer @b in constant : tensor<4xf32>
+  // expected-error @+1 {{a rotary table has shape (positions, head size), the buffer is 'tensor<4xf32>'}}
+  plan.constant @b [#plan.rope<1.0e4 : f64>]
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  // expected-error @+1 {{binding 'x' must name a plan.buffer of this program}}
+  plan.entry @e decode tokens 1 rows 1 inputs {x = @nowhere} outputs {} {}
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  plan.kernel @k family "scale" {T = f32}
+  plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
+    // expected-error @+1 {{'plan.kernel' op expects parent op 'plan.program'}}
+    plan.kernel @j family "scale" {T = f32}
+  }
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
+    // expected-error @+1 {{'kern.ref' op is not a node: an entry holds plan.launch and plan.gemm}}
+    %0 = kern.ref @b : tensor<4xf32>
+  }
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  plan.buffer @b in constant : tensor<4xf32>
+  plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
+    // expected-error @+1 {{@k is not a plan.kernel of this program}}
+    plan.launch @k [] grid [1, 1, 1] block [1, 1, 1] shared 0 bytes 0 flops 0
+  }
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  plan.buffer @b in constant : tensor<4xf32>
+  plan.kernel @k family "scale" {T = f32}
+  plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
+    // expected-error @+1 {{argument 0 must name a plan.buffer of this program}}
+    plan.launch @k [@nowhere] grid [1, 1, 1] block [1, 1, 1] shared 0 bytes 0 flops 0
+  }
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  plan.buffer @b in constant : tensor<4xf32>
+  plan.kernel @k family "scale" {T = f32}
+  plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
+    // expected-error @+1 {{argument 1 must be a buffer, an i32 or an f32, is 1 : i64}}
+    plan.launch @k [@b, 1] grid [1, 1, 1] block [1, 1, 1] shared 0 bytes 0 flops 0
+  }
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  plan.buffer @b in constant : tensor<4xf32>
+  plan.kernel @k family "scale" {T = f32}
+  plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
+    // expected-error @+1 {{grid must be three positive extents}}
+    plan.launch @k [@b] grid [1, 1] block [1, 1, 1] shared 0 bytes 0 flops 0
+  }
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  plan.buffer @b in constant : tensor<4xf32>
+  plan.kernel @k family "scale" {T = f32}
+  plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
+    // expected-error @+1 {{block must be three positive extents}}
+    plan.launch @k [@b] grid [1, 1, 1] block [1, 0, 1] shared 0 bytes 0 flops 0
+  }
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  plan.buffer @b in constant : tensor<4xf32>
+  plan.kernel @k family "scale" {T = f32}
+  plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
+    // expected-error @+1 {{a block has at most 1024 threads}}
+    plan.launch @k [@b] grid [1, 1, 1] block [65536, 65536, 1] shared 0 bytes 0 flops 0
+  }
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  plan.buffer @b in constant : tensor<4xf32>
+  plan.kernel @k family "scale" {T = f32}
+  plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
+    // expected-error @+1 {{programmatic node 0 is not one it comes after}}
+    plan.launch @k [@b] grid [1, 1, 1] block [1, 1, 1] shared 0 bytes 0 flops 0 after [] programmatic [0]
+  }
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  plan.buffer @b in constant : tensor<4xf32>
+  plan.kernel @k family "scale" {T = f32}
+  plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
+    // expected-error @+1 {{@nothing is not a plan.kernel of this program}}
+    plan.gemm @nothing [@b] bytes 0 flops 0
+  }
+}

@@ -1,0 +1,42 @@
+// RUN: nanocc-opt %s --verify-roundtrip | FileCheck %s
+
+// CHECK: plan.parameter @w [8, 8] from "transformer.w"
+plan.parameter @w [8, 8] from "transformer.w"
+
+// CHECK: plan.program @sm_90a precision "bf16" min_driver 13000 memory {arena = 256 : i64, constants = 512 : i64, kv = 256 : i64, state = 256 : i64, workspace = 256 : i64}
+plan.program @sm_90a precision "bf16" min_driver 13000 memory {constants = 512, kv = 256, state = 256, arena = 256, workspace = 256} {
+  // CHECK: plan.buffer @w in constant : tensor<8x8xbf16> at 0
+  plan.buffer @w in constant : tensor<8x8xbf16> at 0
+  plan.buffer @rope in constant : tensor<4x4xf32> at 256
+  // CHECK: plan.buffer @kv in kv : tensor<1x2x1x4x4xbf16> at 0
+  plan.buffer @kv in kv : tensor<1x2x1x4x4xbf16> at 0
+  // CHECK: plan.buffer @x in state : tensor<1x8xbf16>{{$}}
+  plan.buffer @x in state : tensor<1x8xbf16>
+  // CHECK: plan.buffer @y in arena : tensor<1x8xbf16> at 0 live @decode_1 0 to 1
+  plan.buffer @y in arena : tensor<1x8xbf16> at 0 live @decode_1 0 to 1
+  // CHECK: plan.buffer @workspace in workspace : tensor<64xi32> at 0
+  plan.buffer @workspace in workspace : tensor<64xi32> at 0
+  // CHECK: plan.constant @w [#plan.cast<@w>]
+  plan.constant @w [#plan.cast<@w>]
+  // CHECK: plan.constant @rope [#plan.rope<1.000000e+05 : f64>]
+  plan.constant @rope [#plan.rope<1.0e5 : f64>]
+  // CHECK: plan.kernel @linear family "linear" {K = 8 : i64, N = 8 : i64, O = bf16, T = bf16} source "text" cubin dense<[1, 2]> : tensor<2xui8>
+  plan.kernel @linear family "linear" {T = bf16, O = bf16, K = 8, N = 8} source "text" cubin dense<[1, 2]> : tensor<2xui8>
+  // CHECK: plan.kernel @scale family "scale" {T = bf16}{{$}}
+  plan.kernel @scale family "scale" {T = bf16}
+  // CHECK: plan.entry @decode_1 decode tokens 1 rows 1 inputs {x = @x} outputs {y = @y} {
+  plan.entry @decode_1 decode tokens 1 rows 1 inputs {x = @x} outputs {y = @y} {
+    // CHECK: plan.gemm @linear [@x, @w, @y, 1 : i32] bytes 160 flops 128 after []
+    plan.gemm @linear [@x, @w, @y, 1 : i32] bytes 160 flops 128 after []
+    // CHECK: plan.launch @scale [@y, @y, 1.500000e+00 : f32, 8 : i32] grid [1, 1, 1] block [32, 1, 1] shared 0 bytes 32 flops 8 after [0] programmatic [0]
+    plan.launch @scale [@y, @y, 1.5 : f32, 8 : i32] grid [1, 1, 1] block [32, 1, 1] shared 0 bytes 32 flops 8 after [0] programmatic [0]
+  }
+  // CHECK: plan.entry @prefill_8 prefill
+  plan.entry @prefill_8 prefill tokens 8 rows 1 inputs {} outputs {} {
+    // CHECK: plan.launch @scale {{.*}} flops 8{{$}}
+    plan.launch @scale [@x, @x, 1.5 : f32, 8 : i32] grid [1, 1, 1] block [32, 1, 1] shared 0 bytes 32 flops 8
+  }
+  // CHECK: plan.entry @score_8 score
+  plan.entry @score_8 score tokens 8 rows 1 inputs {} outputs {} {
+  }
+}
