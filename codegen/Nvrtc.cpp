@@ -1,14 +1,9 @@
 #include "codegen/Nvrtc.h"
 
 #include "runtime/base/error.h"
+#include "runtime/base/library.h"
 
-#include <algorithm>
-#include <cstdlib>
-#include <dlfcn.h>
-#include <filesystem>
 #include <regex>
-
-namespace fs = std::filesystem;
 
 namespace codegen {
 
@@ -32,51 +27,6 @@ struct Api {
   int (*cubin)(Program program, char *cubin);
 };
 
-bool bind(void *library, Api &api) {
-  auto find = [library](auto &function, const char *name) {
-    function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(library, name));
-    return function != nullptr;
-  };
-  return find(api.version, "nvrtcVersion") && find(api.errorString, "nvrtcGetErrorString") &&
-         find(api.create, "nvrtcCreateProgram") && find(api.destroy, "nvrtcDestroyProgram") &&
-         find(api.compile, "nvrtcCompileProgram") && find(api.logSize, "nvrtcGetProgramLogSize") &&
-         find(api.log, "nvrtcGetProgramLog") && find(api.cubinSize, "nvrtcGetCUBINSize") &&
-         find(api.cubin, "nvrtcGetCUBIN");
-}
-
-std::string environment(const char *name) {
-  const char *value = std::getenv(name);
-  return value ? value : "";
-}
-
-constexpr const char *sonames[] = {"libnvrtc.so.13", "libnvrtc.so.12"};
-
-/// Library folders of NVIDIA's pip wheels under the python environments that are likely in use.
-std::vector<fs::path> wheelFolders() {
-  std::vector<fs::path> prefixes;
-  for (const char *variable : {"VIRTUAL_ENV", "CONDA_PREFIX"})
-    if (std::string prefix = environment(variable); !prefix.empty())
-      prefixes.emplace_back(prefix);
-  if (std::string home = environment("HOME"); !home.empty())
-    prefixes.push_back(fs::path(home) / ".local");
-  prefixes.insert(prefixes.end(), {"/usr/local", "/usr"});
-
-  std::vector<fs::path> folders;
-  for (const fs::path &prefix : prefixes) {
-    std::vector<fs::path> pythons;
-    std::error_code error;
-    for (fs::directory_iterator it(prefix / "lib", error), end; !error && it != end; it.increment(error))
-      if (it->path().filename().string().starts_with("python3"))
-        pythons.push_back(it->path());
-    std::sort(pythons.rbegin(), pythons.rend());
-    for (const fs::path &python : pythons)
-      for (const char *packages : {"site-packages", "dist-packages"})
-        for (const char *wheel : {"nvidia/cu13/lib", "nvidia/cuda_nvrtc/lib"})
-          folders.push_back(python / packages / wheel);
-  }
-  return folders;
-}
-
 /// What ptxas accepts in silence and what ruins a kernel; empty if `log` has none of it.
 std::string defectOf(const std::string &log) {
   for (const char *code : {"C7508", "C7511", "C7514"}) // wgmma serialised
@@ -91,17 +41,20 @@ std::string defectOf(const std::string &log) {
 
 class NvrtcImpl final : public Nvrtc {
 public:
-  /// Null if the file cannot be loaded or lacks a function.
-  static std::unique_ptr<Nvrtc> load(const std::string &file) {
-    Api api;
-    void *library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+  /// Errors: Exit::Device for a library that lacks a function.
+  explicit NvrtcImpl(const nanort::OpenedLibrary &library) {
+    library.bind("nvrtcVersion", api.version);
+    library.bind("nvrtcGetErrorString", api.errorString);
+    library.bind("nvrtcCreateProgram", api.create);
+    library.bind("nvrtcDestroyProgram", api.destroy);
+    library.bind("nvrtcCompileProgram", api.compile);
+    library.bind("nvrtcGetProgramLogSize", api.logSize);
+    library.bind("nvrtcGetProgramLog", api.log);
+    library.bind("nvrtcGetCUBINSize", api.cubinSize);
+    library.bind("nvrtcGetCUBIN", api.cubin);
     int major = 0, minor = 0;
-    if (!library || !bind(library, api) || api.version(&major, &minor) != 0)
-      return nullptr;
-    auto result = std::make_unique<NvrtcImpl>();
-    result->api = api;
-    result->versionText = std::to_string(major) + "." + std::to_string(minor);
-    return result; // the library stays open: unloading NVRTC while threads exit is not safe
+    check(api.version(&major, &minor), "", "nvrtcVersion");
+    versionText = std::to_string(major) + "." + std::to_string(minor);
   }
 
   std::string version() const override { return versionText; }
@@ -155,30 +108,13 @@ private:
 } // namespace
 
 std::unique_ptr<Nvrtc> Nvrtc::open(std::string &reason) {
-  if (std::string file = environment("NANORT_NVRTC"); !file.empty()) {
-    auto nvrtc = NvrtcImpl::load(file);
-    if (!nvrtc)
-      reason = "NVRTC cannot be loaded from NANORT_NVRTC=" + file;
-    return nvrtc;
+  try {
+    return std::make_unique<NvrtcImpl>(nanort::findLibrary(
+        {"NVRTC", "NANORT_NVRTC", {"libnvrtc.so.13", "libnvrtc.so.12"}, {"cu13/lib", "cuda_nvrtc/lib"}}));
+  } catch (const nanort::Error &error) {
+    reason = error.what();
+    return nullptr;
   }
-
-  std::vector<fs::path> folders = wheelFolders();
-  if (std::string home = environment("CUDA_HOME"); !home.empty())
-    folders.push_back(fs::path(home) / "lib64");
-  folders.push_back("/usr/local/cuda/lib64");
-  for (const fs::path &folder : folders)
-    for (const char *soname : sonames) {
-      std::error_code error;
-      if (fs::exists(folder / soname, error))
-        if (auto nvrtc = NvrtcImpl::load((folder / soname).string()))
-          return nvrtc;
-    }
-  for (const char *soname : sonames)
-    if (auto nvrtc = NvrtcImpl::load(soname))
-      return nvrtc;
-  reason = "no NVRTC (libnvrtc.so.13 or .12) in NVIDIA's Python wheels, $CUDA_HOME/lib64, /usr/local/cuda/lib64 or the "
-           "system's library path; install the wheel nvidia-cuda-nvrtc or name the file in NANORT_NVRTC";
-  return nullptr;
 }
 
 } // namespace codegen

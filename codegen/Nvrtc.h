@@ -13,8 +13,8 @@ inline constexpr const char *compileOptions[] = {"-std=c++17", "-lineinfo", "--p
 /// compile() may be called from several threads at once.
 class Nvrtc {
 public:
-  /// Looks in $NANORT_NVRTC (a file), installed NVIDIA wheels, $CUDA_HOME, /usr/local/cuda, then the system's path.
-  /// Null if there is none; `reason` then says where it looked.
+  /// Looked for as runtime/base/library.h says, $NANORT_NVRTC first. Null if there is none; `reason` then says where it
+  /// looked.
   static std::unique_ptr<Nvrtc> open(std::string &reason);
   virtual ~Nvrtc() = default;
 

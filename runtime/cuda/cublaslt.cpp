@@ -1,6 +1,6 @@
 #include "runtime/cuda/cublaslt.h"
 
-#include "runtime/cuda/library.h"
+#include "runtime/base/library.h"
 
 #include <algorithm>
 

@@ -93,6 +93,8 @@ Session openSession(const CommonOptions &options, Loaded &loaded) {
   loaded.loadMs += since(start);
   detail(options,
          "loaded in " + std::to_string(static_cast<int64_t>(loaded.loadMs)) + " ms on " + session.executor().device());
+  for (const std::string &note : session.stats().notes)
+    detail(options, note);
   return session;
 }
 

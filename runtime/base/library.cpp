@@ -1,4 +1,4 @@
-#include "runtime/cuda/library.h"
+#include "runtime/base/library.h"
 
 #include "runtime/base/error.h"
 
@@ -10,7 +10,7 @@
 
 namespace fs = std::filesystem;
 
-namespace nanort::cuda {
+namespace nanort {
 
 namespace {
 
@@ -93,4 +93,4 @@ OpenedLibrary findLibrary(const LibrarySearch &search) {
                          reason + "; install it or name the file in $" + search.variable);
 }
 
-} // namespace nanort::cuda
+} // namespace nanort

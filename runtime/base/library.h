@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace nanort::cuda {
+namespace nanort {
 
 struct LibrarySearch {
   std::string title;                     // for messages: "cuBLASLt"
@@ -31,4 +31,4 @@ private:
 /// system's path. Errors: Exit::Device with where it was looked for and what the last failure was.
 OpenedLibrary findLibrary(const LibrarySearch &search);
 
-} // namespace nanort::cuda
+} // namespace nanort
