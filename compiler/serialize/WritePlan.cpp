@@ -7,9 +7,7 @@
 #include "codegen/Registry.h"
 #include "dialects/nano/Nano.h"
 #include "dialects/plan/Plan.h"
-#include "plan_generated.h"
-#include "plan_schema_hash.h"
-#include "runtime/base/sha256.h"
+#include "runtime/plan/plan.h"
 #include "runtime/plan/verify.h"
 
 #include "mlir/IR/DialectResourceBlobManager.h"
@@ -21,8 +19,6 @@ namespace fb = nanort::schema;
 using flatbuffers::Offset;
 
 const char *const nanocc::producer = "nanocc " NANOCC_VERSION;
-
-static constexpr uint32_t formatVersion = 1;
 
 namespace {
 
@@ -62,21 +58,17 @@ public:
     if (programs.empty())
       return module.emitError("holds no plan.program: compile it to the plan stage first");
 
-    std::vector<uint8_t> hash(std::begin(nanort::kPlanSchemaHash), std::end(nanort::kPlanSchemaHash)), zero(32);
+    std::vector<uint8_t> hash(nanort::schemaHash().begin(), nanort::schemaHash().end()), zero(32);
     auto digest = builder.CreateVector(zero);
     auto attribute = [&](StringRef name) { return module->getAttrOfType<StringAttr>(name); };
     auto tokenizer = attribute(nano::NanoDialect::tokenizerAttr);
-    auto root = fb::CreatePlan(builder, formatVersion, builder.CreateVector(hash), digest, text(producer), model(),
-                               text(attribute(nano::NanoDialect::weightsAttr).getValue()),
+    auto root = fb::CreatePlan(builder, nanort::kPlanFormatVersion, builder.CreateVector(hash), digest, text(producer),
+                               model(), text(attribute(nano::NanoDialect::weightsAttr).getValue()),
                                tokenizer ? text(tokenizer.getValue()) : 0, builder.CreateVector(parameters),
                                builder.CreateVector(programs), text(reportJson(module)));
     fb::FinishPlanBuffer(builder, root);
     std::vector<uint8_t> bytes(builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize());
-    auto field = const_cast<flatbuffers::Vector<uint8_t> *>(fb::GetPlan(bytes.data())->digest());
-    nanort::Sha256 sum = nanort::sha256(std::as_bytes(std::span(bytes)));
-    std::copy(sum.begin(), sum.end(), const_cast<uint8_t *>(field->data()));
-    // An emitted stage can be edited to anything: what the runtime would refuse is not written.
-    nanort::verifyPlan(*fb::GetPlan(bytes.data()), "the plan");
+    nanort::sealPlan(bytes);
     return bytes;
   }
 

@@ -11,6 +11,7 @@
 #include <dlfcn.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 using namespace nanort;
 using testing::ElementsAre;
@@ -30,7 +31,7 @@ protected:
     setenv("NANORT_CUDA_DRIVER", NANO_FAKE_CUDA, 1);
     setenv("NANORT_CUBLASLT", NANO_FAKE_CUDA, 1);
     setenv("NANORT_NVRTC", "/nonexistent/libnvrtc.so", 1);
-    folder = testing::TempDir() + "nano_cuda_executor";
+    folder = testing::TempDir() + "nano_cuda_executor." + std::to_string(getpid());
     std::filesystem::create_directories(folder);
   }
   void TearDown() override {

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 using namespace nanort;
 using testing::HasSubstr;
@@ -133,7 +134,7 @@ TEST(CudaArch, CompilesForExactlyTheDevice) {
 class CublasLtSearch : public testing::Test {
 protected:
   void SetUp() override {
-    folder = testing::TempDir() + "nano_cublaslt";
+    folder = testing::TempDir() + "nano_cublaslt." + std::to_string(getpid());
     std::filesystem::remove_all(folder);
     unsetenv("NANORT_CUBLASLT");
   }
