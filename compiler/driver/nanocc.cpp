@@ -187,6 +187,9 @@ void nanoccMain(TimingScope &timing) {
     module = readPlan(context, inputFile.getValue());
   } else {
     module = parse(context, sources, text);
+    if (!(*module)->hasAttr(nano::NanoDialect::modelAttr))
+      refuse(Exit::Input,
+             inputFile + " holds no model: the module attribute 'nano.model' is missing; nanocc-import writes it");
     if (std::optional<OptionError> error = resolveOptions(*module, flags))
       refuse(static_cast<Exit>(error->exitCode), error->message);
   }
@@ -197,7 +200,7 @@ void nanoccMain(TimingScope &timing) {
     if (emit == "fb") {
       FailureOr<std::vector<uint8_t>> bytes = writePlan(*module);
       if (failed(bytes))
-        refuse(Exit::Internal, "the plan could not be written");
+        refuse(Exit::Input, inputFile + " does not give a plan; the lines above say where and why");
       write(outputFile, std::string_view(reinterpret_cast<const char *>(bytes->data()), bytes->size()));
     } else {
       std::string ir;

@@ -102,8 +102,10 @@ public:
     builder.setInsertionPointToEnd(&program.program.getBody().front());
     target = func::FuncOp::create(builder, source.getLoc(), source.getName(), source.getFunctionType());
     target->setAttr(nano::NanoDialect::entryAttr, shape);
-    target.setAllArgAttrs(source.getArgAttrsAttr());
-    target.setAllResultAttrs(source.getResAttrsAttr());
+    if (ArrayAttr attributes = source.getArgAttrsAttr())
+      target.setAllArgAttrs(attributes);
+    if (ArrayAttr attributes = source.getResAttrsAttr())
+      target.setAllResultAttrs(attributes);
     Block *body = target.addEntryBlock();
     map.map(source.getArguments(), body->getArguments());
     builder.setInsertionPointToStart(body);

@@ -69,6 +69,8 @@ public:
     fb::FinishPlanBuffer(builder, root);
     std::vector<uint8_t> bytes(builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize());
     nanort::sealPlan(bytes);
+    // An emitted stage can be edited to anything: what the runtime would refuse is not written.
+    nanort::verifyPlan(*fb::GetPlan(bytes.data()), "the plan");
     return bytes;
   }
 

@@ -1,6 +1,6 @@
 // RUN: env NANORT_NVRTC=/nonexistent nanocc-opt %s --plan-compile-kernels -verify-diagnostics -split-input-file
 
-// expected-warning @+1 {{no machine code in the plan, the runtime will compile its sources: NVRTC cannot be loaded from NANORT_NVRTC=/nonexistent}}
+// expected-warning @+1 {{no machine code in the plan, the runtime will compile its sources: NVRTC: cannot open $NANORT_NVRTC: /nonexistent}}
 module {
   plan.program @sm_90a precision "f32" min_driver 0 {
     plan.kernel @k family "relu2" {T = f32} source "text"

@@ -1,0 +1,24 @@
+"""A model of one layer with the extents asked for, as nanocc-import would write it."""
+import argparse
+
+parser = argparse.ArgumentParser()
+for flag, value in [("head-dim", 8), ("heads", 2), ("kv-heads", 2), ("vocab", 16), ("padded", 16), ("window", 16)]:
+    parser.add_argument("--" + flag, type=int, default=value)
+a = parser.parse_args()
+c, kv = a.heads * a.head_dim, a.kv_heads * a.head_dim
+padded = max(a.padded, a.vocab)
+print(f"""module attributes {{nano.model = {{name = "tiny", layers = 1, width = {c}, heads = {a.heads}, kv_heads = {a.kv_heads}, head_dim = {a.head_dim}, vocab = {a.vocab}, sequence_len = 64}}, nano.weights = "model.safetensors"}} {{
+  nano.param @head : tensor<{padded}x{c}xbf16> from "head"
+  nano.param @k : tensor<{kv}x{c}xbf16> from "k"
+  nano.param @wte : tensor<{padded}x{c}xbf16> from "wte"
+  nano.cache @kv heads {a.kv_heads} dim {a.head_dim} window {a.window}
+  func.func @forward(%ids: tensor<?x?xi32>) -> tensor<?x?x{a.vocab}xf32> {{
+    %e = nano.embed %ids, @wte : tensor<?x?xi32> -> tensor<?x?x{c}xf32>
+    %q = nano.rope %e heads {a.heads} base 1.0e5 : tensor<?x?x{c}xf32>
+    %k = nano.linear %e, @k : tensor<?x?x{c}xf32> -> tensor<?x?x{kv}xf32>
+    %a = nano.attention %q, %k, %k cache @kv : tensor<?x?x{c}xf32>, tensor<?x?x{kv}xf32>, tensor<?x?x{kv}xf32>
+    %z = nano.linear %a, @head : tensor<?x?x{c}xf32> -> tensor<?x?x{padded}xf32>
+    %l = nano.softcap %z cap 1.5e1 : tensor<?x?x{padded}xf32> -> tensor<?x?x{a.vocab}xf32>
+    return %l : tensor<?x?x{a.vocab}xf32>
+  }}
+}}""")
