@@ -2,6 +2,7 @@
 
 #include "kernels_templates/common/philox.h"
 
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -234,8 +235,13 @@ static void addTyped(std::vector<Case> &cases, const std::string &name, int64_t 
     for (auto [C, n] : {std::pair{1, 3}, {32, 1}, {33, 7}, {90, 65}, {768, 9}})
       add({T, C}, {integer(n)}, {.tokens = 13, .vocab = 101});
   } else if (name == "rms_norm") {
-    for (auto [width, n] : {std::pair{1, 3}, {32, 9}, {80, 5}, {88, 4}, {97, 7}, {768, 3}, {2048, 1}})
+    for (auto [width, n] : {std::pair{1, 3}, {32, 9}, {80, 5}, {88, 4}, {97, 7}, {768, 3}, {2048, 1}}) {
       add({T, width}, {integer(n)});
+      // Rows of 1, 1e-3, 1e-4 and 0: 2^-23 is the mean square of 3.5e-4, so that another epsilon shows.
+      Case &c = cases.back();
+      for (size_t i = 0; i < c.elements(0); ++i)
+        put(c, 0, i, static_cast<float>(c.get(0, i)) * std::array{1.0f, 1e-3f, 1e-4f, 0.0f}[i / width % 4]);
+    }
   } else if (name == "smear") {
     for (auto [C, channels, n] : {std::tuple{24, 24, 1}, {33, 12, 7}, {90, 1, 5}, {768, 24, 9}})
       add({T, C, channels}, {integer(n)});
