@@ -82,7 +82,8 @@ std::string instantiate(const Family &family, const Params &params) {
 
   const std::string name = kernelName(family, params);
   source += "#line 1 \"" + name + "\"\nextern \"C\" __global__ void __launch_bounds__(" + std::to_string(threads) +
-            ") " + name + signature + ") {\n  waitForProducers();\n  " + call + ">" + arguments + ");\n}\n";
+            ") " + name + signature + ") {\n" + (family.waitsItself ? "  " : "  waitForProducers();\n  ") + call + ">" +
+            arguments + ");\n}\n";
   return source;
 }
 

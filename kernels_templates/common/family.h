@@ -27,7 +27,8 @@ struct ParamDecl {
   bool isType = false; // a DType rather than an integer
 };
 
-enum class ArgKind : uint8_t { In, Out, InOut, I32, F32 };
+/// Scratch is written and read within the launch alone: nothing may rely on what it holds before or after.
+enum class ArgKind : uint8_t { In, Out, InOut, Scratch, I32, F32 };
 
 struct ArgDecl {
   std::string_view name;
@@ -94,6 +95,8 @@ struct Family {
   /// Elements that each buffer argument must have, in the order of `args`, so that no thread leaves it: the loader of a
   /// plan holds every launch to it. Scalars are not negative.
   std::vector<uint64_t> (*extents)(const Params &, std::span<const Scalar>, const Limits &);
+  /// The device template calls waitForProducers() itself, on every path of every block: it has work to do before.
+  bool waitsItself = false;
 };
 
 } // namespace kernels

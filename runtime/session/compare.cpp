@@ -44,7 +44,7 @@ void LockstepExecutor::runNode(uint32_t entryIndex, uint32_t index) {
       tested->read(buffer, a.data(), a.size());
       oracle->write(buffer, a.data(), a.size());
     }
-    if (declared[i].kind != ArgKind::In)
+    if (declared[i].kind != ArgKind::In && declared[i].kind != ArgKind::Scratch)
       outputs.push_back(buffer);
   }
   tested->runNode(entryIndex, index);

@@ -3,6 +3,7 @@
 #include "codegen/Cache.h"
 #include "codegen/Instantiate.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -37,7 +38,10 @@ public:
   DevicePtr address = 0;
 };
 
-bool isOutput(const Case &c, size_t buffer) { return c.decls[buffer].kind == kernels::ArgKind::Out; }
+bool isScratch(const Case &c, size_t buffer) { return c.decls[buffer].kind == kernels::ArgKind::Scratch; }
+bool isOutput(const Case &c, size_t buffer) {
+  return c.decls[buffer].kind == kernels::ArgKind::Out || isScratch(c, buffer);
+}
 
 } // namespace
 
@@ -141,6 +145,8 @@ std::optional<std::vector<std::vector<std::byte>>> runOnDevice(const Case &c, co
       return std::nullopt;
     }
     result.emplace_back(after.begin() + offsets[b], after.begin() + guard);
+    if (isScratch(c, b)) // holds no result
+      std::fill(result.back().begin(), result.back().end(), std::byte{0});
   }
   return result;
 }
@@ -152,7 +158,7 @@ std::string compareOutputs(const Case &expected, const std::vector<std::vector<s
   std::string message;
   worst = 0;
   for (size_t b = 0; b < expected.buffers.size(); ++b) {
-    if (expected.decls[b].kind == kernels::ArgKind::In)
+    if (expected.decls[b].kind == kernels::ArgKind::In || isScratch(expected, b))
       continue;
     auto describe = [&](size_t i) {
       return expected.label() + ": " + std::string(expected.decls[b].name) + "[" + std::to_string(i) + "] is " +
