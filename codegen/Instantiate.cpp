@@ -80,9 +80,10 @@ std::string instantiate(const Family &family, const Params &params) {
   const kernels::LaunchShape shape = family.shape(params, std::span(none).first(scalars));
   const uint32_t threads = shape.block[0] * shape.block[1] * shape.block[2];
 
+  // Kernels that start before their producers end leave these half of an SM's registers: room for two blocks.
   const std::string name = kernelName(family, params);
   source += "#line 1 \"" + name + "\"\nextern \"C\" __global__ void __launch_bounds__(" + std::to_string(threads) +
-            ") " + name + signature + ") {\n" + (family.waitsItself ? "  " : "  waitForProducers();\n  ") + call + ">" +
+            (family.waitsItself ? ", 2" : "") + ") " + name + signature + ") {\n" + (family.waitsItself ? "  " : "  waitForProducers();\n  ") + call + ">" +
             arguments + ");\n}\n";
   return source;
 }

@@ -23,6 +23,9 @@ std::vector<std::vector<Access>> nanocc::accessesOf(plan::EntryOp entry) {
       bool writes = !family || i >= family->args.size() || family->args[i].kind != kernels::ArgKind::In;
       accesses.push_back({buffer.getSpace(), offset, offset + buffer.getBytes(), writes});
     }
+    // All library calls share the workspace.
+    if (isa<plan::GemmOp>(node))
+      accesses.push_back({plan::Space::Workspace, 0, INT64_MAX, true});
     result.push_back(std::move(accesses));
   }
   return result;
@@ -40,6 +43,8 @@ ArrayRef<int32_t> nanocc::afterOf(Operation *node) {
   auto after = node->getAttrOfType<DenseI32ArrayAttr>("after");
   return after ? after.asArrayRef() : ArrayRef<int32_t>();
 }
+
+bool nanocc::fitsHalfSm(plan::LaunchOp launch) { return static_cast<int64_t>(launch.getShared()) <= halfSmSharedBytes; }
 
 std::vector<llvm::BitVector> nanocc::ancestorsOf(plan::EntryOp entry) {
   std::vector<llvm::BitVector> ancestors;

@@ -28,4 +28,10 @@ std::vector<llvm::BitVector> ancestorsOf(plan::EntryOp entry);
 /// The edges of a plan.launch or plan.gemm.
 llvm::ArrayRef<int32_t> afterOf(mlir::Operation *node);
 
+/// Half an SM of shared memory. Two launches that a programmatic edge joins keep to it, or the second could not become
+/// resident beside the first (cuda-rules.md, rule 6). Threads: a block has at most 1,024 anyway. Registers are known to
+/// machine code alone: the runtime looks at them when it loads the kernel.
+constexpr int64_t halfSmSharedBytes = 113 << 10;
+bool fitsHalfSm(plan::LaunchOp launch);
+
 } // namespace nanocc

@@ -125,9 +125,12 @@ void compile(ModuleOp module, Stage last, TimingScope &timing) {
     manager.enableTiming(scope);
     run(manager, module, Exit::Input, inputFile + " does not keep the contract of its stage");
   }
+  FailureOr<Options> options = getOptions(module);
+  if (failed(options))
+    refuse(Exit::Input, inputFile + " has no usable options; the lines above say where and why");
   for (int next = static_cast<int>(*stage) + 1; next <= static_cast<int>(last); ++next) {
     PassManager manager(module.getContext());
-    populateStage(manager, static_cast<Stage>(next));
+    populateStage(manager, static_cast<Stage>(next), options->fuse == "all");
     TimingScope scope = timing.nest("stage " + std::to_string(next));
     manager.enableTiming(scope);
     run(manager, module, next == static_cast<int>(Stage::Plan) ? Exit::Internal : Exit::Unsupported,

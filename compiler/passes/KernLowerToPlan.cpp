@@ -64,18 +64,32 @@ private:
         FlatSymbolRefAttr name = buffer(op.getLoc(), weight.getSymName(), plan::Space::Constant, weight.getType());
         plan::ConstantOp::create(
             builder, op.getLoc(), name,
-            builder.getArrayAttr(plan::CastStepAttr::get(builder.getContext(), weight.getParamAttr())));
+            builder.getArrayAttr(plan::CastStepAttr::get(
+                builder.getContext(), llvm::to_vector(weight.getParams().getAsRange<FlatSymbolRefAttr>()))));
       } else if (auto table = dyn_cast<kern::RopeTableOp>(op)) {
         FlatSymbolRefAttr name = buffer(op.getLoc(), table.getSymName(), plan::Space::Constant, table.getType());
         plan::ConstantOp::create(
             builder, op.getLoc(), name,
             builder.getArrayAttr(plan::RopeStepAttr::get(builder.getContext(), table.getBaseAttr())));
+      } else if (auto counters = dyn_cast<kern::CountersOp>(op)) {
+        buffer(op.getLoc(), counters.getSymName(), plan::Space::State, counters.getType());
       } else if (auto cache = dyn_cast<kern::CacheOp>(op)) {
         auto ring = cast<kern::KvType>(cache.getType());
         buffer(op.getLoc(), cache.getSymName(), plan::Space::Kv,
                RankedTensorType::get(ring.getShape(), ring.getElement()));
       }
     }
+  }
+
+  /// Rows of a constant, made on first use.
+  FlatSymbolRefAttr part(kern::RefOp ref) {
+    auto type = cast<RankedTensorType>(ref.getType());
+    int64_t row = *ref.getRow();
+    std::string name = (ref.getSymbol() + "." + Twine(row) + "." + Twine(type.getDimSize(0))).str();
+    if (parts.insert(name).second)
+      plan::BufferOp::create(builder, ref.getLoc(), name, plan::Space::Constant, type, IntegerAttr(),
+                             FlatSymbolRefAttr(), IntegerAttr(), IntegerAttr(), ref.getSymbolAttr(), number(row));
+    return symbol(name);
   }
 
   /// The kernel of a launch, made on first use.
@@ -158,7 +172,7 @@ private:
       output = NamedAttribute(output.getName(), buffers.lookup(value));
     for (Operation &op : body)
       if (auto ref = dyn_cast<kern::RefOp>(op))
-        buffers[ref] = ref.getSymbolAttr();
+        buffers[ref] = ref.getRow() ? part(ref) : ref.getSymbolAttr();
 
     OpBuilder::InsertionGuard guard(builder);
     auto entry =
@@ -206,7 +220,7 @@ private:
   plan::ProgramOp program;
   OpBuilder builder;
   bool cpu, usesLibrary = false;
-  llvm::StringSet<> kernels;
+  llvm::StringSet<> kernels, parts;
 };
 
 struct KernLowerToPlanPass : nanocc::impl::KernLowerToPlanBase<KernLowerToPlanPass> {

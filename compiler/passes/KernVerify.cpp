@@ -66,12 +66,21 @@ struct KernVerifyPass : nanocc::impl::KernVerifyBase<KernVerifyPass> {
 
   /// Weights name parameters of their shape.
   static LogicalResult verify(kern::WeightOp weight) {
-    auto param = SymbolTable::lookupNearestSymbolFrom<nano::ParamDeclOp>(weight->getParentOfType<ModuleOp>(),
-                                                                         weight.getParamAttr());
-    if (!param)
-      return weight.emitOpError() << weight.getParamAttr() << " is not a nano.param of this module";
-    if (cast<ShapedType>(param.getType()).getShape() != cast<ShapedType>(weight.getType()).getShape())
-      return weight.emitOpError() << "has another shape than " << weight.getParamAttr() << ", " << param.getType();
+    ArrayRef<int64_t> shape = cast<ShapedType>(weight.getType()).getShape();
+    int64_t rows = 0;
+    for (auto symbol : weight.getParams().getAsRange<FlatSymbolRefAttr>()) {
+      auto param =
+          SymbolTable::lookupNearestSymbolFrom<nano::ParamDeclOp>(weight->getParentOfType<ModuleOp>(), symbol);
+      if (!param)
+        return weight.emitOpError() << symbol << " is not a nano.param of this module";
+      ArrayRef<int64_t> part = cast<ShapedType>(param.getType()).getShape();
+      bool alone = weight.getParams().size() == 1;
+      if (alone ? part != shape : part.empty() || shape.empty() || part.drop_front() != shape.drop_front())
+        return weight.emitOpError() << "has another shape than " << symbol << ", " << param.getType();
+      rows += alone ? 0 : part.front();
+    }
+    if (weight.getParams().size() > 1 && rows != shape.front())
+      return weight.emitOpError() << "has " << shape.front() << " rows, its parameters have " << rows;
     return success();
   }
 

@@ -48,6 +48,38 @@ def NanoLowerToKern : Pass<"nano-lower-to-kern", "::mlir::ModuleOp"> {
   let dependentDialects = ["::nanocc::kern::KernDialect"];
 }
 
+def KernFuseAttention : Pass<"kern-fuse-attention", "::mlir::ModuleOp"> {
+  let summary = "Attention of decode entries: one linear for q, k and v, one launch for the rest up to the ring";
+  let description = [{
+    Rotation, norm of heads, multiplier and value gate become the prologue of `kern.attention_decode[_ve]`, which also
+    writes the ring. The three matrices become one constant, of which other entries read ranges of rows. An attention that
+    the template does not serve keeps its launches, with a remark that says why.
+  }];
+}
+
+def KernFuseEmbed : Pass<"kern-fuse-embed", "::mlir::ModuleOp"> {
+  let summary = "Embedding, norm and smear become one launch";
+}
+
+def KernFuseNormLinear : Pass<"kern-fuse-norm-linear", "::mlir::ModuleOp"> {
+  let summary = "A norm becomes a row scale of the linears that it feeds";
+  let description = [{
+    rms(x) Wᵀ = rsqrt(mean x² + ε) · (x Wᵀ), with the scale on the f32 sum. For linears of at most 8 token slots, whose
+    kernels read all of x anyway. The norm goes if nothing else uses it.
+  }];
+}
+
+def KernFuseActivation : Pass<"kern-fuse-activation", "::mlir::ModuleOp"> {
+  let summary = "relu² goes into the linear that feeds it alone, up to 8 token slots";
+}
+
+def KernFuseResidual : Pass<"kern-fuse-residual", "::mlir::ModuleOp"> {
+  let summary = "The residual's sum goes into the linear that feeds it, up to 8 token slots";
+  let description = [{
+    With it go the next layer's mix or the backout, unless something else uses the sum (the backout's middle does).
+  }];
+}
+
 def KernChooseTemplates : Pass<"kern-choose-templates", "::mlir::ModuleOp"> {
   let summary = "Decides what runs each launch where there is a choice";
   let description = "Linear layers of CUDA programs go to cuBLASLt.";
@@ -79,7 +111,9 @@ def PlanFormEdges : Pass<"plan-form-edges", "::mlir::ModuleOp"> {
   let summary = "Which earlier nodes each node waits for";
   let description = [{
     A node waits for those whose bytes it reads, overwrites, or writes again (read after write, write after read, write after
-    write, on buffers and on arena ranges that they share), less what follows from other edges.
+    write, on buffers and on arena ranges that they share), less what follows from other edges. On CUDA programs the edge
+    between two launches is programmatic (the consumer starts early and waits on the device) if it is the consumer's only
+    one, comes from the node right before, and both leave half an SM's shared memory to the other.
   }];
 }
 
@@ -90,6 +124,7 @@ def PlanCompileKernels : Pass<"plan-compile-kernels", "::mlir::ModuleOp"> {
 
 def PlanVerify : Pass<"plan-verify", "::mlir::ModuleOp"> {
   let summary = "The contract of a plan: everything placed, nothing alive shares bytes, every conflict has an edge";
+  let description = "Programmatic edges join two launches that can be resident on one SM together, and are never part of a join.";
 }
 
 #endif // NANOCC_PASSES_TD

@@ -1,4 +1,16 @@
-// The fewest edges that order every pair of nodes that touch the same bytes.
+// The fewest edges that order every pair of nodes that touch the same bytes, and which of them may be programmatic.
+//
+// A consumer with a programmatic edge starts while its producer P still runs and waits on the device (every block of
+// every kernel executes griddepcontrol.wait) until P has finished and its writes are visible. That wait covers P alone, yet it
+// orders the consumer after every ancestor of P too, the ones that the reduction below left without an edge included,
+// because P cannot have finished before they had:
+//   - P came after a full edge: then P started after that ancestor had finished;
+//   - P came after a programmatic edge: then every block of P waited for that ancestor before it could end.
+// By induction along the chain an edge of either kind means "has finished and is visible", whatever an ancestor's own
+// number of predecessors. The consumer itself must have one predecessor: joins take full edges (rule 1).
+//
+// What a kernel may do before its wait is read constants and older KV (cuda-rules.md, rule 2): none of that is in the
+// arena, whose lifetimes have a stage to spare besides (rule 7, kern-lower-to-plan).
 #include "compiler/analysis/Conflicts.h"
 #include "compiler/passes/Passes.h"
 
@@ -15,7 +27,12 @@ namespace {
 
 struct PlanFormEdgesPass : nanocc::impl::PlanFormEdgesBase<PlanFormEdgesPass> {
   void runOnOperation() override {
-    getOperation().walk([](plan::EntryOp entry) { form(entry); });
+    getOperation().walk([](plan::EntryOp entry) {
+      form(entry);
+      // The CPU executor runs one launch at a time.
+      if (entry->getParentOfType<plan::ProgramOp>().getSymName() != "cpu")
+        markProgrammatic(entry);
+    });
   }
 
   static void form(plan::EntryOp entry) {
@@ -35,6 +52,21 @@ struct PlanFormEdgesPass : nanocc::impl::PlanFormEdgesBase<PlanFormEdgesPass> {
       std::reverse(after.begin(), after.end());
       node.setAttr("after", builder.getDenseI32ArrayAttr(after));
       ancestors.push_back(std::move(before));
+    }
+  }
+
+  /// Chains only: the edge must come from the node right before, so that what starts early is what would run next.
+  static void markProgrammatic(plan::EntryOp entry) {
+    plan::LaunchOp previous;
+    for (auto [j, node] : llvm::enumerate(entry.getBody().front())) {
+      auto launch = dyn_cast<plan::LaunchOp>(node);
+      ArrayRef<int32_t> after = afterOf(&node);
+      if (launch && previous && after.size() == 1 && after[0] + 1 == static_cast<int32_t>(j) && fitsHalfSm(previous) &&
+          fitsHalfSm(launch))
+        launch.setProgrammatic(after);
+      else if (launch)
+        launch.removeProgrammaticAttr();
+      previous = launch;
     }
   }
 };

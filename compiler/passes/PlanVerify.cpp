@@ -34,8 +34,10 @@ struct PlanVerifyPass : nanocc::impl::PlanVerifyBase<PlanVerifyPass> {
   static LogicalResult verify(plan::ProgramOp program) {
     if (!program.getMemory())
       return program.emitOpError("has no memory: plan-place-memory must run first");
-    SmallVector<plan::BufferOp> buffers(program.getOps<plan::BufferOp>());
-    for (plan::BufferOp buffer : buffers) {
+    SmallVector<plan::BufferOp> buffers;
+    for (plan::BufferOp buffer : program.getOps<plan::BufferOp>()) {
+      if (!buffer.getParent()) // a part shares its whole's bytes
+        buffers.push_back(buffer);
       if (!buffer.getOffset())
         return buffer.emitOpError("has no offset: plan-place-memory must run first");
       if (static_cast<int64_t>(*buffer.getOffset()) + buffer.getBytes() > bytesOf(program, buffer.getSpace()))
@@ -60,6 +62,24 @@ struct PlanVerifyPass : nanocc::impl::PlanVerifyBase<PlanVerifyPass> {
     return success();
   }
 
+  /// What makes an early start correct (PlanFormEdges.cpp), and what makes it possible (half an SM each).
+  static LogicalResult verifyProgrammatic(plan::EntryOp entry, plan::LaunchOp launch) {
+    for (int32_t i : launch.getProgrammatic().value_or(ArrayRef<int32_t>())) {
+      auto producer = dyn_cast<plan::LaunchOp>(*std::next(entry.getBody().front().begin(), i));
+      if (!producer)
+        return launch.emitOpError() << "has a programmatic edge from node " << i << ", which is not a launch";
+      if (afterOf(launch).size() != 1)
+        return launch.emitOpError() << "has a programmatic edge and waits for " << afterOf(launch).size()
+                                    << " nodes: a join needs full edges";
+      for (plan::LaunchOp end : {producer, launch})
+        if (!fitsHalfSm(end))
+          return launch.emitOpError() << "has a programmatic edge from node " << i << ", but " << end.getShared()
+                                      << " bytes of shared memory are more than half an SM (" << halfSmSharedBytes
+                                      << "): one launch cannot be resident beside the other";
+    }
+    return success();
+  }
+
   static LogicalResult verify(plan::EntryOp entry) {
     for (auto [j, node] : llvm::enumerate(entry.getBody().front())) {
       if (!node.hasAttr("after"))
@@ -67,6 +87,9 @@ struct PlanVerifyPass : nanocc::impl::PlanVerifyBase<PlanVerifyPass> {
       for (int32_t i : afterOf(&node))
         if (i < 0 || static_cast<size_t>(i) >= j)
           return node.emitOpError() << "waits for node " << i << ", which is not before it";
+      if (auto launch = dyn_cast<plan::LaunchOp>(node))
+        if (failed(verifyProgrammatic(entry, launch)))
+          return failure();
     }
     std::vector<std::vector<Access>> accesses = accessesOf(entry);
     std::vector<llvm::BitVector> ancestors = ancestorsOf(entry);

@@ -45,7 +45,7 @@ void nanocc::populateVerification(OpPassManager &manager, Stage stage) {
   }
 }
 
-void nanocc::populateStage(OpPassManager &manager, Stage stage) {
+void nanocc::populateStage(OpPassManager &manager, Stage stage, bool fuse) {
   switch (stage) {
   case Stage::Model:
     return;
@@ -56,6 +56,11 @@ void nanocc::populateStage(OpPassManager &manager, Stage stage) {
     break;
   case Stage::Kern:
     manager.addPass(createNanoLowerToKern());
+    if (fuse) {
+      manager.addPass(createKernFuseNormLinear());
+      manager.addPass(createKernFuseActivation());
+      manager.addPass(createKernFuseResidual());
+    }
     manager.addPass(createKernChooseTemplates());
     break;
   case Stage::Plan:

@@ -71,11 +71,14 @@ private:
       auto type =
           RankedTensorType::get(shape, typeOf(static_cast<kernels::DType>(buffer->dtype()), builder.getContext()));
       bool lives = buffer->space() == fb::Space::Arena;
+      const fb::Buffer *part = buffer->parent() < 0 ? nullptr : source.buffers()->Get(buffer->parent());
       plan::BufferOp::create(
           builder, loc, buffer->name()->str(), static_cast<plan::Space>(buffer->space()), type,
           number(buffer->offset()),
           lives ? symbol(source.entries()->Get(buffer->entry())->name()->str()) : FlatSymbolRefAttr(),
-          lives ? number(buffer->first()) : IntegerAttr(), lives ? number(buffer->last()) : IntegerAttr());
+          lives ? number(buffer->first()) : IntegerAttr(), lives ? number(buffer->last()) : IntegerAttr(),
+          part ? symbol(part->name()->str()) : FlatSymbolRefAttr(),
+          part ? number((buffer->offset() - part->offset()) / (buffer->bytes() / shape[0])) : IntegerAttr());
     }
     for (const fb::Constant *constant : *source.constants())
       read(source, *constant);
@@ -90,8 +93,10 @@ private:
     for (flatbuffers::uoffset_t i = 0; i < constant.steps()->size(); ++i) {
       if (constant.steps_type()->GetEnum<fb::Step>(i) == fb::Step::CastStep) {
         auto step = static_cast<const fb::CastStep *>(constant.steps()->Get(i));
-        steps.push_back(plan::CastStepAttr::get(builder.getContext(),
-                                                symbol(root.parameters()->Get(step->source())->name()->str())));
+        SmallVector<FlatSymbolRefAttr> sources;
+        for (uint32_t source : *step->sources())
+          sources.push_back(symbol(root.parameters()->Get(source)->name()->str()));
+        steps.push_back(plan::CastStepAttr::get(builder.getContext(), sources));
       } else {
         auto step = static_cast<const fb::RopeStep *>(constant.steps()->Get(i));
         steps.push_back(plan::RopeStepAttr::get(builder.getContext(), builder.getF64FloatAttr(step->base())));

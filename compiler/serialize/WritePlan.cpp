@@ -111,7 +111,8 @@ private:
                                          static_cast<fb::DType>(*dtype), builder.CreateVector(shape),
                                          *buffer.getOffset(), buffer.getBytes(),
                                          buffer.getEntry() ? entryIndex.lookup(*buffer.getEntry()) : -1,
-                                         buffer.getFirst().value_or(0), buffer.getLast().value_or(0)));
+                                         buffer.getFirst().value_or(0), buffer.getLast().value_or(0),
+                                         buffer.getParent() ? bufferIndex.lookup(*buffer.getParent()) : -1));
     }
     std::vector<Offset<fb::Constant>> constants;
     for (plan::ConstantOp constant : program.getOps<plan::ConstantOp>())
@@ -143,7 +144,10 @@ private:
     for (Attribute step : constant.getSteps()) {
       if (auto source = dyn_cast<plan::CastStepAttr>(step)) {
         types.push_back(fb::Step::CastStep);
-        steps.push_back(fb::CreateCastStep(builder, parameterIndex.lookup(source.getSource().getValue())).Union());
+        std::vector<uint32_t> sources;
+        for (FlatSymbolRefAttr parameter : source.getSources())
+          sources.push_back(parameterIndex.lookup(parameter.getValue()));
+        steps.push_back(fb::CreateCastStep(builder, builder.CreateVector(sources)).Union());
       } else {
         types.push_back(fb::Step::RopeStep);
         double base = cast<plan::RopeStepAttr>(step).getBase().getValueAsDouble();

@@ -78,9 +78,15 @@ def Kern_ProgramOp : Kern_Op<"program", [Symbol, SymbolTable, IsolatedFromAbove,
 }
 
 def Kern_WeightOp : Kern_Op<"weight", [Symbol]> {
-  let summary = "a parameter as this program keeps it";
-  let arguments = (ins SymbolNameAttr:$sym_name, FlatSymbolRefAttr:$param, TypeAttrOf<AnyStaticShapeTensor>:$type);
-  let assemblyFormat = "$sym_name `:` $type `cast` $param attr-dict";
+  let summary = "parameters as this program keeps them";
+  let description = "Several parameters are one matrix, the rows of one below those of another.";
+  let arguments = (ins SymbolNameAttr:$sym_name, TypedArrayAttrBase<FlatSymbolRefAttr, "parameters">:$params,
+                       TypeAttrOf<AnyStaticShapeTensor>:$type);
+  let assemblyFormat = "$sym_name `:` $type `cast` custom<Symbols>($params) attr-dict";
+  let builders = [OpBuilder<(ins "::llvm::StringRef":$name, "::mlir::FlatSymbolRefAttr":$param,
+                                 "::mlir::RankedTensorType":$type), [{
+    build($_builder, $_state, name, $_builder.getArrayAttr(param), type);
+  }]>];
 }
 
 def Kern_RopeTableOp : Kern_Op<"rope_table", [Symbol]> {
@@ -96,11 +102,20 @@ def Kern_CacheOp : Kern_Op<"cache", [Symbol]> {
   let assemblyFormat = "$sym_name `:` $type attr-dict";
 }
 
+def Kern_CountersOp : Kern_Op<"counters", [Symbol]> {
+  let summary = "zeros in the session's state that every launch leaves zero";
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<Kern_Words>:$type);
+  let assemblyFormat = "$sym_name `:` $type attr-dict";
+}
+
 def Kern_RefOp : Kern_Op<"ref", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
-  let summary = "handle of a constant or a ring of the program; not a launch";
-  let arguments = (ins FlatSymbolRefAttr:$symbol);
+  let summary = "handle of a constant, of rows of one, of a ring or of counters of the program; not a launch";
+  let arguments = (ins FlatSymbolRefAttr:$symbol, OptionalAttr<I64Attr>:$row);
   let results = (outs AnyTypeOf<[AnyStaticShapeTensor, Kern_KvType]>:$result);
-  let assemblyFormat = "$symbol attr-dict `:` type($result)";
+  let assemblyFormat = "$symbol (`from` $row^)? attr-dict `:` type($result)";
+  let builders = [OpBuilder<(ins "::mlir::Type":$type, "::mlir::FlatSymbolRefAttr":$symbol), [{
+    build($_builder, $_state, type, symbol, ::mlir::IntegerAttr());
+  }]>];
 }
 
 //===----------------------------------------------------------------------===//
@@ -137,6 +152,45 @@ def Kern_LinearOp : Kern_PureLaunchOp<"linear"> {
   let arguments = (ins Kern_Float:$x, Kern_Float:$weight, OptionalAttr<StrAttr>:$library);
   let results = (outs Kern_Float:$result);
   let assemblyFormat = "$x `,` $weight (`library` $library^)? attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Kern_GemvOp : Kern_PureLaunchOp<"gemv"> {
+  let summary = "act(s · x Wᵀ) of at most 8 token slots";
+  let description = [{
+    s is rsqrt(mean(x²) + 2⁻²³) of the slot with `norm`, else 1; act is max(·, 0)² with `relu2`.
+  }];
+  let arguments = (ins Kern_Float:$x, Kern_Float:$weight, UnitAttr:$norm, UnitAttr:$relu2);
+  let results = (outs Kern_Float:$result);
+  let assemblyFormat = [{$x `,` $weight (`norm` $norm^)? (`relu2` $relu2^)? attr-dict `:`
+                         functional-type(operands, results)}];
+  let hasVerifier = 1;
+}
+
+def Kern_GemvAddOp : Kern_PureLaunchOp<"gemv_add", [AllTypesMatch<["r", "result"]>]> {
+  let summary = "r + x Wᵀ of at most 8 token slots";
+  let arguments = (ins Kern_Float:$x, Kern_Float:$weight, Kern_Float:$r);
+  let results = (outs Kern_Float:$result);
+  let assemblyFormat = "$x `,` $weight `to` $r attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Kern_GemvMixOp : Kern_PureLaunchOp<"gemv_mix", [AllTypesMatch<["r", "x0", "result"]>]> {
+  let summary = "resid[layer] · (r + x Wᵀ) + skip[layer] · x0 of at most 8 token slots";
+  let arguments = (ins Kern_Float:$x, Kern_Float:$weight, Kern_Float:$r, Kern_Float:$x0, Kern_F32:$resid, Kern_F32:$skip,
+                       I64Attr:$layer);
+  let results = (outs Kern_Float:$result);
+  let assemblyFormat = [{$x `,` $weight `to` $r `with` $x0 `resid` $resid `skip` $skip `layer` $layer attr-dict `:`
+                         functional-type(operands, results)}];
+  let hasVerifier = 1;
+}
+
+def Kern_GemvBackoutOp : Kern_PureLaunchOp<"gemv_backout", [AllTypesMatch<["r", "mid", "result"]>]> {
+  let summary = "r + x Wᵀ − λ · mid of at most 8 token slots";
+  let arguments = (ins Kern_Float:$x, Kern_Float:$weight, Kern_Float:$r, Kern_Float:$mid, Kern_F32:$lambda);
+  let results = (outs Kern_Float:$result);
+  let assemblyFormat = [{$x `,` $weight `to` $r `without` $mid `lambda` $lambda attr-dict `:`
+                         functional-type(operands, results)}];
   let hasVerifier = 1;
 }
 
@@ -240,6 +294,52 @@ def Kern_NllOp : Kern_PureLaunchOp<"nll"> {
   let arguments = (ins Kern_F32:$logits, Kern_Ids:$targets);
   let results = (outs Kern_F32:$result);
   let assemblyFormat = "$logits `,` $targets attr-dict `:` functional-type(operands, results)";
+}
+
+//===----------------------------------------------------------------------===//
+// Fused launches
+//===----------------------------------------------------------------------===//
+
+def Kern_EmbedNormOp : Kern_PureLaunchOp<"embed_norm"> {
+  let summary = "normed rows of a table";
+  let arguments = (ins Kern_Ids:$tokens, Kern_Float:$table);
+  let results = (outs Kern_Float:$result);
+  let assemblyFormat = "$tokens `,` $table attr-dict `:` functional-type(operands, results)";
+}
+
+def Kern_EmbedSmearOp : Kern_PureLaunchOp<"embed_smear"> {
+  let summary = "u + λ · σ(u[0:c] · gate) · p of the normed rows u of the tokens and p of the ones before";
+  let arguments = (ins Kern_Ids:$tokens, Kern_Ids:$prev, Kern_Float:$table, Kern_Float:$gate, Kern_F32:$lambda);
+  let results = (outs Kern_Float:$result);
+  let assemblyFormat = [{$tokens `,` $prev `,` $table `gate` $gate `lambda` $lambda attr-dict `:`
+                         functional-type(operands, results)}];
+}
+
+class Kern_AttentionDecode<string mnemonic, dag inputs, dag attributes> : Kern_LaunchOp<mnemonic> {
+  let arguments = !con((ins Kern_Float:$qkv, Kern_Float:$table, Kern_Ids:$rows, Kern_Ids:$positions,
+                            Arg<Kern_KvType, "", [MemRead, MemWrite]>:$kv,
+                            Arg<Kern_Words, "", [MemRead, MemWrite]>:$counters), inputs,
+                       (ins F32Attr:$mult, I64Attr:$window, I64Attr:$chunk), attributes);
+  let results = (outs Kern_F32:$partials, Kern_Float:$result);
+  let hasVerifier = 1;
+}
+
+def Kern_AttentionDecodeOp : Kern_AttentionDecode<"attention_decode", (ins), (ins)> {
+  let summary = "one token's attention from q, k and v as the linear layer makes them";
+  let description = [{
+    Rotates, norms and scales q and k, puts k and v into the ring and attends to `window` earlier positions, in chunks of
+    `chunk` positions whose partial results are scratch.
+  }];
+  let assemblyFormat = [{$qkv `table` $table `kv` $kv `counters` $counters `at` $rows `,` $positions `mult` $mult
+                         `window` $window `chunk` $chunk attr-dict `:` functional-type(operands, results)}];
+}
+
+def Kern_AttentionDecodeVeOp : Kern_AttentionDecode<"attention_decode_ve",
+    (ins Kern_Float:$x, Kern_Ids:$tokens, Kern_Float:$embeds, Kern_Float:$gate), (ins F32Attr:$range)> {
+  let summary = "kern.attention_decode with the value gate on v: v + range · σ(rms_norm(x)[0:c] · gate) · embeds[token]";
+  let assemblyFormat = [{$qkv `table` $table `kv` $kv `counters` $counters `at` $rows `,` $positions `gate` $gate `of` $x
+                         `embeds` $embeds `of` $tokens `mult` $mult `window` $window `chunk` $chunk `range` $range
+                         attr-dict `:` functional-type(operands, results)}];
 }
 
 #endif // NANOCC_KERN_TD

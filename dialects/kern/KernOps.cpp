@@ -13,6 +13,24 @@ static RankedTensorType tensorType(Value value) { return cast<RankedTensorType>(
 static int64_t channels(Value value) { return tensorType(value).getRank() ? tensorType(value).getShape().back() : 0; }
 static int64_t slots(Value value) { return tensorType(value).getRank() ? tensorType(value).getDimSize(0) : 0; }
 
+/// `@a, @b`
+static ParseResult parseSymbols(OpAsmParser &parser, ArrayAttr &symbols) {
+  SmallVector<Attribute> list;
+  if (parser.parseCommaSeparatedList([&] {
+        FlatSymbolRefAttr symbol;
+        if (parser.parseAttribute(symbol))
+          return failure();
+        list.push_back(symbol);
+        return success();
+      }))
+    return failure();
+  symbols = parser.getBuilder().getArrayAttr(list);
+  return success();
+}
+static void printSymbols(OpAsmPrinter &printer, Operation *, ArrayAttr symbols) {
+  llvm::interleaveComma(symbols, printer);
+}
+
 namespace {
 /// Builds a KernelCall in reading order.
 struct Call {
@@ -46,9 +64,18 @@ LogicalResult RefOp::verifySymbolUses(SymbolTableCollection &symbols) {
   Operation *declaration = program ? symbols.lookupNearestSymbolFrom(program, getSymbolAttr()) : nullptr;
   TypeAttr type = declaration ? declaration->getAttrOfType<TypeAttr>("type") : TypeAttr();
   if (!type)
-    return emitOpError() << "@" << getSymbol() << " is not a weight, table or cache of this program";
-  if (type.getValue() != getResult().getType())
-    return emitOpError() << "@" << getSymbol() << " has type " << type.getValue();
+    return emitOpError() << "@" << getSymbol() << " is not a weight, table, cache or counters of this program";
+  if (!getRow()) {
+    if (type.getValue() != getResult().getType())
+      return emitOpError() << "@" << getSymbol() << " has type " << type.getValue();
+    return success();
+  }
+  auto whole = dyn_cast<RankedTensorType>(type.getValue()), rows = dyn_cast<RankedTensorType>(getResult().getType());
+  if (!isa<WeightOp>(declaration) || !whole || !rows || whole.getElementType() != rows.getElementType() ||
+      whole.getRank() != 2 || rows.getRank() != 2 || whole.getDimSize(1) != rows.getDimSize(1) ||
+      static_cast<int64_t>(*getRow()) < 0 || static_cast<int64_t>(*getRow()) > whole.getDimSize(0) - rows.getDimSize(0))
+    return emitOpError() << getResult().getType() << " is not a range of rows of the weight @" << getSymbol() << ", "
+                         << type.getValue();
   return success();
 }
 
@@ -88,15 +115,47 @@ KernelCall LinearOp::getKernelCall() {
       .scalar(slots(getX()));
 }
 
-LogicalResult LinearOp::verify() {
-  auto x = tensorType(getX()), w = tensorType(getWeight()), y = tensorType(getResult());
+/// y = x wᵀ, whatever comes on top.
+static LogicalResult verifyProduct(Operation *op, Value left, Value right, Value result) {
+  auto x = tensorType(left), w = tensorType(right), y = tensorType(result);
   if (x.getRank() != 2 || w.getRank() != 2 || y.getRank() != 2 || x.getDimSize(1) != w.getDimSize(1) ||
       y.getDimSize(1) != w.getDimSize(0) || x.getDimSize(0) != y.getDimSize(0))
-    return emitOpError() << "(n, k) x (m, k)ᵀ -> (n, m) expected, have " << x << ", " << w << " -> " << y;
+    return op->emitOpError() << "(n, k) x (m, k)ᵀ -> (n, m) expected, have " << x << ", " << w << " -> " << y;
   if (x.getElementType() != w.getElementType())
-    return emitOpError() << "x and weight must have the same element type";
+    return op->emitOpError() << "x and weight must have the same element type";
   return success();
 }
+
+LogicalResult LinearOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
+
+LogicalResult GemvOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
+LogicalResult GemvAddOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
+LogicalResult GemvMixOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
+LogicalResult GemvBackoutOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
+
+KernelCall GemvOp::getKernelCall() {
+  return Call(*this, "gemv")
+      .type("T", getX())
+      .type("O", getResult())
+      .dim("K", channels(getX()))
+      .dim("N", channels(getResult()))
+      .dim("M", slots(getX()))
+      .dim("norm", getNorm())
+      .dim("relu2", getRelu2());
+}
+
+/// A family with the parameters T, K, N and M.
+template <typename Op> static Call residualGemv(Op op, StringRef family) {
+  return Call(op, family)
+      .type("T", op.getX())
+      .dim("K", channels(op.getX()))
+      .dim("N", channels(op.getResult()))
+      .dim("M", slots(op.getX()));
+}
+
+KernelCall GemvAddOp::getKernelCall() { return residualGemv(*this, "gemv_add"); }
+KernelCall GemvMixOp::getKernelCall() { return residualGemv(*this, "gemv_mix").scalar(getLayer()); }
+KernelCall GemvBackoutOp::getKernelCall() { return residualGemv(*this, "gemv_backout"); }
 
 KernelCall RopeOp::getKernelCall() {
   int64_t dim = channels(getTable());
@@ -124,6 +183,10 @@ KernelCall ValueGateOp::getKernelCall() {
       .scalar(slots(getV()));
 }
 
+static APFloat attentionScale(KvType kv) {
+  return APFloat(static_cast<float>(1.0 / std::sqrt(static_cast<double>(kv.getDim()))));
+}
+
 KernelCall AttentionOp::getKernelCall() {
   auto kv = cast<KvType>(getKv().getType());
   return Call(*this, "attention")
@@ -133,7 +196,7 @@ KernelCall AttentionOp::getKernelCall() {
       .dim("D", kv.getDim())
       .dim("ring", kv.getPositions())
       .scalar(getWindow())
-      .scalar(APFloat(static_cast<float>(1.0 / std::sqrt(static_cast<double>(kv.getDim())))))
+      .scalar(attentionScale(kv))
       .scalar(slots(getQ()));
 }
 
@@ -157,6 +220,58 @@ KernelCall KvWriteOp::getKernelCall() {
       .dim("ring", kv.getPositions())
       .scalar(slots(getK()));
 }
+
+KernelCall EmbedNormOp::getKernelCall() {
+  return Call(*this, "embed_norm").type("T", getResult()).dim("C", channels(getResult())).scalar(slots(getResult()));
+}
+
+KernelCall EmbedSmearOp::getKernelCall() {
+  return Call(*this, "embed_smear")
+      .type("T", getResult())
+      .dim("C", channels(getResult()))
+      .dim("channels", tensorType(getGate()).getNumElements())
+      .scalar(slots(getResult()));
+}
+
+template <typename Op> static Call attentionDecode(Op op, StringRef family) {
+  auto kv = cast<KvType>(op.getKv().getType());
+  return Call(op, family)
+      .type("T", op.getQkv())
+      .type("P", op.getTable())
+      .dim("heads", channels(op.getResult()) / kv.getDim())
+      .dim("kv_heads", kv.getHeads())
+      .dim("D", kv.getDim())
+      .dim("ring", kv.getPositions())
+      .dim("chunk", op.getChunk())
+      .scalar(op.getMult())
+      .scalar(op.getWindow())
+      .scalar(attentionScale(kv))
+      .scalar(slots(op.getQkv()));
+}
+
+template <typename Op> static LogicalResult verifyAttentionDecode(Op op) {
+  auto kv = cast<KvType>(op.getKv().getType());
+  int64_t width = channels(op.getResult()), keys = kv.getHeads() * kv.getDim();
+  if (width == 0 || width % keys || channels(op.getQkv()) != width + 2 * keys || channels(op.getTable()) != kv.getDim())
+    return op.emitOpError() << "expects q of the result's " << width << " channels and k and v of " << kv.getHeads()
+                            << " heads of " << kv.getDim() << " side by side, has " << op.getQkv().getType();
+  if (static_cast<int64_t>(op.getWindow()) < 0 || static_cast<int64_t>(op.getChunk()) < 1)
+    return op.emitOpError("window must be 0 or more and chunk 1 or more");
+  if (slots(op.getQkv()) > kv.getRows())
+    return op.emitOpError() << "serves " << slots(op.getQkv()) << " rows, the ring holds " << kv.getRows();
+  return success();
+}
+
+KernelCall AttentionDecodeOp::getKernelCall() { return attentionDecode(*this, "attention_decode"); }
+LogicalResult AttentionDecodeOp::verify() { return verifyAttentionDecode(*this); }
+
+KernelCall AttentionDecodeVeOp::getKernelCall() {
+  return attentionDecode(*this, "attention_decode_ve")
+      .dim("C", channels(getX()))
+      .dim("channels", channels(getGate()))
+      .scalar(getRange());
+}
+LogicalResult AttentionDecodeVeOp::verify() { return verifyAttentionDecode(*this); }
 
 KernelCall AddOp::getKernelCall() {
   return Call(*this, "add").type("T", getA()).scalar(tensorType(getA()).getNumElements());

@@ -37,9 +37,9 @@ def Plan_EntryKind : I32EnumAttr<"EntryKind", "what an entry point does", [
 class Plan_Attr<string name, string asm> : AttrDef<Plan_Dialect, name> { let mnemonic = asm; }
 
 def Plan_CastStepAttr : Plan_Attr<"CastStep", "cast"> {
-  let summary = "element-wise conversion of a parameter to the constant's type, round to nearest even";
-  let parameters = (ins "::mlir::FlatSymbolRefAttr":$source);
-  let assemblyFormat = "`<` $source `>`";
+  let summary = "element-wise conversion of parameters, one after another, to the constant's type, round to nearest even";
+  let parameters = (ins ArrayRefParameter<"::mlir::FlatSymbolRefAttr">:$sources);
+  let assemblyFormat = "`<` $sources `>`";
 }
 
 def Plan_RopeStepAttr : Plan_Attr<"RopeStep", "rope"> {
@@ -65,16 +65,25 @@ def Plan_ProgramOp : Plan_Op<"program", [Symbol, SymbolTable, IsolatedFromAbove,
   let hasVerifier = 1;
 }
 
-def Plan_BufferOp : Plan_Op<"buffer", [Symbol, HasParent<"ProgramOp">]> {
+def Plan_BufferOp : Plan_Op<"buffer", [Symbol, HasParent<"ProgramOp">,
+                                        DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "a range of one space";
   let description = [{
     `offset` is in bytes from the start of the space, a multiple of 256, absent until memory is placed. An arena buffer lives
-    in one `entry` from the node `first` that writes it to the node `last` during which it must stay intact.
+    in one `entry` from the node `first` that writes it to the node `last` during which it must stay intact. A constant may
+    be `part` of another: rows of that one from `row` on, in the same bytes.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, Plan_Space:$space, TypeAttrOf<AnyStaticShapeTensor>:$type,
                        OptionalAttr<I64Attr>:$offset, OptionalAttr<FlatSymbolRefAttr>:$entry,
-                       OptionalAttr<I64Attr>:$first, OptionalAttr<I64Attr>:$last);
-  let assemblyFormat = [{$sym_name `in` $space `:` $type (`at` $offset^)? (`live` $entry^ $first `to` $last)? attr-dict}];
+                       OptionalAttr<I64Attr>:$first, OptionalAttr<I64Attr>:$last,
+                       OptionalAttr<FlatSymbolRefAttr>:$parent, OptionalAttr<I64Attr>:$row);
+  let assemblyFormat = [{$sym_name `in` $space `:` $type (`part` `of` $parent^ `from` $row)? (`at` $offset^)?
+                         (`live` $entry^ $first `to` $last)? attr-dict}];
+  let builders = [OpBuilder<(ins "::llvm::StringRef":$name, "Space":$space, "::mlir::RankedTensorType":$type,
+                                 "::mlir::IntegerAttr":$offset, "::mlir::FlatSymbolRefAttr":$entry,
+                                 "::mlir::IntegerAttr":$first, "::mlir::IntegerAttr":$last), [{
+    build($_builder, $_state, name, space, type, offset, entry, first, last, {}, {});
+  }]>];
   let hasVerifier = 1;
   let extraClassDeclaration = [{
     /// Bytes without padding.

@@ -20,11 +20,24 @@ __device__ inline float infinity() { return __uint_as_float(0x7f800000u); }
 
 __device__ inline float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
 
-// Programmatic dependent launch: waits until the producers' results are visible, then lets the consumers be scheduled.
-// They wait in turn before they touch memory, so all order along a chain of launches rests on every block passing here.
-__device__ inline void waitForProducers() {
+// Programmatic dependent launch. Consumers that may be scheduled wait in turn before they touch what launches make, so all
+// order along a chain of launches rests on every block passing awaitProducers().
+
+// Lets the consumers be scheduled as SMs have room for them.
+__device__ inline void startConsumers() {
 #if __CUDA_ARCH__ >= 900
-  asm volatile("griddepcontrol.wait;" ::: "memory");
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 #endif
+}
+
+// Waits until the producers' results are visible.
+__device__ inline void awaitProducers() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+__device__ inline void waitForProducers() {
+  awaitProducers();
+  startConsumers();
 }

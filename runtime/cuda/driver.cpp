@@ -10,7 +10,7 @@ namespace {
 using GetProcAddress = Result (*)(const char *symbol, void **address, int version, uint64_t flags, int *status);
 
 constexpr int OldestDriver = 12000;
-constexpr int NewestKnown = 13000;
+constexpr int NewestKnown = 13000; // from here on cuGraphAddNode takes edge data
 
 } // namespace
 
@@ -62,6 +62,8 @@ std::shared_ptr<const Driver> Driver::open(std::string &why) {
     return nullptr;
   NANO_CUDA_DRIVER_FUNCTIONS(X)
 #undef X
+  if (wanted == NewestKnown && !bind("cuGraphAddNode", driver->cuGraphAddNode))
+    return nullptr;
 
   if (Result result = driver->cuInit(0)) {
     why = driver->library + from + ": cuInit: " + driver->describe(result);

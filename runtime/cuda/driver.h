@@ -18,6 +18,9 @@ using Stream = struct StreamTag *;
 using Event = struct EventTag *;
 using Module = struct ModuleTag *;
 using Function = struct FunctionTag *;
+using GraphHandle = struct GraphTag *; // CUgraph
+using GraphNode = struct GraphNodeTag *;
+using GraphExec = struct GraphExecTag *;
 
 // The values of cuda.h that this project uses.
 inline constexpr Result Success = 0;
@@ -25,9 +28,41 @@ inline constexpr Result OutOfMemory = 2;
 inline constexpr int AttributeComputeMajor = 75;
 inline constexpr int AttributeComputeMinor = 76;
 inline constexpr int AttributeMaxSharedBytesOptin = 97;
+inline constexpr int FunctionRegisters = 4;
 inline constexpr int FunctionMaxDynamicSharedBytes = 8;
 inline constexpr unsigned StreamNonBlocking = 1;
 inline constexpr unsigned EventDisableTiming = 2;
+inline constexpr int CaptureRelaxed = 2; // a library may load its kernels during the capture
+inline constexpr int NodeKernel = 0;
+inline constexpr unsigned char ProgrammaticPort = 1, ProgrammaticEdge = 1;
+
+/// CUDA_KERNEL_NODE_PARAMS, which its versions 2 and 3 share.
+struct KernelNodeParams {
+  Function function;
+  unsigned grid[3], block[3];
+  unsigned sharedBytes;
+  void **arguments;
+  void **extra;
+  void *kernel;
+  Context context;
+};
+
+/// CUgraphNodeParams with the one kind of node that needs it.
+struct GraphNodeParams {
+  int type;
+  int reserved0[3];
+  union {
+    long long reserved1[29];
+    KernelNodeParams kernel;
+  };
+  long long reserved2;
+};
+static_assert(sizeof(KernelNodeParams) == 72 && sizeof(GraphNodeParams) == 256);
+
+/// CUgraphEdgeData.
+struct GraphEdgeData {
+  unsigned char fromPort, toPort, type, reserved[5];
+};
 
 /// Every entry point that is used, with its signature. The names are those of cuda.h without version suffix:
 /// cuGetProcAddress resolves them to the signature of the version that is asked for.
@@ -63,6 +98,19 @@ inline constexpr unsigned EventDisableTiming = 2;
   X(cuModuleUnload, (Module module))                                                                                   \
   X(cuModuleGetFunction, (Function * function, Module module, const char *name))                                       \
   X(cuFuncSetAttribute, (Function function, int attribute, int value))                                                 \
+  X(cuFuncGetAttribute, (int *value, int attribute, Function function))                                                \
+  X(cuStreamBeginCapture, (Stream stream, int mode))                                                                   \
+  X(cuStreamEndCapture, (Stream stream, GraphHandle * graph))                                                          \
+  X(cuGraphCreate, (GraphHandle * graph, unsigned flags))                                                              \
+  X(cuGraphDestroy, (GraphHandle graph))                                                                               \
+  X(cuGraphAddKernelNode, (GraphNode * node, GraphHandle graph, const GraphNode *dependencies, size_t count,           \
+                           const KernelNodeParams *params))                                                            \
+  X(cuGraphAddChildGraphNode,                                                                                          \
+    (GraphNode * node, GraphHandle graph, const GraphNode *dependencies, size_t count, GraphHandle child))             \
+  X(cuGraphInstantiateWithFlags, (GraphExec * exec, GraphHandle graph, unsigned long long flags))                      \
+  X(cuGraphUpload, (GraphExec exec, Stream stream))                                                                    \
+  X(cuGraphLaunch, (GraphExec exec, Stream stream))                                                                    \
+  X(cuGraphExecDestroy, (GraphExec exec))                                                                              \
   X(cuLaunchKernel,                                                                                                    \
     (Function function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX, unsigned blockY,              \
      unsigned blockZ, unsigned sharedBytes, Stream stream, void **arguments, void **extra))
@@ -79,6 +127,9 @@ public:
 #define X(name, arguments) Result(*name) arguments = nullptr;
   NANO_CUDA_DRIVER_FUNCTIONS(X)
 #undef X
+  /// With edge data; null where the driver is older than 13.0, whose entry point of this name takes none.
+  Result (*cuGraphAddNode)(GraphNode *node, GraphHandle graph, const GraphNode *dependencies,
+                           const GraphEdgeData *edges, size_t count, GraphNodeParams *params) = nullptr;
 
   int version() const { return driverVersion; } // 13000 for 13.0
   const std::string &path() const { return library; }

@@ -1,9 +1,10 @@
-// Runs a program's entries on a CUDA device: everything on one stream, in the order of the plan.
+// Runs a program's entries on a CUDA device: each as one graph, or launch by launch on one stream.
 #include "runtime/session/executor.h"
 
 #include "runtime/cpu/host_math.h"
 #include "runtime/cuda/cublaslt.h"
 #include "runtime/cuda/device.h"
+#include "runtime/cuda/graph.h"
 #include "runtime/cuda/memory.h"
 #include "runtime/cuda/modules.h"
 
@@ -26,11 +27,8 @@ bool environmentFlag(const char *name) {
 
 /// A node ready to be enqueued: nothing is looked up or allocated per step.
 struct Step {
-  Function function = nullptr; // null: a Gemm
-  const uint32_t *grid = nullptr, *block = nullptr;
-  uint32_t sharedBytes = 0;
-  void **arguments = nullptr;
-  size_t product = 0; // Gemm only, with the three operands
+  KernelLaunch kernel; // without a function: a Gemm
+  size_t product = 0;  // Gemm only, with the three operands
   DevicePtr x = 0, w = 0, y = 0;
 };
 
@@ -104,8 +102,9 @@ public:
   CudaExecutor(std::shared_ptr<const Plan> thePlan, uint32_t index, const Weights &weights, const CudaOptions &options)
       : start(Clock::now()), plan(std::move(thePlan)), gpu(Driver::require(), options.device),
         program(fitting(gpu, plan->program(index))), modules(gpu, program, options), spaces(gpu, program), staging(gpu),
-        arguments(countArguments(program)), synchronous(environmentFlag("NANORT_SYNC")),
-        poison(environmentFlag("NANORT_POISON")) {
+        inputs(program, spaces, staging), arguments(countArguments(program)),
+        synchronous(environmentFlag("NANORT_SYNC")), poison(environmentFlag("NANORT_POISON")),
+        useGraphs(options.graphs && !synchronous) {
     // Positions that no token was written to are never read; the poison proves it.
     spaces.fill(schema::Space::Kv, poison ? 0xff : 0);
     spaces.fill(schema::Space::State, 0);
@@ -118,6 +117,7 @@ public:
       for (const schema::Node *node : *entry->nodes())
         list.push_back(node->kind() == schema::NodeKind::Gemm ? gemm(*node) : launch(*node));
     }
+    graphs.resize(steps.size());
     lastRun = "upload of the constants";
     gpu.synchronize(lastRun);
     describe();
@@ -131,29 +131,40 @@ public:
 
   void write(uint32_t buffer, const void *data, size_t bytes) override {
     gpu.makeCurrent();
-    staging.write(place(buffer, bytes), data, bytes);
+    const DevicePtr to = place(buffer, bytes);
+    if (inputs.contains(buffer))
+      inputs.write(*program.buffers()->Get(buffer), buffer, data, bytes);
+    else
+      staging.write(to, data, bytes);
   }
 
   void read(uint32_t buffer, void *data, size_t bytes) override {
     gpu.makeCurrent();
+    inputs.send();
     staging.read(data, place(buffer, bytes), bytes,
                  "buffer " + program.buffers()->Get(buffer)->name()->str() + " after " + lastRun);
   }
 
   void run(uint32_t entry) override {
     gpu.makeCurrent();
+    inputs.send();
     if (poison)
       spaces.fill(schema::Space::Arena, 0xff);
-    for (uint32_t node = 0; node < steps[entry].size(); ++node)
-      enqueue(entry, node);
     lastRun = "entry ";
     lastRun += program.entries()->Get(entry)->name()->c_str();
+    if (useGraphs) {
+      graph(entry).launch(lastRun);
+    } else {
+      for (uint32_t node = 0; node < steps[entry].size(); ++node)
+        enqueue(entry, node);
+    }
     if (!synchronous)
       lastRun += " (NANORT_SYNC=1 names the launch)";
   }
 
   void runNode(uint32_t entry, uint32_t node) override {
     gpu.makeCurrent();
+    inputs.send();
     enqueue(entry, node);
     lastRun = nodeText(entry, node);
   }
@@ -171,11 +182,8 @@ private:
 
   Step launch(const schema::Node &node) {
     Step step;
-    step.function = modules.function(node.kernel());
-    step.grid = node.grid()->data();
-    step.block = node.block()->data();
-    step.sharedBytes = node.shared_bytes();
-    step.arguments = arguments.next();
+    step.kernel = {modules.function(node.kernel()), node.grid()->data(), node.block()->data(), node.shared_bytes(),
+                   arguments.next()};
     for (const schema::Arg *arg : *node.args()) {
       switch (arg->kind()) {
       case schema::ArgKind::Buffer:
@@ -212,10 +220,9 @@ private:
   void enqueue(uint32_t entry, uint32_t node) {
     const Driver &driver = gpu.driver();
     const Step &step = steps[entry][node];
-    if (step.function) {
-      Result result =
-          driver.cuLaunchKernel(step.function, step.grid[0], step.grid[1], step.grid[2], step.block[0], step.block[1],
-                                step.block[2], step.sharedBytes, gpu.stream(), step.arguments, nullptr);
+    if (const KernelLaunch &k = step.kernel; k.function) {
+      Result result = driver.cuLaunchKernel(k.function, k.grid[0], k.grid[1], k.grid[2], k.block[0], k.block[1],
+                                            k.block[2], k.sharedBytes, gpu.stream(), k.arguments, nullptr);
       if (result != Success)
         driver.raise(result, "cuLaunchKernel", nodeText(entry, node));
     } else if (int status = library->run(step.product, step.x, step.w, step.y, spaces.base(schema::Space::Workspace))) {
@@ -223,6 +230,56 @@ private:
     }
     if (synchronous)
       gpu.synchronize(nodeText(entry, node));
+  }
+
+  /// The graph of an entry, built when the entry first runs.
+  const Graph &graph(uint32_t entry) {
+    if (graphs[entry])
+      return *graphs[entry];
+    auto made = std::make_unique<Graph>(gpu);
+    std::vector<GraphEdge> edges;
+    const schema::Entry &described = *program.entries()->Get(entry);
+    for (uint32_t i = 0; i < steps[entry].size(); ++i) {
+      edges.clear();
+      for (const schema::Edge *edge : *described.nodes()->Get(i)->edges())
+        edges.push_back({edge->from(), edge->kind() == schema::EdgeKind::Programmatic});
+      if (steps[entry][i].kernel.function)
+        made->addKernel(steps[entry][i].kernel, edges, nodeText(entry, i));
+      else
+        made->addCaptured([&] { enqueue(entry, i); }, edges, nodeText(entry, i));
+    }
+    made->instantiate("entry " + described.name()->str());
+    return *(graphs[entry] = std::move(made));
+  }
+
+  /// Names the kernels on programmatic edges that leave too few registers for the other end to start early: correct,
+  /// but not worth its edge (cuda-rules.md, rule 6; shared memory is checked by the compiler, which cannot know these).
+  void noteRegisters() {
+    constexpr int HalfSmRegisters = 32 << 10;
+    std::vector<bool> onEdge(program.kernels()->size());
+    std::vector<int> threads(onEdge.size());
+    for (const schema::Entry *entry : *program.entries())
+      for (const schema::Node *node : *entry->nodes()) {
+        if (node->kind() == schema::NodeKind::Gemm)
+          continue;
+        const auto &block = *node->block();
+        threads[node->kernel()] = static_cast<int>(block[0] * block[1] * block[2]); // the family's, for all launches
+        for (const schema::Edge *edge : *node->edges())
+          if (edge->kind() == schema::EdgeKind::Programmatic)
+            onEdge[node->kernel()] = onEdge[entry->nodes()->Get(edge->from())->kernel()] = true;
+      }
+    for (uint32_t i = 0; i < onEdge.size(); ++i) {
+      if (!onEdge[i])
+        continue;
+      const std::string name = "kernel " + program.kernels()->Get(i)->name()->str();
+      int registers = 0;
+      gpu.driver().check(gpu.driver().cuFuncGetAttribute(&registers, FunctionRegisters, modules.function(i)),
+                         "cuFuncGetAttribute", name);
+      if (registers * threads[i] > HalfSmRegisters)
+        numbers.notes.push_back(name + ": " + std::to_string(registers) + " registers for each of " +
+                                std::to_string(threads[i]) +
+                                " threads are more than half an SM: what follows it cannot start early");
+    }
   }
 
   void describe() {
@@ -237,6 +294,11 @@ private:
                                                : std::string("all kernels from the plan"));
     if (library)
       numbers.notes.push_back("cuBLASLt " + library->version() + " (" + library->path() + ")");
+    numbers.notes.push_back(!useGraphs                       ? "launch by launch"
+                            : supportsProgrammaticEdges(gpu) ? "one graph an entry, programmatic edges"
+                                                             : "one graph an entry, full edges");
+    if (useGraphs && supportsProgrammaticEdges(gpu))
+      noteRegisters();
   }
 
   Clock::time_point start;
@@ -246,11 +308,13 @@ private:
   Modules modules;
   Spaces spaces;
   Staging staging;
+  Inputs inputs;
   std::unique_ptr<CublasLt> library;
   ArgumentStore arguments;
-  std::vector<std::vector<Step>> steps; // by entry
-  std::string lastRun;                  // for errors that surface later
-  bool synchronous, poison;
+  std::vector<std::vector<Step>> steps;       // by entry
+  std::vector<std::unique_ptr<Graph>> graphs; // by entry; null until it first runs
+  std::string lastRun;                        // for errors that surface later
+  bool synchronous, poison, useGraphs;
   ExecutorStats numbers;
 };
 

@@ -147,6 +147,47 @@ void Staging::read(void *to, DevicePtr from, size_t bytes, const std::string &th
   current = used = 0;
 }
 
+Inputs::Inputs(const schema::Program &program, const Spaces &spaces, Staging &staging)
+    : staging(staging), base(spaces.base(schema::Space::State)), copy(spaces.bytes(schema::Space::State)),
+      stretchOf(program.buffers()->size(), -1) {
+  std::vector<bool> isInput(stretchOf.size());
+  for (const schema::Entry *entry : *program.entries())
+    for (const schema::Binding *binding : *entry->inputs())
+      isInput[binding->buffer()] = true;
+  std::vector<uint32_t> order;
+  for (uint32_t i = 0; i < stretchOf.size(); ++i)
+    if (program.buffers()->Get(i)->space() == schema::Space::State)
+      order.push_back(i);
+  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
+    return program.buffers()->Get(a)->offset() < program.buffers()->Get(b)->offset();
+  });
+  bool open = false; // a buffer that the device writes ends a stretch: its bytes here would be stale
+  for (uint32_t i : order) {
+    if (isInput[i] && !open)
+      stretches.emplace_back();
+    if (isInput[i])
+      stretchOf[i] = static_cast<int32_t>(stretches.size()) - 1;
+    open = isInput[i];
+  }
+}
+
+void Inputs::write(const schema::Buffer &buffer, uint32_t index, const void *from, size_t bytes) {
+  Stretch &stretch = stretches[stretchOf[index]];
+  const uint64_t begin = buffer.offset(), end = begin + bytes;
+  std::memcpy(copy.data() + begin, from, bytes);
+  const bool empty = stretch.begin == stretch.end;
+  stretch.begin = empty ? begin : std::min(stretch.begin, begin);
+  stretch.end = empty ? end : std::max(stretch.end, end);
+}
+
+void Inputs::send() {
+  for (Stretch &stretch : stretches) {
+    if (stretch.begin != stretch.end)
+      staging.write(base + stretch.begin, copy.data() + stretch.begin, stretch.end - stretch.begin);
+    stretch = {};
+  }
+}
+
 void uploadConstants(const schema::Program &program, const Weights &weights, const Spaces &spaces, Staging &staging,
                      kernels::HostMath &math) {
   std::vector<std::byte> made;

@@ -7,6 +7,7 @@
 #include "runtime/session/executor.h"
 
 #include <array>
+#include <vector>
 
 namespace nanort::cuda {
 
@@ -62,6 +63,28 @@ private:
   const Device &device;
   std::array<Piece, 2> pieces;
   size_t current = 0, used = 0;
+};
+
+/// The state buffers that the host alone writes, as a host copy: a step's small inputs are collected here and travel in
+/// one transfer a stretch of neighbours (a program's inputs are one stretch), without waiting for the device.
+class Inputs {
+public:
+  Inputs(const schema::Program &program, const Spaces &spaces, Staging &staging);
+
+  bool contains(uint32_t buffer) const { return stretchOf[buffer] >= 0; }
+  void write(const schema::Buffer &buffer, uint32_t index, const void *from, size_t bytes);
+  /// Enqueues what was written since the last call.
+  void send();
+
+private:
+  struct Stretch {
+    uint64_t begin = 0, end = 0; // what was written since the last transfer, in the state space; empty if equal
+  };
+  Staging &staging;
+  DevicePtr base;
+  std::vector<std::byte> copy; // of the whole state space, which starts as zeros
+  std::vector<Stretch> stretches;
+  std::vector<int32_t> stretchOf; // by buffer; -1: not an input
 };
 
 /// Makes every constant of the program and moves it to its place. At most one constant that needs its value steps is in

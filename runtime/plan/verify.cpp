@@ -97,6 +97,14 @@ void checkBuffers(const schema::Program &program, const Place &place) {
     if (b.bytes() > total || b.offset() > total - b.bytes())
       at.bad("offset " + std::to_string(b.offset()) + " plus " + std::to_string(b.bytes()) +
              " bytes leave its space of " + std::to_string(total));
+    if (b.parent() != -1) {
+      if (b.parent() < 0 || static_cast<uint32_t>(b.parent()) >= i || b.space() != schema::Space::Constant)
+        at.bad("its parent " + std::to_string(b.parent()) + " is not an earlier constant");
+      const schema::Buffer &whole = *buffers[b.parent()];
+      if (whole.space() != b.space() || whole.dtype() != b.dtype() || whole.parent() != -1 ||
+          b.offset() < whole.offset() || b.offset() + b.bytes() > whole.offset() + whole.bytes())
+        at.bad("it is not a part of its parent " + quote(whole.name()->string_view()));
+    }
     if (b.space() != schema::Space::Arena) {
       if (b.entry() != -1)
         at.bad("only arena buffers belong to an entry");
@@ -122,7 +130,7 @@ void checkOverlap(const schema::Program &program, const Place &place) {
   const auto &buffers = *program.buffers();
   for (uint32_t i = 0; i < buffers.size(); ++i) {
     const schema::Buffer &b = *buffers[i];
-    if (b.space() == schema::Space::Workspace)
+    if (b.space() == schema::Space::Workspace || b.parent() != -1) // a part shares its whole's bytes
       continue;
     const bool arena = b.space() == schema::Space::Arena;
     domains[{static_cast<int>(b.space()), b.entry()}].push_back(
@@ -157,11 +165,17 @@ void checkStep(const schema::Plan &plan, const schema::Buffer &buffer, const sch
   switch (static_cast<schema::Step>(constant.steps_type()->Get(step))) {
   case schema::Step::CastStep: {
     const auto *cast = constant.steps()->GetAs<schema::CastStep>(step);
-    if (cast->source() >= plan.parameters()->size())
-      at.bad("its source parameter " + std::to_string(cast->source()) + " does not exist");
-    const schema::Parameter &source = *plan.parameters()->Get(cast->source());
-    if (product(*source.shape(), at) != elementsOf(buffer))
-      at.bad("parameter " + quote(source.name()->string_view()) + " has another number of elements");
+    uint64_t elements = 0;
+    for (uint32_t index : *cast->sources()) {
+      if (index >= plan.parameters()->size())
+        at.bad("its source parameter " + std::to_string(index) + " does not exist");
+      elements += product(*plan.parameters()->Get(index)->shape(), at);
+      if (elements > kMaxMemory)
+        at.bad("its source parameters are too large");
+    }
+    if (elements != elementsOf(buffer))
+      at.bad("its source parameters have " + std::to_string(elements) + " elements, the constant has " +
+             std::to_string(elementsOf(buffer)));
     return;
   }
   case schema::Step::RopeStep: {
@@ -192,6 +206,8 @@ void checkConstants(const schema::Plan &plan, const schema::Program &program, co
     at = place.in(numbered("constant", i, buffer.name()));
     if (buffer.space() != schema::Space::Constant || !isFloat(buffer.dtype()))
       at.bad("a constant is an f32 or bf16 buffer in the constant space");
+    if (buffer.parent() != -1)
+      at.bad("it is a part of another constant, whose recipe makes it");
     if (made[constant.buffer()])
       at.bad("two recipes write it");
     made[constant.buffer()] = true;
@@ -201,7 +217,7 @@ void checkConstants(const schema::Plan &plan, const schema::Program &program, co
       checkStep(plan, buffer, constant, s, at);
   }
   for (uint32_t i = 0; i < buffers.size(); ++i)
-    if (buffers[i]->space() == schema::Space::Constant && !made[i])
+    if (buffers[i]->space() == schema::Space::Constant && buffers[i]->parent() == -1 && !made[i])
       place.in(numbered("buffer", i, buffers[i]->name())).bad("no recipe writes this constant");
 }
 

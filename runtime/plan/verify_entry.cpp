@@ -168,6 +168,9 @@ private:
   void indices(const ArgDecl &declared, uint32_t id, const Place &at) const {
     const schema::Buffer &b = *program.buffers()->Get(id);
     if (declared.kind != kernels::ArgKind::In) {
+      // Counters of a kernel: zero at the start of a session, left zero by every launch; never an index.
+      if (declared.name == "counters" && b.space() == schema::Space::State && !context.bound.contains(id))
+        return;
       if (boundAs(*entry.outputs(), id) != "next")
         at.bad("integers are written only to the output 'next', not to buffer " + quote(b.name()->string_view()));
       return;
@@ -238,6 +241,14 @@ private:
       if (edge->from() >= index)
         place.bad("an edge comes from node " + std::to_string(edge->from()) + ", which is not an earlier one");
       from.push_back(edge->from());
+      if (edge->kind() != schema::EdgeKind::Programmatic)
+        continue;
+      // The wait in a kernel covers one producer; a library's kernels need not have one at all.
+      if (node.kind() != schema::NodeKind::Launch ||
+          entry.nodes()->Get(edge->from())->kind() != schema::NodeKind::Launch)
+        place.bad("a programmatic edge joins what is not two launches");
+      if (node.edges()->size() != 1)
+        place.bad("a programmatic edge is one of several: a join needs full edges");
     }
     std::sort(from.begin(), from.end());
     if (std::adjacent_find(from.begin(), from.end()) != from.end())

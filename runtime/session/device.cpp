@@ -85,7 +85,8 @@ std::unique_ptr<Executor> makeExecutor(std::shared_ptr<const Plan> plan, uint32_
                                        const DeviceChoice &device, const ExecutorOptions &options) {
   if (!device.cuda)
     return makeCpuExecutor(std::move(plan), program, weights, {options.threads, 0, false});
-  return makeCudaExecutor(std::move(plan), program, weights, {device.index, options.cacheDir, options.noCache});
+  return makeCudaExecutor(std::move(plan), program, weights,
+                          {device.index, options.cacheDir, options.noCache, options.graphs});
 }
 
 static std::filesystem::path beside(const Plan &plan, const flatbuffers::String *name) {

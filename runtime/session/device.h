@@ -30,6 +30,7 @@ struct ExecutorOptions {
   int threads = 0; // CPU work; 0: all cores
   std::filesystem::path cacheDir;
   bool noCache = false;
+  bool graphs = true; // CUDA: an entry is one graph rather than many launches
 };
 std::unique_ptr<Executor> makeExecutor(std::shared_ptr<const Plan> plan, uint32_t program, const Weights &weights,
                                        const DeviceChoice &device, const ExecutorOptions &options);

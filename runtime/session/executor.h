@@ -45,10 +45,12 @@ struct CudaOptions {
   int device = 0;
   std::filesystem::path cacheDir; // empty: the default of codegen::Cache
   bool noCache = false;
+  bool graphs = true; // an entry is one graph, made when it first runs; else launch by launch
 };
 /// Errors: Exit::Device without a driver or device, or if a kernel has no image for it and NVRTC is missing;
-/// Exit::Memory; Exit::Cuda. For finding faults: with NANORT_SYNC=1 every launch is waited for and an error names it;
-/// with NANORT_POISON=1 the arena is filled with NaN patterns before each run, and so is the KV space at the start.
+/// Exit::Memory; Exit::Cuda. For finding faults: with NANORT_SYNC=1 every launch is made alone, waited for, and an
+/// error names it; with NANORT_POISON=1 the arena is filled with NaN patterns before each run, and so is the KV space
+/// at the start.
 std::unique_ptr<Executor> makeCudaExecutor(std::shared_ptr<const Plan> plan, uint32_t program, const Weights &weights,
                                            const CudaOptions &options);
 

@@ -19,6 +19,7 @@ struct CommonOptions {
   std::optional<uint64_t> randomWeights;
   int threads = 0;
   bool noCache = false, verbose = false, quiet = false;
+  bool graphs = true; // not a flag of every command: see ExecutorOptions
 };
 
 /// Declares PLAN and the flags of CommonOptions on a command.
@@ -29,6 +30,7 @@ void addRun(CLI::App &app);
 void addEval(CLI::App &app);
 void addInspect(CLI::App &app);
 void addCheck(CLI::App &app);
+void addBench(CLI::App &app);
 
 /// A line on standard error, unless --quiet.
 void log(const CommonOptions &options, const std::string &line);

@@ -102,22 +102,25 @@ void Weights::write(const schema::Program &program, const schema::Constant &cons
       });
       continue;
     }
-    const schema::Parameter &parameter =
-        *plan->root().parameters()->Get(constant.steps()->GetAs<schema::CastStep>(s)->source());
-    const std::string name = parameter.name()->str();
-    const std::vector<uint64_t> shape = shapeOf(parameter);
-    const Tensor *tensor = file ? file->find(name) : nullptr;
-    math.parallelFor(static_cast<int64_t>(elementsOf(parameter)), kGrain, [&](int64_t begin, int64_t end) {
-      std::vector<float> values;
-      for (int64_t i = begin; i < end; i += kGrain) {
-        values.resize(static_cast<size_t>(std::min(kGrain, end - i)));
-        if (tensor)
-          load(*tensor, static_cast<uint64_t>(i), values);
-        else
-          randomValues(seed, name, shape, static_cast<uint64_t>(i), values);
-        store(type, values, static_cast<uint64_t>(i), out);
-      }
-    });
+    std::byte *part = out;
+    for (uint32_t source : *constant.steps()->GetAs<schema::CastStep>(s)->sources()) {
+      const schema::Parameter &parameter = *plan->root().parameters()->Get(source);
+      const std::string name = parameter.name()->str();
+      const std::vector<uint64_t> shape = shapeOf(parameter);
+      const Tensor *tensor = file ? file->find(name) : nullptr;
+      math.parallelFor(static_cast<int64_t>(elementsOf(parameter)), kGrain, [&](int64_t begin, int64_t end) {
+        std::vector<float> values;
+        for (int64_t i = begin; i < end; i += kGrain) {
+          values.resize(static_cast<size_t>(std::min(kGrain, end - i)));
+          if (tensor)
+            load(*tensor, static_cast<uint64_t>(i), values);
+          else
+            randomValues(seed, name, shape, static_cast<uint64_t>(i), values);
+          store(type, values, static_cast<uint64_t>(i), part);
+        }
+      });
+      part += elementsOf(parameter) * kernels::sizeOf(type);
+    }
   }
 }
 
@@ -125,7 +128,10 @@ const std::byte *Weights::view(const schema::Program &program, const schema::Con
   if (!file || constant.steps()->size() != 1 ||
       constant.steps_type()->GetEnum<schema::Step>(0) != schema::Step::CastStep)
     return nullptr;
-  const auto *source = plan->root().parameters()->Get(constant.steps()->GetAs<schema::CastStep>(0)->source());
+  const auto &sources = *constant.steps()->GetAs<schema::CastStep>(0)->sources();
+  if (sources.size() != 1)
+    return nullptr;
+  const schema::Parameter *source = plan->root().parameters()->Get(sources[0]);
   const Tensor *tensor = file->find(source->name()->str());
   const kernels::DType type = dtypeOf(*program.buffers()->Get(constant.buffer()));
   if (tensor->dtype != (type == kernels::DType::F32 ? "F32" : "BF16") ||

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import statistics
 import subprocess
 import sys
 import threading
@@ -231,19 +230,20 @@ def decode_launches(checks, plan):
 
 
 def timing(checks, plan, prompt, *arguments):
-    runs = []
-    for _ in range(5):
-        if runs and checks.deadline - time.monotonic() < 30:
-            break
-        runs.append(checks.generate(plan, "--ids", ",".join(map(str, prompt)), "-n", 128, "--no-stop", *arguments))
-    median = {key: statistics.median(run[key] for run in runs) for key in ("ttft_ms", "tpot_ms", "load_ms")}
-    eager, launches = decode_launches(checks, plan)
-    return True, (f"TTFT {median['ttft_ms']:.2f} ms, TPOT {median['tpot_ms']:.3f} ms "
-                  f"({min(r['tpot_ms'] for r in runs):.3f} to {max(r['tpot_ms'] for r in runs):.3f}), "
-                  f"{1000 / median['tpot_ms']:.0f} tok/s, load {median['load_ms']:.0f} ms, {launches} launches a step "
-                  f"(eager {eager}); median of {len(runs)} on {runs[0]['device']}"), {
-                      **median, "launches": launches, "eager_launches": eager, "runs": len(runs),
-                      "device": runs[0]["device"]}
+    """Both ways of launching, one after the other; the graph's numbers are the result."""
+    runs = {}
+    for mode in ("eager", "graph"):
+        text = checks.nanort("bench", plan, "--device", checks.device, "--prompt", prompt, "--new", 128, "--repeat", 5,
+                             "--mode", mode, "--format", "json", *arguments)
+        report = json.loads(text.splitlines()[-1])
+        runs[mode] = report["results"][0]
+    eager, graph = runs["eager"], runs["graph"]
+    unfused, launches = decode_launches(checks, plan)
+    return True, (f"TTFT {graph['ttft_ms']:.2f} ms, TPOT {graph['tpot_ms_mean']:.4f} ms (p99 {graph['tpot_ms_p99']:.4f}; "
+                  f"launch by launch {eager['tpot_ms_mean']:.4f}), {graph['tok_s']:.0f} tok/s, {launches} launches a step "
+                  f"(unfused {unfused}); median of 5 on {report['device']}"), {
+                      "graph": graph, "eager": eager, "launches": launches, "eager_launches": unfused,
+                      "device": report["device"]}
 
 
 def sanitizer(checks, plan, prompt):
@@ -310,6 +310,12 @@ def main():
             if model.name == "head-gqa":
                 correctness.append((f"check head-gqa {precision}",
                                     lambda plan=model / f"{precision}.fb": against_cpu(checks, plan)))
+    for name, plan, arguments in (("lexicon", lexicon / "bf16.fb", []),
+                                  ("d12", options.bundle / "preset/d12/bf16.fb", ["--random-weights", 1])):
+        correctness.append((f"graph as eager {name}",
+                            lambda plan=plan, a=arguments: same_under(
+                                checks, plan, "64 tokens by one graph a step and launch by launch", "--ids", ids, "-n", 64,
+                                "--no-stop", *a, NANORT_SYNC="1")))
     correctness.append(("sampling as on the CPU",
                         lambda: same_under(checks, lexicon / "f32.fb", "f32, temperature 0.8, top 50", "--ids", ids, "-n",
                                            24, "-t", 0.8, "-k", 50, "--no-stop", device="cpu")))
@@ -321,9 +327,8 @@ def main():
                                          ("d12", options.bundle / "preset/d12/bf16.fb", 512, ["--random-weights", 1]),
                                          ("d20", options.bundle / "preset/d20/bf16.fb", 512, ["--random-weights", 1])):
         if wanted(f"timing {name}"):
-            long_prompt = [(7 * i + 11) % 4000 for i in range(count)]
             checks.check(f"timing {name} prompt {count}",
-                         lambda plan=plan, p=long_prompt, a=arguments: timing(checks, plan, p, *a))
+                         lambda plan=plan, p=count, a=arguments: timing(checks, plan, p, *a))
 
     width = max((len(result["name"]) for result in checks.results), default=0)
     checks.say("\n" + "\n".join(f"{r['status']}  {r['name']:<{width}}  {r['detail'][:160]}" for r in checks.results))

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes carry/bundle.tar.xz, all that the GPU checks need: stripped programs, and the bundled model, the goldens and two
-# presets as plans for cpu and sm_90a, in f32 and bf16. Runs where nanocc builds; needs no GPU.
+# Makes carry/bundle.tar.xz, all that the GPU checks and tests/bench need: stripped programs, and the bundled model, the
+# goldens and presets as plans for cpu and sm_90a, in f32 and bf16. Runs where nanocc builds; needs no GPU.
 # Usage: tests/gpu/prepare.sh [BUILD_DIR]     (default build/gpu)
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -42,6 +42,13 @@ for preset in d12 d20; do
   mkdir -p "$stage/preset/$preset"
   "$build/bin/nanocc-import" --preset $preset -o "$stage/preset/$preset"
   compile "$stage/preset/$preset"
+done
+# What tests/bench/compare_torch.py measures.
+mkdir -p "$stage/bench"
+for preset in d12 d20 d32; do
+  "$build/bin/nanocc-import" --preset $preset --generation A -o "$stage/bench/$preset"
+  "$build/bin/nanocc" "$stage/bench/$preset/model.mlir" -o "$stage/bench/$preset.fb" --target sm_90a --precision bf16 \
+    --batch 1,8 --max-seq 2048 --prefill 512
 done
 
 tar -C "$stage" -c . | xz -T0 -3 >"$root/carry/bundle.tar.xz"

@@ -40,10 +40,13 @@ protected:
     std::filesystem::remove_all(folder);
   }
 
-  std::unique_ptr<Executor> make(const CudaPlanOptions &options = {}) {
+  std::unique_ptr<Executor> make(const CudaPlanOptions &options = {}, bool graphs = false) {
     plan = CudaPlan::open(folder / "plan.fb", options);
-    return makeCudaExecutor(plan, 0, Weights::random(plan, 7), {});
+    CudaOptions how;
+    how.graphs = graphs;
+    return makeCudaExecutor(plan, 0, Weights::random(plan, 7), how);
   }
+  std::unique_ptr<Executor> makeWithGraphs(const CudaPlanOptions &options = {}) { return make(options, true); }
 
   /// The exit code and message of a call that must fail.
   template <typename F> static std::pair<Exit, std::string> failure(F &&call) {
@@ -73,6 +76,8 @@ protected:
     EXPECT_EQ(fake().events, 0);
     EXPECT_EQ(fake().modules, 0);
     EXPECT_EQ(fake().handles, 0);
+    EXPECT_EQ(fake().liveGraphs, 0);
+    EXPECT_EQ(fake().liveExecs, 0);
   }
 
   std::filesystem::path folder;
@@ -166,6 +171,121 @@ TEST_F(CudaExecutor, AGemmIsTheTransposedProductWithoutTimingDependentSums) {
   EXPECT_EQ(product.a, base(CudaPlan::ConstantBytes) + 256);
   EXPECT_EQ(product.workspaceLimit, CudaPlan::WorkspaceBytes);
   EXPECT_EQ(product.reductions, 2u); // only in the compute type
+}
+
+TEST_F(CudaExecutor, AGraphHasTheNodesEdgesAndArgumentsOfItsEntry) {
+  auto eager = make();
+  eager->run(0);
+  const std::vector<FakeCuda::Launch> expected = fake().launches;
+  eager.reset();
+  fake() = {};
+
+  auto executor = makeWithGraphs({.programmatic = true});
+  EXPECT_TRUE(fake().graphs.empty()); // made on first use
+  const int32_t token = 2;
+  executor->write(CudaPlan::Tokens, &token, sizeof token);
+  executor->run(0);
+  executor->run(0);
+  ASSERT_EQ(fake().graphs.size(), 1u);
+  EXPECT_EQ(fake().uploads, 1);
+  EXPECT_EQ(fake().graphLaunches, 2);
+  const std::vector<FakeCuda::Node> &nodes = fake().graphs[0];
+  ASSERT_EQ(nodes.size(), 3u);
+  EXPECT_THAT(nodes[0].after, ElementsAre());
+  EXPECT_THAT(nodes[1].after, ElementsAre(0));
+  EXPECT_THAT(nodes[2].after, ElementsAre(1));
+  EXPECT_FALSE(nodes[0].programmatic);
+  EXPECT_TRUE(nodes[1].programmatic);
+  EXPECT_FALSE(nodes[2].programmatic); // the library's kernels do not wait
+  for (size_t i : {0, 1}) {
+    EXPECT_EQ(nodes[i].kernel.kernel, expected[i].kernel);
+    EXPECT_THAT(nodes[i].kernel.grid, testing::ElementsAreArray(expected[i].grid));
+    EXPECT_THAT(nodes[i].kernel.block, testing::ElementsAreArray(expected[i].block));
+    EXPECT_EQ(nodes[i].kernel.arguments.size(), expected[i].arguments.size());
+  }
+  const uint64_t arena = nodes[0].kernel.arguments[2];
+  EXPECT_EQ(nodes[0].kernel.arguments[1], base(CudaPlan::ConstantBytes));
+  EXPECT_THAT(nodes[1].kernel.arguments,
+              ElementsAre(arena, arena + 256, std::bit_cast<uint32_t>(0.5f), CudaPlan::Width));
+  ASSERT_EQ(nodes[2].products.size(), 1u);
+  EXPECT_EQ(nodes[2].products[0].a, base(CudaPlan::ConstantBytes) + 256);
+  EXPECT_EQ(nodes[2].products[0].b, arena + 256);
+  EXPECT_EQ(fake().products.size(), 2u); // capturing ran nothing
+  executor.reset();
+  expectNothingLeft();
+}
+
+TEST_F(CudaExecutor, EdgesAreFullWhereTheDeviceOrTheDriverKnowsNoOther) {
+  fake().driverVersion = 12080;
+  auto executor = makeWithGraphs({.programmatic = true});
+  executor->run(0);
+  EXPECT_FALSE(fake().graphs.at(0)[1].programmatic);
+  EXPECT_THAT(fake().graphs[0][1].after, ElementsAre(0));
+  EXPECT_THAT(executor->stats().notes, testing::Contains(HasSubstr("full edges")));
+  executor.reset();
+  fake() = {};
+  fake().major = 8;
+  executor = makeWithGraphs({.target = "sm_80", .programmatic = true});
+  executor->run(0);
+  EXPECT_FALSE(fake().graphs.at(0)[1].programmatic);
+}
+
+TEST_F(CudaExecutor, AKernelThatFillsMoreThanHalfAnSmWithRegistersIsNoted) {
+  auto executor = makeWithGraphs({.programmatic = true});
+  EXPECT_THAT(executor->stats().notes, testing::Not(testing::Contains(HasSubstr("half an SM"))));
+  executor.reset();
+  fake().registers = 255;
+  executor = makeWithGraphs({.programmatic = true});
+  EXPECT_THAT(executor->stats().notes, testing::Contains(HasSubstr("kernel scale_f32: 255 registers")));
+  executor.reset();
+  executor = makeWithGraphs();
+  EXPECT_THAT(executor->stats().notes, testing::Not(testing::Contains(HasSubstr("half an SM"))));
+}
+
+TEST_F(CudaExecutor, AGraphThatFailsNamesEntryAndNode) {
+  auto executor = makeWithGraphs({.programmatic = true});
+  fake().graphNodeResult = 719;
+  auto [code, message] = failure([&] { executor->run(0); });
+  EXPECT_EQ(code, Exit::Cuda);
+  EXPECT_THAT(message, HasSubstr("entry decode_1, node 0 (embed_f32_4): cuGraphAddKernelNode"));
+  fake().graphNodeResult = 0;
+  fake().graphLaunchResult = 719;
+  std::tie(code, message) = failure([&] { executor->run(0); });
+  EXPECT_EQ(code, Exit::Cuda);
+  EXPECT_THAT(message, HasSubstr("entry decode_1: cuGraphLaunch"));
+  executor.reset();
+  expectNothingLeft();
+}
+
+TEST_F(CudaExecutor, SynchronousRunsLaunchByLaunch) {
+  setenv("NANORT_SYNC", "1", 1);
+  auto executor = makeWithGraphs();
+  executor->run(0);
+  EXPECT_TRUE(fake().graphs.empty());
+  EXPECT_EQ(fake().launches.size(), 2u);
+}
+
+// Waiting and copying cost as much as launches: a step has one copy in, and waits when its result is read.
+TEST_F(CudaExecutor, InputsTravelTogetherAndNothingWaitsForThem) {
+  auto executor = makeWithGraphs();
+  fake().copies.clear();
+  const int waits = fake().synchronizations;
+  for (int32_t token : {1, 2}) {
+    executor->write(CudaPlan::Tokens, &token, sizeof token);
+    executor->write(CudaPlan::Tokens, &token, sizeof token);
+    executor->run(0);
+    int32_t arrived = 0;
+    std::memcpy(&arrived, reinterpret_cast<void *>(fake().graphs.at(0)[0].kernel.arguments[0]), sizeof arrived);
+    EXPECT_EQ(arrived, token);
+  }
+  EXPECT_THAT(fake().copies, ElementsAre(4, 4));
+  EXPECT_EQ(fake().synchronizations, waits);
+  const int32_t token = 0;
+  int32_t back = -1;
+  executor->write(CudaPlan::Tokens, &token, sizeof token);
+  executor->read(CudaPlan::Tokens, &back, sizeof back); // a read sees an earlier write
+  EXPECT_EQ(back, 0);
+  EXPECT_EQ(fake().synchronizations, waits + 1);
 }
 
 TEST_F(CudaExecutor, OutOfMemoryNamesWhatWasAskedAndWhatIsFree) {

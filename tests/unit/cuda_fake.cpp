@@ -74,6 +74,7 @@ int fill(uint64_t address, unsigned char value, size_t bytes, void *) {
 }
 int toDevice(uint64_t to, const void *from, size_t bytes, void *) {
   state.largestCopy = std::max<int>(state.largestCopy, bytes);
+  state.copies.push_back(bytes);
   std::memcpy(reinterpret_cast<void *>(to), from, bytes);
   return 0;
 }
@@ -83,7 +84,7 @@ int toHost(void *to, uint64_t from, size_t bytes, void *) {
 }
 int streamCreate(void **stream, unsigned) { return *stream = &token, ++state.streams, 0; }
 int streamDestroy(void *) { return --state.streams, 0; }
-int synchronize(void *) { return state.synchronizeResult; }
+int synchronize(void *) { return ++state.synchronizations, state.synchronizeResult; }
 int eventCreate(void **event, unsigned) { return *event = &token, ++state.events, 0; }
 int eventDestroy(void *) { return --state.events, 0; }
 int eventRecord(void *, void *) { return 0; }
@@ -107,18 +108,89 @@ int moduleFunction(void **function, void *module, const char *name) {
 int functionAttribute(void *function, int, int value) {
   return state.sharedAttribute[static_cast<Kernel *>(function)->name] = value, 0;
 }
-int launch(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
-           unsigned sharedBytes, void *, void **arguments, void **) {
+int functionValue(int *value, int attribute, void *) { return *value = attribute == 4 ? state.registers : -1, 0; }
+
+FakeCuda::Launch recordOf(void *function, const unsigned *grid, const unsigned *block, unsigned sharedBytes,
+                          void **arguments) {
   auto &kernel = *static_cast<Kernel *>(function);
-  FakeCuda::Launch record{kernel.name, {gx, gy, gz}, {bx, by, bz}, sharedBytes, {}};
+  FakeCuda::Launch record{kernel.name, {grid[0], grid[1], grid[2]}, {block[0], block[1], block[2]}, sharedBytes, {}};
   for (size_t i = 0; i < kernel.arguments.size(); ++i) {
     uint64_t value = 0;
     std::memcpy(&value, arguments[i], kernel.arguments[i] == 'b' ? 8 : 4);
     record.arguments.push_back(value);
   }
-  state.launches.push_back(record);
+  return record;
+}
+int launch(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
+           unsigned sharedBytes, void *, void **arguments, void **) {
+  const unsigned grid[] = {gx, gy, gz}, block[] = {bx, by, bz};
+  state.launches.push_back(recordOf(function, grid, block, sharedBytes, arguments));
   return state.launchResult;
 }
+
+// Graphs: nodes are handed out as their index plus one.
+struct Graph {
+  std::vector<FakeCuda::Node> nodes;
+};
+bool capturing = false;
+Graph *captured = nullptr;
+
+int beginCapture(void *, int mode) {
+  capturing = true;
+  captured = new Graph{{{}}};
+  ++state.liveGraphs;
+  return mode == 2 ? 0 : 1;
+}
+int endCapture(void *, Graph **graph) { return *graph = captured, capturing = false, 0; }
+int graphCreate(Graph **graph, unsigned) { return *graph = new Graph, ++state.liveGraphs, 0; }
+int graphDestroy(Graph *graph) { return delete graph, --state.liveGraphs, 0; }
+int addNode(void **node, Graph *graph, void *const *after, size_t count, FakeCuda::Node made) {
+  for (size_t i = 0; i < count; ++i)
+    made.after.push_back(reinterpret_cast<size_t>(after[i]) - 1);
+  graph->nodes.push_back(std::move(made));
+  *node = reinterpret_cast<void *>(graph->nodes.size());
+  return state.graphNodeResult;
+}
+struct KernelParams { // CUDA_KERNEL_NODE_PARAMS
+  void *function;
+  unsigned grid[3], block[3], sharedBytes;
+  void **arguments, **extra;
+  void *kernel, *context;
+};
+int graphAddKernel(void **node, Graph *graph, void *const *after, size_t count, const KernelParams *params) {
+  return addNode(node, graph, after, count,
+                 {recordOf(params->function, params->grid, params->block, params->sharedBytes, params->arguments)});
+}
+int graphAddChild(void **node, Graph *graph, void *const *after, size_t count, const Graph *child) {
+  return addNode(node, graph, after, count, child->nodes[0]);
+}
+struct NodeParams { // CUgraphNodeParams of a kernel
+  int type, reserved[3];
+  KernelParams kernel;
+};
+int graphAddAny(void **node, Graph *graph, void *const *after, const unsigned char *edges, size_t count,
+                const NodeParams *params) {
+  const KernelParams &kernel = params->kernel;
+  FakeCuda::Node made{recordOf(kernel.function, kernel.grid, kernel.block, kernel.sharedBytes, kernel.arguments)};
+  made.programmatic = edges && edges[0] == 1 && edges[1] == 0 && edges[2] == 1; // port from, port to, type
+  return params->type != 0 ? 1 : addNode(node, graph, after, count, std::move(made));
+}
+int graphInstantiate(Graph **exec, Graph *graph, uint64_t) {
+  state.graphs.push_back(graph->nodes);
+  *exec = new Graph(*graph);
+  return ++state.liveExecs, 0;
+}
+int graphUpload(Graph *, void *) { return ++state.uploads, 0; }
+int graphLaunch(Graph *exec, void *) {
+  ++state.graphLaunches;
+  for (const FakeCuda::Node &node : exec->nodes) {
+    if (!node.kernel.kernel.empty())
+      state.launches.push_back(node.kernel);
+    state.products.insert(state.products.end(), node.products.begin(), node.products.end());
+  }
+  return state.graphLaunchResult;
+}
+int graphExecDestroy(Graph *exec) { return delete exec, --state.liveExecs, 0; }
 
 template <typename F> void *address(F *function) { return reinterpret_cast<void *>(function); }
 
@@ -155,6 +227,18 @@ const std::map<std::string, void *> symbols = {
     {"cuModuleGetFunction", address(moduleFunction)},
     {"cuFuncSetAttribute", address(functionAttribute)},
     {"cuLaunchKernel", address(launch)},
+    {"cuFuncGetAttribute", address(functionValue)},
+    {"cuStreamBeginCapture", address(beginCapture)},
+    {"cuStreamEndCapture", address(endCapture)},
+    {"cuGraphCreate", address(graphCreate)},
+    {"cuGraphDestroy", address(graphDestroy)},
+    {"cuGraphAddKernelNode", address(graphAddKernel)},
+    {"cuGraphAddChildGraphNode", address(graphAddChild)},
+    {"cuGraphAddNode", address(graphAddAny)},
+    {"cuGraphInstantiateWithFlags", address(graphInstantiate)},
+    {"cuGraphUpload", address(graphUpload)},
+    {"cuGraphLaunch", address(graphLaunch)},
+    {"cuGraphExecDestroy", address(graphExecDestroy)},
 };
 
 // cuBLASLt: descriptors are what was set on them.
@@ -227,9 +311,10 @@ int cublasLtMatmul(void *, void *operation, const void *, const void *a, void *a
   auto &la = *static_cast<Layout *>(aLayout), &lb = *static_cast<Layout *>(bLayout),
        &ld = *static_cast<Layout *>(dLayout);
   auto number = [](const void *pointer) { return reinterpret_cast<uint64_t>(pointer); };
-  state.products.push_back({static_cast<Operation *>(operation)->transposeA, la.type, ld.type, la.rows, la.columns,
-                            lb.columns, ld.rows, ld.columns, number(a), number(b), number(c), lastPreference.workspace,
-                            lastPreference.reductions});
+  auto &into = capturing ? captured->nodes[0].products : state.products;
+  into.push_back({static_cast<Operation *>(operation)->transposeA, la.type, ld.type, la.rows, la.columns, lb.columns,
+                  ld.rows, ld.columns, number(a), number(b), number(c), lastPreference.workspace,
+                  lastPreference.reductions});
   return 0;
 }
 }

@@ -13,7 +13,8 @@ struct FakeCuda {
   int driverVersion = 13000, devices = 1, major = 9, minor = 0, sharedBytes = 227 << 10;
   size_t memory = size_t{1} << 30;
   // What fails: a CUresult, or -1 in a call's place.
-  int initResult = 0, launchResult = 0, synchronizeResult = 0;
+  int initResult = 0, launchResult = 0, synchronizeResult = 0, graphNodeResult = 0, graphLaunchResult = 0;
+  int registers = 32; // of every kernel, per thread
 
   struct Launch {
     std::string kernel;
@@ -27,13 +28,23 @@ struct FakeCuda {
     uint64_t workspaceLimit;
     uint32_t reductions;
   };
+  /// A node of a graph: a kernel, or products captured as a child graph.
+  struct Node {
+    Launch kernel; // its name is empty for a child
+    std::vector<Product> products;
+    std::vector<size_t> after;
+    bool programmatic = false;
+  };
   std::map<void *, size_t> device, host; // live allocations
   std::vector<size_t> allocations;       // of device memory, in order
   std::vector<Launch> launches;
   std::vector<Product> products;
+  std::vector<std::vector<Node>> graphs;       // as instantiated, in order
   std::vector<std::pair<uint64_t, int>> fills; // bytes, value
+  std::vector<size_t> copies;                  // to the device, in bytes
   std::map<std::string, int> sharedAttribute;  // by kernel
   int contexts = 0, streams = 0, events = 0, modules = 0, handles = 0, heuristics = 0, largestCopy = 0;
+  int liveGraphs = 0, liveExecs = 0, uploads = 0, graphLaunches = 0, synchronizations = 0;
 };
 
 /// Exported by the library under this name.

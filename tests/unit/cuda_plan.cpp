@@ -25,7 +25,7 @@ struct Builder {
 
   Offset<schema::Constant> constant(uint32_t buffer, uint32_t parameter) {
     std::vector<schema::Step> types = {schema::Step::CastStep};
-    std::vector<Offset<void>> steps = {schema::CreateCastStep(fbb, parameter).Union()};
+    std::vector<Offset<void>> steps = {schema::CreateCastStep(fbb, fbb.CreateVector(std::vector<uint32_t>{parameter})).Union()};
     return schema::CreateConstant(fbb, buffer, fbb.CreateVector(types), fbb.CreateVector(steps));
   }
 
@@ -50,7 +50,10 @@ struct Builder {
                             int after) {
     std::vector<Offset<schema::Edge>> edges;
     if (after >= 0)
-      edges.push_back(schema::CreateEdge(fbb, after, schema::EdgeKind::Full));
+      edges.push_back(schema::CreateEdge(fbb, after,
+                                         options.programmatic && kind == schema::NodeKind::Launch
+                                             ? schema::EdgeKind::Programmatic
+                                             : schema::EdgeKind::Full));
     if (kind == schema::NodeKind::Gemm)
       return schema::CreateNodeDirect(fbb, kind, kernel, &args, nullptr, nullptr, 0, &edges);
     kernels::LaunchShape shape = codegen::findFamily(family)->shape({params}, scalars);

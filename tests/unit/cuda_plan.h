@@ -10,6 +10,7 @@ struct CudaPlanOptions {
   std::string target = "sm_90a";
   uint32_t minDriver = 12000;
   bool cubins = true, sources = false;
+  bool programmatic = false; // the edge between the two kernels
 };
 
 /// Facts of the program that tests check against what reaches the driver.

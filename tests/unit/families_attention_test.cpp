@@ -138,4 +138,100 @@ TEST(KvWrite, HoldsTheNewestPositionsAndNothingElse) {
   }
 }
 
+/// What the fused reference does in one step, by the references of the families it replaces. Intermediate results in
+/// bf16 round where the fused ones do not.
+class AttentionDecode : public testing::TestWithParam<const char *> {};
+
+TEST_P(AttentionDecode, EqualsTheFamiliesItFuses) {
+  auto math = nanort::makeHostMath(2);
+  for (Case &c : nanotest::casesOf(GetParam())) {
+    const bool gated = c.family->name == "attention_decode_ve";
+    const int64_t heads = c.params["heads"], G = c.params["kv_heads"], D = c.params["D"], n = c.scalars[3].i;
+    const int64_t T = c.params["T"];
+    const size_t size = sizeOf(c.types[0]), y = gated ? 11 : 7;
+    std::vector<nanotest::Piece> pieces;
+    int padding = 0;
+    // Slots in the order of makeAttention: padding last.
+    std::vector<size_t> slots, last;
+    for (int64_t t = 0; t < n; ++t) {
+      if (c.at<int>(2)[t] < 0) {
+        last.push_back(t);
+        ++padding;
+        continue;
+      }
+      slots.push_back(t);
+      pieces.push_back({c.at<int>(2)[t], c.at<int>(3)[t], 1});
+    }
+    slots.insert(slots.end(), last.begin(), last.end());
+    const int ring = static_cast<int>(c.params["ring"]);
+    Case attention = nanotest::makeAttention(static_cast<DType>(T), heads, G, D, ring, c.scalars[1].i, pieces, padding);
+    Case write = nanotest::makeKvWrite(static_cast<DType>(T), G, D, ring, pieces, padding);
+    auto headsOf = [&](int64_t first, int64_t count) { // of every slot, from qkv
+      std::vector<std::byte> out(n * count * D * size);
+      for (int64_t t = 0; t < n; ++t)
+        std::memcpy(out.data() + t * count * D * size,
+                    c.buffers[0].data() + (slots[t] * (heads + 2 * G) + first) * D * size, count * D * size);
+      return out;
+    };
+    auto position = [&](int64_t first, int64_t count) {
+      const auto count32 = static_cast<int32_t>(n);
+      const kernels::Limits limits{.positions = c.elements(1) / D};
+      Case rope = nanotest::makeCase("rope", {T, c.params["P"], count, D}, {{.i = count32}}, limits);
+      rope.buffers[0] = headsOf(first, count);
+      rope.buffers[1] = c.buffers[1];
+      for (int64_t t = 0; t < n; ++t)
+        rope.at<int>(2)[t] = c.at<int>(3)[slots[t]];
+      rope.runCpu(*math);
+      Case norm = nanotest::makeCase("rms_norm", {T, D}, {{.i = static_cast<int32_t>(n * count)}});
+      norm.buffers[0] = rope.buffers[3];
+      norm.runCpu(*math);
+      Case scale = nanotest::makeCase("scale", {T}, {c.scalars[0], {.i = static_cast<int32_t>(n * count * D)}});
+      scale.buffers[0] = norm.buffers[1];
+      scale.runCpu(*math);
+      return scale.buffers[1];
+    };
+    attention.buffers[0] = position(0, heads);
+    attention.buffers[1] = write.buffers[0] = position(heads, G);
+    std::vector<std::byte> v = headsOf(heads + G, G);
+    if (gated) {
+      const int64_t C = c.params["C"];
+      Case norm = nanotest::makeCase("rms_norm", {T, C}, {{.i = static_cast<int32_t>(n)}});
+      norm.buffers[0] = c.buffers[6];
+      norm.runCpu(*math);
+      Case gate = nanotest::makeCase("value_gate", {T, G, D, C, c.params["channels"]},
+                                     {c.scalars[4], {.i = static_cast<int32_t>(n)}}, {.vocab = c.elements(8) / G / D});
+      gate.buffers[0] = v;
+      for (int64_t t = 0; t < n; ++t) {
+        std::memcpy(gate.buffers[1].data() + t * C * size, norm.buffers[1].data() + slots[t] * C * size, C * size);
+        gate.at<int>(2)[t] = c.at<int>(7)[slots[t]];
+      }
+      gate.buffers[3] = c.buffers[8];
+      gate.buffers[4] = c.buffers[9];
+      gate.runCpu(*math);
+      v = gate.buffers[5];
+    }
+    attention.buffers[2] = write.buffers[1] = v;
+    attention.buffers[3] = write.buffers[5] = c.buffers[4];
+    attention.runCpu(*math);
+    write.runCpu(*math);
+    c.runCpu(*math);
+
+    const double bound = 3 * c.family->tolerance(c.params);
+    auto compare = [&](size_t b, size_t i, const Case &other, size_t otherB, size_t otherI, double largest) {
+      const double x = c.get(b, i), want = other.get(otherB, otherI);
+      if (!std::isnan(x) || !std::isnan(want))
+        ASSERT_LE(std::abs(x - want), bound * largest) << c.label() << " buffer " << b << " element " << i;
+    };
+    for (size_t i = 0; i < c.elements(4); ++i)
+      compare(4, i, write, 5, i, 4); // noise of variance 1, and gated values
+    for (int64_t t = 0; t < n; ++t)
+      for (int64_t i = 0; i < heads * D; ++i)
+        compare(y, slots[t] * heads * D + i, attention, 7, t * heads * D + i, 4);
+    for (size_t i = 0; i < c.elements(5); ++i)
+      ASSERT_EQ(c.at<uint32_t>(5)[i], 0u) << c.label();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, AttentionDecode, testing::Values("attention_decode", "attention_decode_ve"));
+
 } // namespace

@@ -25,6 +25,12 @@ double dot(const Case &c, size_t a, size_t i, size_t b, size_t j, size_t n) {
   return sum;
 }
 
+/// Element i of x w^T, buffers 0 and 1.
+double product(const Case &c, size_t i) {
+  const size_t K = c.params["K"], N = c.params["N"];
+  return dot(c, 0, i / N * K, 1, i % N * K, K);
+}
+
 double gather(const Case &c, size_t index, size_t table, size_t i) {
   const size_t C = c.params["C"];
   const double row = c.get(index, i / C);
@@ -52,6 +58,24 @@ double attention(const Case &c, size_t i) {
     value += weight * c.get(values, v + d);
   }
   return value / sum;
+}
+
+/// Element i of the normed embedding of id argument `index`.
+double embedNorm(const Case &c, size_t index, size_t table, size_t i) {
+  const size_t C = c.params["C"];
+  const double token = c.get(index, i / C);
+  if (token < 0)
+    return 0;
+  const size_t row = static_cast<size_t>(token) * C;
+  return c.get(table, row + i % C) / std::sqrt(dot(c, table, row, table, row, C) / C + std::ldexp(1.0, -23));
+}
+
+double embedSmear(const Case &c, size_t i) {
+  const size_t C = c.params["C"], first = i / C * C;
+  double gate = 0;
+  for (int64_t l = 0; l < c.params["channels"]; ++l)
+    gate += embedNorm(c, 0, 2, first + l) * c.get(3, l);
+  return embedNorm(c, 0, 2, i) + c.get(4, 0) * sigmoid(gate) * embedNorm(c, 1, 2, i);
 }
 
 double rope(const Case &c, size_t i) {
@@ -132,11 +156,24 @@ const std::map<std::string_view, Formula> formulas = {
        const size_t C = c.params["C"];
        return c.get(0, i) + c.get(3, 0) * sigmoid(dot(c, 0, i / C * C, 2, 0, c.params["channels"])) * c.get(1, i);
      }},
-    {"linear",
+    {"embed_norm", [](const Case &c, size_t i) { return embedNorm(c, 0, 1, i); }},
+    {"embed_smear", embedSmear},
+    {"linear", product},
+    {"gemv",
      [](const Case &c, size_t i) {
-       const size_t K = c.params["K"], N = c.params["N"];
-       return dot(c, 0, i / N * K, 1, i % N * K, K);
+       const size_t K = c.params["K"], N = c.params["N"], row = i / N * K;
+       double sum = dot(c, 0, row, 1, i % N * K, K);
+       if (c.params["norm"])
+         sum /= std::sqrt(dot(c, 0, row, 0, row, K) / K + std::ldexp(1.0, -23));
+       return c.params["relu2"] ? std::pow(std::max(sum, 0.0), 2) : sum;
      }},
+    {"gemv_add", [](const Case &c, size_t i) { return c.get(2, i) + product(c, i); }},
+    {"gemv_mix",
+     [](const Case &c, size_t i) {
+       const size_t layer = c.scalars[0].i;
+       return c.get(4, layer) * (c.get(2, i) + product(c, i)) + c.get(5, layer) * c.get(3, i);
+     }},
+    {"gemv_backout", [](const Case &c, size_t i) { return c.get(2, i) + product(c, i) - c.get(4, 0) * c.get(3, i); }},
     {"rope", rope},
     {"scale", [](const Case &c, size_t i) { return c.scalars[0].f * c.get(0, i); }},
     {"value_gate", valueGate},
@@ -159,11 +196,11 @@ const std::map<std::string_view, Formula> formulas = {
 class Formulas : public testing::TestWithParam<const kernels::Family *> {};
 class Families : public testing::TestWithParam<const kernels::Family *> {};
 
-/// All but kv_write, which changes its buffer in place: see KvWrite.
+/// All but those that change a ring in place: see KvWrite and AttentionDecode.
 std::vector<const kernels::Family *> familiesWithFormula() {
   std::vector<const kernels::Family *> families;
   for (const kernels::Family *family : codegen::allFamilies())
-    if (family->name != "kv_write")
+    if (family->name != "kv_write" && !family->name.starts_with("attention_decode"))
       families.push_back(family);
   return families;
 }

@@ -123,7 +123,7 @@ Case makeCase(const char *name, std::vector<int64_t> values, std::vector<Scalar>
     c.decls.push_back(arg);
     c.types.push_back(typeOf(arg, c.params));
     c.buffers.emplace_back(count * sizeOf(c.types[b]), std::byte{0xff});
-    if (arg.kind == ArgKind::Out)
+    if (arg.kind == ArgKind::Out || arg.kind == ArgKind::Scratch)
       continue;
     for (size_t i = 0; i < count; ++i) {
       const uint32_t word = noise(static_cast<uint32_t>(b), i);
@@ -167,6 +167,38 @@ Case makeKvWrite(DType type, int kvHeads, int D, int ring, const std::vector<Pie
   copyInts(c, 2, slots.rows);
   copyInts(c, 3, slots.positions);
   copyInts(c, 4, slots.ends);
+  return c;
+}
+
+Case makeAttentionDecode(DType type, DType table, int heads, int kvHeads, int D, int ring, int window, int chunk,
+                         const std::vector<DecodeToken> &tokens, int channels) {
+  Limits limits{tokens.size(), 1, 29, 1};
+  for (const DecodeToken &token : tokens) {
+    limits.rows = std::max<uint64_t>(limits.rows, token.row + 1);
+    limits.positions = std::max<uint64_t>(limits.positions, token.position + 1);
+  }
+  std::vector<int64_t> params = {
+      static_cast<int64_t>(type), static_cast<int64_t>(table), heads, kvHeads, D, ring, chunk};
+  std::vector<Scalar> scalars = {number(1.2f), integer(window), number(1 / std::sqrt(static_cast<float>(D))),
+                                 integer(static_cast<int32_t>(tokens.size()))};
+  if (channels) {
+    params.insert(params.end(), {heads * D, channels});
+    scalars.push_back(number(3));
+  }
+  Case c = makeCase(channels ? "attention_decode_ve" : "attention_decode", params, scalars, limits);
+  std::fill_n(c.at<uint32_t>(5), c.elements(5), 0);
+  std::vector<bool> held(limits.rows * ring);
+  for (size_t t = 0; t < tokens.size(); ++t) {
+    const auto [row, position] = tokens[t];
+    c.at<int>(2)[t] = row;
+    c.at<int>(3)[t] = position;
+    if (row >= 0)
+      for (int j = std::max({0, position - window, position - ring + 1}); j < position; ++j)
+        held[row * ring + j % ring] = true;
+  }
+  for (size_t i = 0; i < c.elements(4); ++i)
+    if (!held[i / D / ring / kvHeads / 2 * ring + i / D % ring])
+      put(c, 4, i, std::numeric_limits<float>::quiet_NaN());
   return c;
 }
 
@@ -227,6 +259,53 @@ static void addAttention(std::vector<Case> &cases, DType T, bool write) {
                           : makeAttention(T, l.heads, l.kvHeads, l.D, l.ring, l.window, l.pieces, l.padding));
 }
 
+static void addAttentionDecode(std::vector<Case> &cases, DType T, bool gated) {
+  struct Layout {
+    int heads, kvHeads, D, ring, window, chunk;
+    std::vector<DecodeToken> tokens;
+  };
+  const Layout layouts[] = {
+      {1, 1, 8, 1, 0, 1, {{0, 0}}},                                                  // the new key alone
+      {3, 3, 32, 64, 64, 32, {{0, 0}, {1, 31}, {2, 32}, {3, 33}, {-1, 0}, {4, 63}}}, // borders of chunks
+      {4, 2, 64, 9, 8, 4, {{3, 100}, {0, 0}, {2, 9}, {1, 8}}},                       // wraps; rows out of order
+      {6, 3, 80, 17, 16, 32, {{0, 15}, {1, 16}, {2, 17}, {3, 31}, {4, 32}, {5, 47}, {6, 48}, {7, 1000}}},
+      {8, 1, 96, 128, 1000, 32, {{0, 127}, {1, 96}, {2, 95}}}, // a window of every position
+      {6, 6, 128, 513, 512, 64, {{0, 512}, {1, 513}, {2, 511}, {3, 1700}}},
+      {2, 1, 64, 3000, 2999, 128, {{0, 3500}}}, // 24 or 25 chunks
+      {10, 2, 128, 700, 700, 32, {{0, 699}, {1, 640}, {2, 5}, {-1, 0}, {3, 300}}},
+      {4, 4, 88, 21, 12, 8, {{0, 39}, {1, 12}, {2, 13}}}, // ring longer than the window
+      {1, 1, 264, 40, 39, 16, {{0, 42}}},
+  };
+  for (const Layout &l : layouts)
+    for (DType table : {T, DType::BF16})
+      cases.push_back(makeAttentionDecode(T, table, l.heads, l.kvHeads, l.D, l.ring, l.window, l.chunk, l.tokens,
+                                          gated ? std::min(l.D, 12) : 0));
+}
+
+static void addGemv(std::vector<Case> &cases, const std::string &name, int64_t T) {
+  // Split over K in one round and in several, K not a multiple of 32 and of 8, more K than is in flight; a warp per column
+  // at N = 8,448 and more.
+  for (auto [K, N, M] : {std::tuple{32, 48, 1},
+                         {33, 17, 3},
+                         {96, 65, 8},
+                         {88, 130, 5},
+                         {768, 1000, 2},
+                         {768, 3000, 8},
+                         {4104, 136, 7},
+                         {3072, 768, 1},
+                         {40, 8451, 3},
+                         {776, 9000, 6}}) {
+    if (name == "gemv")
+      for (int64_t O : {T, f32})
+        for (auto [norm, relu2] : {std::pair{0, 0}, {1, 0}, {0, 1}, {1, 1}})
+          cases.push_back(makeCase("gemv", {T, O, K, N, M, norm, relu2}, {}));
+    else if (name == "gemv_mix")
+      cases.push_back(makeCase("gemv_mix", {T, K, N, M}, {integer(M % 4)}));
+    else
+      cases.push_back(makeCase(name.c_str(), {T, K, N, M}, {}));
+  }
+}
+
 static void addTyped(std::vector<Case> &cases, const std::string &name, int64_t T) {
   auto add = [&](std::vector<int64_t> params, std::vector<Scalar> scalars, Limits limits = {}) {
     cases.push_back(makeCase(name.c_str(), std::move(params), std::move(scalars), limits));
@@ -234,6 +313,14 @@ static void addTyped(std::vector<Case> &cases, const std::string &name, int64_t 
   if (name == "embed" || name == "last") {
     for (auto [C, n] : {std::pair{1, 3}, {32, 1}, {33, 7}, {90, 65}, {768, 9}})
       add({T, C}, {integer(n)}, {.tokens = 13, .vocab = 101});
+  } else if (name == "embed_norm") {
+    for (auto [C, n] : {std::pair{1, 3}, {32, 4}, {33, 7}, {90, 65}, {768, 9}, {2048, 1}})
+      add({T, C}, {integer(n)}, {.vocab = 101});
+  } else if (name == "embed_smear") {
+    for (auto [C, channels, n] : {std::tuple{24, 24, 4}, {33, 12, 7}, {90, 1, 9}, {768, 24, 1}, {2048, 24, 8}})
+      add({T, C, channels}, {integer(n)}, {.vocab = 101});
+  } else if (name == "attention_decode" || name == "attention_decode_ve") {
+    addAttentionDecode(cases, static_cast<DType>(T), name == "attention_decode_ve");
   } else if (name == "rms_norm") {
     for (auto [width, n] : {std::pair{1, 3}, {32, 9}, {80, 5}, {88, 4}, {97, 7}, {768, 3}, {2048, 1}}) {
       add({T, width}, {integer(n)});
@@ -257,6 +344,8 @@ static void addTyped(std::vector<Case> &cases, const std::string &name, int64_t 
                              {768, 1000, 2},
                              {512, 321, 5}})
         add({T, O, K, N}, {integer(n)});
+  } else if (name.starts_with("gemv")) {
+    addGemv(cases, name, T);
   } else if (name == "rope") {
     for (int64_t P : {f32, bf16Type})
       for (auto [heads, D, n] : {std::tuple{1, 2, 1}, {3, 32, 5}, {6, 64, 7}, {2, 80, 9}, {5, 88, 4}, {4, 128, 33}})

@@ -48,6 +48,13 @@ Case makeAttention(kernels::DType type, int heads, int kvHeads, int D, int ring,
                    const std::vector<Piece> &pieces, int padding = 0);
 Case makeKvWrite(kernels::DType type, int kvHeads, int D, int ring, const std::vector<Piece> &pieces, int padding = 0);
 
+/// A decode launch, one token per slot: (row, position), row -1 for padding; with `channels` the value gate as well.
+struct DecodeToken {
+  int row, position;
+};
+Case makeAttentionDecode(kernels::DType type, kernels::DType table, int heads, int kvHeads, int D, int ring, int window,
+                         int chunk, const std::vector<DecodeToken> &tokens, int channels = 0);
+
 /// How a sample launch chooses.
 struct SampleSettings {
   float temperature = 0;

@@ -164,6 +164,13 @@ const Rule rules[] = {
      [](Json &p) { node(p, "add")["edges"][0]["from"] = nodesOf(program(p), 0, "add")[0]; }},
     {"EdgeTwice", "same node", [](Json &p) { node(p, "add")["edges"].push_back(node(p, "add")["edges"][0]); }},
     {"EdgeKind", "unknown kind", [](Json &p) { node(p, "add")["edges"][0]["kind"] = 5; }},
+    {"EdgeProgrammaticJoin", "a join needs full edges",
+     [](Json &p) { node(p, "attention")["edges"][0]["kind"] = "Programmatic"; }},
+    {"EdgeProgrammaticGemm", "not two launches",
+     [](Json &p) {
+       node(p, "linear")["kind"] = "Gemm";
+       node(p, "linear")["edges"][0]["kind"] = "Programmatic";
+     }},
     {"GemmFamily", "family linear", [](Json &p) { node(p, "add")["kind"] = "Gemm"; }},
     {"NoImage", "neither source nor cubin", [](Json &p) { kernel(p, "add").erase("source"); }, "sm_90a"},
     {"NoGrid", "3 extents", [](Json &p) { node(p, "add").erase("grid"); }, "sm_90a"},

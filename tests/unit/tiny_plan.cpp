@@ -35,7 +35,7 @@ public:
                                                                             {"gate", {channels}},
                                                                             {"lambda", {1}}}) {
       parameters.push_back({{"name", name}, {"shape", shape}});
-      constant(name, shape, "CastStep", {{"source", parameters.size() - 1}});
+      constant(name, shape, "CastStep", {{"sources", {parameters.size() - 1}}});
     }
     constant("rope", {kTinyPositions, D}, "RopeStep",
              {{"base", 10000.0}, {"positions", kTinyPositions}, {"head_dim", D}});

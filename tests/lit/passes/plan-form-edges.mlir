@@ -44,3 +44,42 @@ plan.program @cpu precision "f32" min_driver 0 {
     plan.launch @relu2 [@x, @a, 64 : i32] grid [1, 1, 1] block [32, 1, 1] shared 0 bytes 0 flops 0
   }
 }
+
+// On a device a chain of launches has programmatic edges.
+// CHECK-LABEL: plan.program @sm_90a
+plan.program @sm_90a precision "f32" min_driver 13000 {
+  plan.kernel @relu2 family "relu2" {T = f32}
+  plan.kernel @add family "add" {T = f32}
+  plan.kernel @linear family "linear" {T = f32, O = f32, K = 64, N = 64}
+  plan.buffer @w in constant : tensor<64x64xf32> at 0
+  plan.buffer @x in state : tensor<64xf32> at 0
+  plan.buffer @a in arena : tensor<64xf32> at 0 live @e 0 to 8
+  plan.buffer @b in arena : tensor<64xf32> at 256 live @e 0 to 8
+  plan.buffer @c in arena : tensor<64xf32> at 512 live @e 0 to 8
+  plan.buffer @d in arena : tensor<64xf32> at 768 live @e 0 to 8
+  plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
+    // CHECK: [@x, @a, 64 : i32] {{.*}} after []{{$}}
+    plan.launch @relu2 [@x, @a, 64 : i32] grid [1, 1, 1] block [32, 1, 1] shared 0 bytes 0 flops 0
+    // CHECK: [@a, @b, 64 : i32] {{.*}} after [0] programmatic [0]
+    plan.launch @relu2 [@a, @b, 64 : i32] grid [1, 1, 1] block [32, 1, 1] shared 0 bytes 0 flops 0
+    // Reads a of node 0 too: node 1 cannot have finished before it.
+    // CHECK: [@a, @b, @c, 64 : i32] {{.*}} after [1] programmatic [1]
+    plan.launch @add [@a, @b, @c, 64 : i32] grid [1, 1, 1] block [32, 1, 1] shared 0 bytes 0 flops 0
+    // Its producer is not the node right before.
+    // CHECK: [@b, @d, 64 : i32] {{.*}} after [1]{{$}}
+    plan.launch @relu2 [@b, @d, 64 : i32] grid [1, 1, 1] block [32, 1, 1] shared 0 bytes 0 flops 0
+    // A join.
+    // CHECK: [@c, @d, @a, 64 : i32] {{.*}} after [2, 3]{{$}}
+    plan.launch @add [@c, @d, @a, 64 : i32] grid [1, 1, 1] block [32, 1, 1] shared 0 bytes 0 flops 0
+    // The library's kernels do not wait, nor are they waited for.
+    // CHECK: plan.gemm {{.*}} after [4]{{$}}
+    plan.gemm @linear [@a, @w, @b, 1 : i32] bytes 0 flops 0
+    // CHECK: [@b, @c, 64 : i32] {{.*}} after [5]{{$}}
+    plan.launch @relu2 [@b, @c, 64 : i32] grid [1, 1, 1] block [32, 1, 1] shared 0 bytes 0 flops 0
+    // More than half an SM.
+    // CHECK: [@c, @d, 64 : i32] {{.*}} after [6]{{$}}
+    plan.launch @relu2 [@c, @d, 64 : i32] grid [1, 1, 1] block [32, 1, 1] shared 115713 bytes 0 flops 0
+    // CHECK: [@d, @a, 64 : i32] {{.*}} after [7]{{$}}
+    plan.launch @relu2 [@d, @a, 64 : i32] grid [1, 1, 1] block [32, 1, 1] shared 115712 bytes 0 flops 0
+  }
+}

@@ -1,0 +1,88 @@
+// The launches that make the first residual become one.
+#include "compiler/passes/Passes.h"
+
+using namespace mlir;
+
+namespace nanocc {
+#define GEN_PASS_DEF_KERNFUSEEMBED
+#include "compiler/Passes.h.inc"
+} // namespace nanocc
+
+using namespace nanocc;
+
+namespace {
+
+/// The input that an entry takes `value` from; empty for anything else.
+StringRef bindingOf(Value value) {
+  auto argument = dyn_cast<BlockArgument>(value);
+  auto entry = argument ? dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp()) : func::FuncOp();
+  if (!entry)
+    return {};
+  auto name = entry.getArgAttrOfType<StringAttr>(argument.getArgNumber(), nano::NanoDialect::bindingAttr);
+  return name ? name.getValue() : StringRef();
+}
+
+/// rms_norm(embed(ids)) over whole rows, where the ids are the input `binding`.
+kern::EmbedOp normedEmbed(Value value, StringRef binding) {
+  auto norm = value.getDefiningOp<kern::RmsNormOp>();
+  if (!norm || static_cast<int64_t>(norm.getWidth()) != cast<ShapedType>(norm.getType()).getShape().back())
+    return {};
+  auto embed = norm.getX().getDefiningOp<kern::EmbedOp>();
+  return embed && bindingOf(embed.getTokens()) == binding ? embed : kern::EmbedOp();
+}
+
+StringRef tableOf(kern::EmbedOp embed) {
+  auto ref = embed.getTable().getDefiningOp<kern::RefOp>();
+  return ref ? ref.getSymbol() : StringRef();
+}
+
+struct KernFuseEmbedPass : nanocc::impl::KernFuseEmbedBase<KernFuseEmbedPass> {
+  void runOnOperation() override {
+    for (kern::ProgramOp program : getOperation().getOps<kern::ProgramOp>())
+      for (func::FuncOp entry : program.getOps<func::FuncOp>()) {
+        // Smear first: it takes both norms with it.
+        for (kern::SmearOp smear : llvm::make_early_inc_range(entry.getOps<kern::SmearOp>()))
+          fuse(smear);
+        for (kern::RmsNormOp norm : llvm::make_early_inc_range(entry.getOps<kern::RmsNormOp>()))
+          fuse(norm);
+      }
+  }
+
+  static void fuse(kern::SmearOp smear) {
+    kern::EmbedOp embed = normedEmbed(smear.getU(), "tokens"), before = normedEmbed(smear.getPrev(), "prev");
+    if (!embed || !before || tableOf(embed).empty() || tableOf(embed) != tableOf(before))
+      return;
+    OpBuilder builder(smear);
+    replace(smear, kern::EmbedSmearOp::create(builder, smear.getLoc(), smear.getType(), embed.getTokens(),
+                                              before.getTokens(), embed.getTable(), smear.getGate(),
+                                              smear.getLambda()));
+  }
+
+  static void fuse(kern::RmsNormOp norm) {
+    kern::EmbedOp embed = normedEmbed(norm, "tokens");
+    if (!embed || !embed->hasOneUse())
+      return;
+    OpBuilder builder(norm);
+    replace(norm, kern::EmbedNormOp::create(builder, norm.getLoc(), norm.getType(), embed.getTokens(),
+                                            embed.getTable()));
+  }
+
+  /// Erases `from` and what only it used.
+  static void replace(Operation *from, Operation *to) {
+    from->getResult(0).replaceAllUsesWith(to->getResult(0));
+    SmallVector<Operation *> dead = {from};
+    while (!dead.empty()) {
+      Operation *op = dead.pop_back_val();
+      SetVector<Operation *> operands;
+      for (Value operand : op->getOperands())
+        if (Operation *producer = operand.getDefiningOp())
+          operands.insert(producer);
+      op->erase();
+      for (Operation *producer : operands)
+        if (isa<kern::KernelOp>(producer) && isMemoryEffectFree(producer) && producer->use_empty())
+          dead.push_back(producer);
+    }
+  }
+};
+
+} // namespace

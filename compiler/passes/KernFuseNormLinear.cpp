@@ -1,0 +1,43 @@
+// Norms into the linears that they feed.
+#include "compiler/passes/Passes.h"
+#include "kernels_templates/common/gemv.h"
+
+using namespace mlir;
+
+namespace nanocc {
+#define GEN_PASS_DEF_KERNFUSENORMLINEAR
+#include "compiler/Passes.h.inc"
+} // namespace nanocc
+
+using namespace nanocc;
+
+namespace {
+
+/// The norm of whole slots that feeds `linear`, if its kernel may take it over.
+kern::RmsNormOp normOf(kern::LinearOp linear) {
+  auto norm = linear.getX().getDefiningOp<kern::RmsNormOp>();
+  if (!norm || linear.getLibrary())
+    return {};
+  ArrayRef<int64_t> shape = cast<RankedTensorType>(norm.getType()).getShape();
+  bool fits = shape[0] <= kernels::gemvRows && norm.getWidth() == static_cast<uint64_t>(shape[1]);
+  return fits ? norm : kern::RmsNormOp();
+}
+
+struct KernFuseNormLinearPass : nanocc::impl::KernFuseNormLinearBase<KernFuseNormLinearPass> {
+  void runOnOperation() override {
+    getOperation().walk([](kern::LinearOp linear) {
+      kern::RmsNormOp norm = normOf(linear);
+      if (!norm)
+        return;
+      OpBuilder builder(linear);
+      auto fused = kern::GemvOp::create(builder, linear.getLoc(), linear.getType(), norm.getX(), linear.getWeight(),
+                                        /*norm=*/true, /*relu2=*/false);
+      linear.replaceAllUsesWith(fused.getResult());
+      linear.erase();
+      if (norm.use_empty())
+        norm.erase();
+    });
+  }
+};
+
+} // namespace

@@ -1,0 +1,67 @@
+// The residual stream's sums into the linears that feed them.
+#include "compiler/passes/Passes.h"
+#include "kernels_templates/common/gemv.h"
+
+using namespace mlir;
+
+namespace nanocc {
+#define GEN_PASS_DEF_KERNFUSERESIDUAL
+#include "compiler/Passes.h.inc"
+} // namespace nanocc
+
+using namespace nanocc;
+
+namespace {
+
+/// The plain linear that makes `value` for one user alone, if its kernel may take over what the user does.
+kern::LinearOp producerOf(Value value) {
+  auto linear = value.getDefiningOp<kern::LinearOp>();
+  bool fits = linear && value.hasOneUse() && !linear.getLibrary() &&
+              cast<RankedTensorType>(linear.getType()).getDimSize(0) <= kernels::gemvRows &&
+              linear.getType().getElementType() == linear.getX().getType().getElementType();
+  return fits ? linear : kern::LinearOp();
+}
+
+template <typename Op, typename... Operands> void replace(Operation *op, Operands... operands) {
+  OpBuilder builder(op);
+  op->replaceAllUsesWith(Op::create(builder, op->getLoc(), op->getResult(0).getType(), operands...));
+  op->erase();
+}
+
+void fuse(kern::AddOp add) {
+  Value residual = add.getA();
+  kern::LinearOp linear = producerOf(add.getB());
+  if (!linear) {
+    linear = producerOf(add.getA());
+    residual = add.getB();
+  }
+  if (!linear)
+    return;
+  replace<kern::GemvAddOp>(add, linear.getX(), linear.getWeight(), residual);
+  linear.erase();
+}
+
+/// The sum that `op` alone uses.
+kern::GemvAddOp sumOf(Value value) { return value.hasOneUse() ? value.getDefiningOp<kern::GemvAddOp>() : nullptr; }
+
+struct KernFuseResidualPass : nanocc::impl::KernFuseResidualBase<KernFuseResidualPass> {
+  void runOnOperation() override {
+    getOperation().walk([](kern::AddOp add) { fuse(add); });
+    getOperation().walk([](kern::MixOp mix) {
+      if (kern::GemvAddOp sum = sumOf(mix.getX())) {
+        replace<kern::GemvMixOp>(mix, sum.getX(), sum.getWeight(), sum.getR(), mix.getX0(), mix.getResid(),
+                                 mix.getSkip(), mix.getLayer());
+        sum.erase();
+      }
+    });
+    getOperation().walk([](kern::BackoutOp backout) {
+      if (kern::GemvAddOp sum = sumOf(backout.getX())) {
+        replace<kern::GemvBackoutOp>(backout, sum.getX(), sum.getWeight(), sum.getR(), backout.getMid(),
+                                     backout.getLambda());
+        sum.erase();
+      }
+    });
+  }
+};
+
+} // namespace

@@ -1,0 +1,16 @@
+#include "kernels_templates/common/cpu.h"
+#include "kernels_templates/common/gemv.h"
+
+namespace kernels::gemv_add {
+
+void cpu(const CpuArgs &args) {
+  const auto sums = gemvSums(args, false);
+  byType(args.params.type("T"), [&](auto zero) {
+    using T = decltype(zero);
+    const T *r = args.at<T>(2);
+    mapElements(args.math, args.params["M"] * args.params["N"], args.at<T>(3),
+                [&](int64_t i) { return toFloat(r[i]) + sums[i]; });
+  });
+}
+
+} // namespace kernels::gemv_add

@@ -1,0 +1,93 @@
+#include "runtime/cuda/graph.h"
+
+#include <algorithm>
+
+namespace nanort::cuda {
+
+bool supportsProgrammaticEdges(const Device &device) {
+  return device.arch().major >= 9 && device.driver().cuGraphAddNode;
+}
+
+Graph::~Graph() {
+  const Driver &driver = device.driver();
+  if (exec)
+    driver.cuGraphExecDestroy(exec);
+  if (graph)
+    driver.cuGraphDestroy(graph);
+}
+
+GraphHandle Graph::handle(const std::string &thing) {
+  if (!graph)
+    device.driver().check(device.driver().cuGraphCreate(&graph, 0), "cuGraphCreate", thing);
+  return graph;
+}
+
+std::span<const GraphNode> Graph::producers(std::span<const GraphEdge> edges) {
+  dependencies.clear();
+  for (const GraphEdge &edge : edges)
+    dependencies.push_back(nodes[edge.from]);
+  return dependencies;
+}
+
+void Graph::addKernel(const KernelLaunch &launch, std::span<const GraphEdge> edges, const std::string &thing) {
+  const Driver &driver = device.driver();
+  GraphNodeParams params = {};
+  params.type = NodeKernel;
+  KernelNodeParams &kernel = params.kernel;
+  kernel = {};
+  kernel.function = launch.function;
+  std::copy_n(launch.grid, 3, kernel.grid);
+  std::copy_n(launch.block, 3, kernel.block);
+  kernel.sharedBytes = launch.sharedBytes;
+  kernel.arguments = launch.arguments;
+
+  std::span<const GraphNode> after = producers(edges);
+  GraphHandle into = handle(thing);
+  GraphNode node = nullptr;
+  if (edges.size() == 1 && edges[0].programmatic && supportsProgrammaticEdges(device)) {
+    GraphEdgeData early = {ProgrammaticPort, 0, ProgrammaticEdge, {}};
+    driver.check(driver.cuGraphAddNode(&node, into, after.data(), &early, 1, &params), "cuGraphAddNode", thing);
+  } else {
+    driver.check(driver.cuGraphAddKernelNode(&node, into, after.data(), after.size(), &kernel), "cuGraphAddKernelNode",
+                 thing);
+  }
+  nodes.push_back(node);
+}
+
+void Graph::addCaptured(const std::function<void()> &enqueue, std::span<const GraphEdge> edges,
+                        const std::string &thing) {
+  const Driver &driver = device.driver();
+  driver.check(driver.cuStreamBeginCapture(device.stream(), CaptureRelaxed), "cuStreamBeginCapture", thing);
+  GraphHandle captured = nullptr;
+  try {
+    enqueue();
+  } catch (...) {
+    // The stream must leave capture whatever happened.
+    if (driver.cuStreamEndCapture(device.stream(), &captured) == Success && captured)
+      driver.cuGraphDestroy(captured);
+    throw;
+  }
+  driver.check(driver.cuStreamEndCapture(device.stream(), &captured), "cuStreamEndCapture", thing);
+  GraphHandle into = handle(thing);
+  std::span<const GraphNode> after = producers(edges);
+  GraphNode node = nullptr;
+  Result result = driver.cuGraphAddChildGraphNode(&node, into, after.data(), after.size(), captured);
+  driver.cuGraphDestroy(captured); // the node holds a copy
+  driver.check(result, "cuGraphAddChildGraphNode", thing);
+  nodes.push_back(node);
+}
+
+void Graph::instantiate(const std::string &thing) {
+  const Driver &driver = device.driver();
+  driver.check(driver.cuGraphInstantiateWithFlags(&exec, handle(thing), 0), "cuGraphInstantiate", thing);
+  driver.check(driver.cuGraphUpload(exec, device.stream()), "cuGraphUpload", thing);
+  driver.cuGraphDestroy(graph); // the executable graph does not need it
+  graph = nullptr;
+}
+
+void Graph::launch(const std::string &thing) const {
+  const Driver &driver = device.driver();
+  driver.check(driver.cuGraphLaunch(exec, device.stream()), "cuGraphLaunch", thing);
+}
+
+} // namespace nanort::cuda

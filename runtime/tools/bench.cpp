@@ -1,0 +1,257 @@
+// nanort bench: time to the first token and per token, greedy, on random prompts.
+#include "runtime/base/error.h"
+#include "runtime/base/text.h"
+#include "runtime/tools/common.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <random>
+
+namespace nanort::tools {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Json = nlohmann::ordered_json;
+
+struct BenchOptions {
+  CommonOptions common;
+  std::string batches = "1", mode, format = "text";
+  uint32_t prompt = 512, fresh = 128, repeat = 5;
+};
+
+/// Read bandwidth of devices where it was measured (an 8 GiB buffer), in bytes a second; 0 elsewhere.
+double measuredBandwidth(const std::string &device) {
+  return device.find("H100 80GB HBM3") != std::string::npos ? 3.12e12 : 0;
+}
+
+struct Result {
+  uint32_t batch = 0;
+  double ttft = 0, mean = 0, p50 = 0, p99 = 0, decode = 0, total = 0; // ms
+  double bytesPerStep = 0;
+  uint64_t launches = 0;
+};
+
+double milliseconds(Clock::time_point since) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - since).count();
+}
+
+/// The smallest value that at least `share` of them do not exceed.
+double quantile(std::vector<double> values, double share) {
+  std::sort(values.begin(), values.end());
+  const auto rank = static_cast<size_t>(std::ceil(share * static_cast<double>(values.size())));
+  return values[std::max<size_t>(rank, 1) - 1];
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t half = values.size() / 2;
+  return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+std::vector<uint32_t> parseBatches(const std::string &text) {
+  std::vector<uint32_t> batches;
+  const char *p = text.data(), *end = p + text.size();
+  while (true) {
+    uint32_t batch = 0;
+    auto [stop, error] = std::from_chars(p, end, batch);
+    if (error != std::errc() || batch == 0 || (stop != end && *stop != ','))
+      fail(Exit::Usage, "--batch " + quote(text) + ": pass numbers of rows such as 1,8");
+    batches.push_back(batch);
+    if (stop == end)
+      return batches;
+    p = stop + 1;
+  }
+}
+
+const schema::Entry *decodeEntry(const schema::Program &program, uint32_t batch) {
+  for (const schema::Entry *entry : *program.entries())
+    if (entry->kind() == schema::EntryKind::Decode && entry->rows() == batch)
+      return entry;
+  return nullptr;
+}
+
+void checkFlags(const BenchOptions &options, const Loaded &loaded, const std::vector<uint32_t> &batches) {
+  if (options.mode == "graph" && !loaded.device.cuda)
+    fail(Exit::Usage, "--mode graph needs a CUDA device; the CPU runs launch by launch (--mode eager)");
+  std::string known;
+  for (const schema::Entry *entry : *loaded.chosen().entries())
+    if (entry->kind() == schema::EntryKind::Decode)
+      known += (known.empty() ? "" : ", ") + std::to_string(entry->rows());
+  for (uint32_t batch : batches)
+    if (!decodeEntry(loaded.chosen(), batch))
+      fail(Exit::Usage, "--batch " + std::to_string(batch) + ": program " + loaded.chosen().target()->str() + " of " +
+                            options.common.plan + " decodes batches of " + (known.empty() ? "no size" : known) +
+                            "; compile with nanocc --batch");
+  const uint64_t positions = loaded.plan->root().model()->max_seq();
+  if (uint64_t(options.prompt) + options.fresh > positions)
+    fail(Exit::Usage, "--prompt " + std::to_string(options.prompt) + " and --new " + std::to_string(options.fresh) +
+                          " do not fit the plan's context of " + std::to_string(positions) +
+                          "; ask for less or compile with a larger --max-seq");
+}
+
+/// Weights and KV that one decode step must read at least, on average over the steps of a run.
+double bytesPerStep(const schema::Program &program, const schema::Entry &entry, const BenchOptions &options) {
+  double bytes = 0;
+  std::vector<bool> counted(program.buffers()->size());
+  for (const schema::Node *node : *entry.nodes())
+    for (const schema::Arg *arg : *node->args()) {
+      if (arg->kind() != schema::ArgKind::Buffer || counted[arg->buffer()])
+        continue;
+      const schema::Buffer &buffer = *program.buffers()->Get(arg->buffer());
+      const uint64_t elements = buffer.bytes() / kernels::sizeOf(dtypeOf(buffer));
+      // A matrix is multiplied whole; of an embedding or a rotary table a step reads a few rows.
+      if (buffer.space() == schema::Space::Constant && node->flops() >= 2 * elements) {
+        bytes += static_cast<double>(buffer.bytes());
+        counted[arg->buffer()] = true;
+      } else if (buffer.space() == schema::Space::Kv && buffer.shape()->size() == 5) {
+        // [rows, 2, kv heads, ring, head size]: a row reads what it has, at most the ring.
+        const uint64_t ring = buffer.shape()->Get(3);
+        const double position = static_cast<double>(buffer.bytes() / buffer.shape()->Get(0) / ring);
+        double held = 0;
+        for (uint32_t step = 1; step < options.fresh; ++step)
+          held += static_cast<double>(std::min<uint64_t>(options.prompt + step, ring));
+        bytes += position * held / (options.fresh - 1) * static_cast<double>(entry.rows());
+        counted[arg->buffer()] = true;
+      }
+    }
+  return bytes;
+}
+
+Result measure(Session &session, const schema::Program &program, uint32_t batch, const BenchOptions &options) {
+  std::mt19937_64 random(42);
+  std::vector<std::vector<int32_t>> prompts(batch, std::vector<int32_t>(options.prompt));
+  for (std::vector<int32_t> &prompt : prompts)
+    for (int32_t &id : prompt)
+      id = static_cast<int32_t>(random() % session.vocab());
+
+  std::vector<double> first, whole, means, steps;
+  // Once more than asked for: the first makes graphs and warms caches up.
+  for (uint32_t run = 0; run <= options.repeat; ++run) {
+    session.reset();
+    std::vector<Session::Feed> feeds;
+    for (uint32_t row = 0; row < batch; ++row)
+      feeds.push_back({row, prompts[row]});
+    const Clock::time_point start = Clock::now();
+    std::vector<int32_t> next = session.prefill(feeds);
+    const double ttft = milliseconds(start);
+    std::vector<double> own;
+    std::vector<Session::Token> tokens(batch);
+    for (uint32_t step = 1; step < options.fresh; ++step) {
+      const Clock::time_point begin = Clock::now();
+      for (uint32_t row = 0; row < batch; ++row)
+        tokens[row] = {row, next[row]};
+      next = session.decode(tokens);
+      own.push_back(milliseconds(begin));
+    }
+    if (run == 0)
+      continue;
+    const double decode = std::accumulate(own.begin(), own.end(), 0.0);
+    first.push_back(ttft);
+    means.push_back(decode / static_cast<double>(own.size()));
+    whole.push_back(ttft + decode);
+    steps.insert(steps.end(), own.begin(), own.end());
+  }
+  const schema::Entry &entry = *decodeEntry(program, batch);
+  Result result;
+  result.batch = batch;
+  result.ttft = median(first);
+  result.mean = median(means);
+  result.p50 = quantile(steps, 0.5);
+  result.p99 = quantile(steps, 0.99);
+  result.decode = result.mean * (options.fresh - 1);
+  result.total = median(whole);
+  result.bytesPerStep = bytesPerStep(program, entry, options);
+  result.launches = entry.nodes()->size();
+  return result;
+}
+
+void bench(const BenchOptions &options) {
+  const std::vector<uint32_t> batches = parseBatches(options.batches);
+  CommonOptions common = options.common;
+  Loaded loaded = load(common);
+  checkFlags(options, loaded, batches);
+  common.graphs = options.mode != "eager";
+  const std::string mode = loaded.device.cuda && common.graphs ? "graph" : "eager";
+  Session session = openSession(common, loaded);
+  const std::string device = session.executor().device();
+  const double bandwidth = measuredBandwidth(device);
+  const ExecutorStats &memory = session.stats();
+  const uint64_t vram = memory.constants + memory.kv + memory.state + memory.arena + memory.workspace;
+
+  const bool text = options.format == "text";
+  char line[256];
+  if (text)
+    print(device + ", " + mode + ", prompt " + std::to_string(options.prompt) + ", " + std::to_string(options.fresh) +
+          " new tokens, median of " + std::to_string(options.repeat) + "\n" +
+          "batch   ttft ms  ms/token       p50       p99     tok/s    mbu  launches\n");
+  Json results = Json::array();
+  for (uint32_t batch : batches) {
+    detail(common, "batch " + std::to_string(batch));
+    const Result r = measure(session, loaded.chosen(), batch, options);
+    const double rate = batch / r.mean * 1e3, mbu = bandwidth > 0 ? r.bytesPerStep / (r.mean * 1e-3) / bandwidth : 0;
+    if (text) {
+      char share[16] = "-";
+      if (bandwidth > 0)
+        std::snprintf(share, sizeof share, "%.3f", mbu);
+      std::snprintf(line, sizeof line, "%5u %9.3f %9.4f %9.4f %9.4f %9.1f %6s %9llu\n", batch, r.ttft, r.mean, r.p50,
+                    r.p99, rate, share, static_cast<unsigned long long>(r.launches));
+      print(line);
+      flushOutput();
+    }
+    results.push_back({{"batch", batch},
+                       {"prompt", options.prompt},
+                       {"new", options.fresh},
+                       {"ttft_ms", r.ttft},
+                       {"tpot_ms_mean", r.mean},
+                       {"tpot_ms_p50", r.p50},
+                       {"tpot_ms_p99", r.p99},
+                       {"decode_ms", r.decode},
+                       {"total_ms", r.total},
+                       {"tok_s", rate},
+                       {"mbu", bandwidth > 0 ? Json(mbu) : Json()},
+                       {"launches_per_step", r.launches},
+                       {"vram_bytes", loaded.device.cuda ? Json(vram) : Json()}});
+  }
+  if (!text)
+    print(Json{{"device", device}, {"mode", mode}, {"repeat", options.repeat}, {"results", results}}.dump() + "\n");
+  flushOutput();
+}
+
+} // namespace
+
+void addBench(CLI::App &app) {
+  CLI::App *command = app.add_subcommand("bench", "Measure time to the first token and per token");
+  auto options = std::make_shared<BenchOptions>();
+  addCommon(*command, options->common);
+  command->add_option("--batch", options->batches, "Rows at a time, one measurement each")
+      ->type_name("B,...")
+      ->capture_default_str();
+  command->add_option("--prompt", options->prompt, "Random tokens in each row's prompt")
+      ->type_name("N")
+      ->check(CLI::Range(1u, 1u << 24))
+      ->capture_default_str();
+  command->add_option("--new", options->fresh, "Tokens to generate; the first comes from the prompt")
+      ->type_name("N")
+      ->check(CLI::Range(2u, 1u << 24))
+      ->capture_default_str();
+  command
+      ->add_option("--mode", options->mode, "graph: an entry is one graph (default on CUDA); eager: launch by launch")
+      ->type_name("MODE")
+      ->check(CLI::IsMember({"eager", "graph"}));
+  command->add_option("--repeat", options->repeat, "Runs after one to warm up; medians are reported")
+      ->type_name("N")
+      ->check(CLI::Range(1u, 10000u))
+      ->capture_default_str();
+  command->add_option("--format", options->format, "text, or json: the last line is one object")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+  command->footer("Greedy, without stop tokens, random prompts from a fixed seed.\nExamples:\n"
+                  "  nanort bench plan.fb --batch 1,8 --format json\n"
+                  "  nanort bench plan.fb --random-weights 1 --mode eager --prompt 64 --new 32");
+  command->callback([options] { bench(*options); });
+}
+
+} // namespace nanort::tools

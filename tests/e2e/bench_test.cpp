@@ -1,0 +1,69 @@
+// nanort bench on the CPU: what it prints and what it refuses. Nothing here depends on how fast this machine is.
+#include "tests/e2e/support.h"
+
+#include "nlohmann/json.hpp"
+#include "gtest/gtest.h"
+
+#include <algorithm>
+
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+e2e::Result bench(const std::vector<std::string> &flags, const std::string &fresh = "4") {
+  const std::string plan = e2e::plan(e2e::golden("classic-mha"), {"--target", "cpu", "--batch", "1,2"}).string();
+  std::vector<std::string> arguments{"bench", plan,    "--device", "cpu",      "--prompt",
+                                     "5",     "--new", fresh,      "--repeat", "2"};
+  arguments.insert(arguments.end(), flags.begin(), flags.end());
+  return e2e::run("nanort", arguments);
+}
+
+void expectUsage(const e2e::Result &result, const std::string &message) {
+  EXPECT_EQ(result.code, 2) << result.err;
+  EXPECT_NE(result.err.find(message), std::string::npos) << result.err;
+}
+
+TEST(Bench, TheLastLineIsOneObjectWithTheColumnsOfTheContract) {
+  e2e::Result result = bench({"--batch", "1,2", "--format", "json"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  ASSERT_EQ(result.out.back(), '\n');
+  const size_t before = result.out.rfind('\n', result.out.size() - 2);
+  const Json report = Json::parse(result.out.substr(before == std::string::npos ? 0 : before + 1));
+  EXPECT_EQ(report["device"], "cpu");
+  EXPECT_EQ(report["mode"], "eager");
+  ASSERT_EQ(report["results"].size(), 2u);
+  for (size_t i = 0; i < 2; ++i) {
+    const Json &r = report["results"][i];
+    EXPECT_EQ(r["batch"], i + 1);
+    EXPECT_EQ(r["prompt"], 5);
+    EXPECT_EQ(r["new"], 4);
+    for (const char *key :
+         {"ttft_ms", "tpot_ms_mean", "tpot_ms_p50", "tpot_ms_p99", "decode_ms", "total_ms", "tok_s"}) {
+      ASSERT_TRUE(r.contains(key)) << key;
+      EXPECT_GT(r[key].get<double>(), 0) << key;
+    }
+    EXPECT_GE(r["tpot_ms_p99"], r["tpot_ms_p50"]);
+    EXPECT_NEAR(r["decode_ms"].get<double>(), 3 * r["tpot_ms_mean"].get<double>(), 1e-9);
+    EXPECT_GT(r["launches_per_step"], 0);
+    EXPECT_TRUE(r["mbu"].is_null());        // no measured ceiling
+    EXPECT_TRUE(r["vram_bytes"].is_null()); // no VRAM
+  }
+}
+
+TEST(Bench, TextHasALinePerBatch) {
+  e2e::Result result = bench({"--batch", "2,1", "--mode", "eager"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(std::count(result.out.begin(), result.out.end(), '\n'), 4); // device, heads, two batches
+}
+
+TEST(Bench, RefusesWhatThePlanOrTheDeviceLacks) {
+  expectUsage(bench({"--batch", "3"}), "decodes batches of 1, 2; compile with nanocc --batch");
+  expectUsage(bench({"--batch", "1,x"}), "pass numbers of rows such as 1,8");
+  expectUsage(bench({"--batch", "0"}), "pass numbers of rows such as 1,8");
+  expectUsage(bench({"--mode", "graph"}), "needs a CUDA device");
+  expectUsage(bench({"--mode", "sideways"}), "--mode");
+  expectUsage(bench({}, "1000000"), "do not fit the plan's context of");
+  expectUsage(bench({}, "1"), "--new");
+}
+
+} // namespace
