@@ -12,7 +12,7 @@ constexpr int64_t gemvRows = 8;
 
 /// Of the parameters T, K, N and M.
 std::string gemvConstraint(const Params &params);
-/// As common/gemv.cuh spreads the columns: about one block on each SM of an H100.
+/// As common/gemv.cuh spreads the columns: about one block on each SM of an H100, with its ring of weights.
 LaunchShape gemvShape(const Params &params);
 /// x, w, and `perOutput` bytes for each output; the products, and `flopsPerOutput` besides.
 Cost gemvCost(const Params &params, uint64_t perOutput, uint64_t flopsPerOutput);
