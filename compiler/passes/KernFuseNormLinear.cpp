@@ -30,7 +30,7 @@ struct KernFuseNormLinearPass : nanocc::impl::KernFuseNormLinearBase<KernFuseNor
       if (!norm)
         return;
       OpBuilder builder(linear);
-      auto fused = kern::GemvOp::create(builder, linear.getLoc(), linear.getType(), norm.getX(), linear.getWeight(),
+      auto fused = kern::ProductOp::create(builder, linear.getLoc(), linear.getType(), norm.getX(), linear.getWeight(),
                                         /*norm=*/true, /*relu2=*/false);
       linear.replaceAllUsesWith(fused.getResult());
       linear.erase();

@@ -155,8 +155,8 @@ def Kern_LinearOp : Kern_PureLaunchOp<"linear"> {
   let hasVerifier = 1;
 }
 
-def Kern_GemvOp : Kern_PureLaunchOp<"gemv"> {
-  let summary = "act(s · x Wᵀ) of at most 8 token slots";
+def Kern_ProductOp : Kern_PureLaunchOp<"product"> {
+  let summary = "act(s · x Wᵀ)";
   let description = [{
     s is rsqrt(mean(x²) + 2⁻²³) of the slot with `norm`, else 1; act is max(·, 0)² with `relu2`.
   }];
@@ -167,16 +167,16 @@ def Kern_GemvOp : Kern_PureLaunchOp<"gemv"> {
   let hasVerifier = 1;
 }
 
-def Kern_GemvAddOp : Kern_PureLaunchOp<"gemv_add", [AllTypesMatch<["r", "result"]>]> {
-  let summary = "r + x Wᵀ of at most 8 token slots";
+def Kern_ProductAddOp : Kern_PureLaunchOp<"product_add", [AllTypesMatch<["r", "result"]>]> {
+  let summary = "r + x Wᵀ";
   let arguments = (ins Kern_Float:$x, Kern_Float:$weight, Kern_Float:$r);
   let results = (outs Kern_Float:$result);
   let assemblyFormat = "$x `,` $weight `to` $r attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 
-def Kern_GemvMixOp : Kern_PureLaunchOp<"gemv_mix", [AllTypesMatch<["r", "x0", "result"]>]> {
-  let summary = "resid[layer] · (r + x Wᵀ) + skip[layer] · x0 of at most 8 token slots";
+def Kern_ProductMixOp : Kern_PureLaunchOp<"product_mix", [AllTypesMatch<["r", "x0", "result"]>]> {
+  let summary = "resid[layer] · (r + x Wᵀ) + skip[layer] · x0";
   let arguments = (ins Kern_Float:$x, Kern_Float:$weight, Kern_Float:$r, Kern_Float:$x0, Kern_F32:$resid, Kern_F32:$skip,
                        I64Attr:$layer);
   let results = (outs Kern_Float:$result);
@@ -185,8 +185,8 @@ def Kern_GemvMixOp : Kern_PureLaunchOp<"gemv_mix", [AllTypesMatch<["r", "x0", "r
   let hasVerifier = 1;
 }
 
-def Kern_GemvBackoutOp : Kern_PureLaunchOp<"gemv_backout", [AllTypesMatch<["r", "mid", "result"]>]> {
-  let summary = "r + x Wᵀ − λ · mid of at most 8 token slots";
+def Kern_ProductBackoutOp : Kern_PureLaunchOp<"product_backout", [AllTypesMatch<["r", "mid", "result"]>]> {
+  let summary = "r + x Wᵀ − λ · mid";
   let arguments = (ins Kern_Float:$x, Kern_Float:$weight, Kern_Float:$r, Kern_Float:$mid, Kern_F32:$lambda);
   let results = (outs Kern_Float:$result);
   let assemblyFormat = [{$x `,` $weight `to` $r `without` $mid `lambda` $lambda attr-dict `:`

@@ -128,12 +128,12 @@ static LogicalResult verifyProduct(Operation *op, Value left, Value right, Value
 
 LogicalResult LinearOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
 
-LogicalResult GemvOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
-LogicalResult GemvAddOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
-LogicalResult GemvMixOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
-LogicalResult GemvBackoutOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
+LogicalResult ProductOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
+LogicalResult ProductAddOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
+LogicalResult ProductMixOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
+LogicalResult ProductBackoutOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
 
-KernelCall GemvOp::getKernelCall() {
+KernelCall ProductOp::getKernelCall() {
   return Call(*this, "gemv")
       .type("T", getX())
       .type("O", getResult())
@@ -153,9 +153,9 @@ template <typename Op> static Call residualGemv(Op op, StringRef family) {
       .dim("M", slots(op.getX()));
 }
 
-KernelCall GemvAddOp::getKernelCall() { return residualGemv(*this, "gemv_add"); }
-KernelCall GemvMixOp::getKernelCall() { return residualGemv(*this, "gemv_mix").scalar(getLayer()); }
-KernelCall GemvBackoutOp::getKernelCall() { return residualGemv(*this, "gemv_backout"); }
+KernelCall ProductAddOp::getKernelCall() { return residualGemv(*this, "gemv_add"); }
+KernelCall ProductMixOp::getKernelCall() { return residualGemv(*this, "gemv_mix").scalar(getLayer()); }
+KernelCall ProductBackoutOp::getKernelCall() { return residualGemv(*this, "gemv_backout"); }
 
 KernelCall RopeOp::getKernelCall() {
   int64_t dim = channels(getTable());
