@@ -158,6 +158,7 @@ def Kern_LinearOp : Kern_PureLaunchOp<"linear"> {
 def Kern_ProductOp : Kern_PureLaunchOp<"product"> {
   let summary = "act(s · x Wᵀ)";
   let description = [{
+    Like the other products: of the families gemv up to 8 token slots, gemm beyond.
     s is rsqrt(mean(x²) + 2⁻²³) of the slot with `norm`, else 1; act is max(·, 0)² with `relu2`.
   }];
   let arguments = (ins Kern_Float:$x, Kern_Float:$weight, UnitAttr:$norm, UnitAttr:$relu2);
@@ -313,6 +314,26 @@ def Kern_EmbedSmearOp : Kern_PureLaunchOp<"embed_smear"> {
   let results = (outs Kern_Float:$result);
   let assemblyFormat = [{$tokens `,` $prev `,` $table `gate` $gate `lambda` $lambda attr-dict `:`
                          functional-type(operands, results)}];
+}
+
+class Kern_QkvPrepare<string mnemonic, dag inputs, dag attributes> : Kern_PureLaunchOp<mnemonic> {
+  let arguments = !con((ins Kern_Float:$qkv, Kern_Float:$table, Kern_Ids:$positions), inputs, (ins F32Attr:$mult),
+                       attributes);
+  let results = (outs Kern_Float:$q, Kern_Float:$k, Kern_Float:$v);
+  let hasVerifier = 1;
+}
+
+def Kern_QkvPrepareOp : Kern_QkvPrepare<"qkv_prepare", (ins), (ins)> {
+  let summary = "q, k and v for attention from what one linear layer makes: q and k rotated, normed by head and scaled";
+  let assemblyFormat = [{$qkv `table` $table `at` $positions `mult` $mult attr-dict `:`
+                         functional-type(operands, results)}];
+}
+
+def Kern_QkvPrepareVeOp : Kern_QkvPrepare<"qkv_prepare_ve",
+    (ins Kern_Float:$x, Kern_Ids:$tokens, Kern_Float:$embeds, Kern_Float:$gate), (ins F32Attr:$range)> {
+  let summary = "kern.qkv_prepare with the value gate on v: v + range · σ(rms_norm(x)[0:c] · gate) · embeds[token]";
+  let assemblyFormat = [{$qkv `table` $table `at` $positions `gate` $gate `of` $x `embeds` $embeds `of` $tokens
+                         `mult` $mult `range` $range attr-dict `:` functional-type(operands, results)}];
 }
 
 class Kern_AttentionDecode<string mnemonic, dag inputs, dag attributes> : Kern_LaunchOp<mnemonic> {
