@@ -1,6 +1,5 @@
 // The residual stream's sums into the linears that feed them.
 #include "compiler/passes/Passes.h"
-#include "kernels_templates/common/gemv.h"
 
 using namespace mlir;
 
@@ -17,7 +16,6 @@ namespace {
 kern::LinearOp producerOf(Value value) {
   auto linear = value.getDefiningOp<kern::LinearOp>();
   bool fits = linear && value.hasOneUse() && !linear.getLibrary() &&
-              cast<RankedTensorType>(linear.getType()).getDimSize(0) <= kernels::gemvRows &&
               linear.getType().getElementType() == linear.getX().getType().getElementType();
   return fits ? linear : kern::LinearOp();
 }
@@ -42,7 +40,9 @@ void fuse(kern::AddOp add) {
 }
 
 /// The sum that `op` alone uses.
-kern::ProductAddOp sumOf(Value value) { return value.hasOneUse() ? value.getDefiningOp<kern::ProductAddOp>() : nullptr; }
+kern::ProductAddOp sumOf(Value value) {
+  return value.hasOneUse() ? value.getDefiningOp<kern::ProductAddOp>() : nullptr;
+}
 
 struct KernFuseResidualPass : nanocc::impl::KernFuseResidualBase<KernFuseResidualPass> {
   void runOnOperation() override {
@@ -50,14 +50,14 @@ struct KernFuseResidualPass : nanocc::impl::KernFuseResidualBase<KernFuseResidua
     getOperation().walk([](kern::MixOp mix) {
       if (kern::ProductAddOp sum = sumOf(mix.getX())) {
         replace<kern::ProductMixOp>(mix, sum.getX(), sum.getWeight(), sum.getR(), mix.getX0(), mix.getResid(),
-                                 mix.getSkip(), mix.getLayer());
+                                    mix.getSkip(), mix.getLayer());
         sum.erase();
       }
     });
     getOperation().walk([](kern::BackoutOp backout) {
       if (kern::ProductAddOp sum = sumOf(backout.getX())) {
         replace<kern::ProductBackoutOp>(backout, sum.getX(), sum.getWeight(), sum.getR(), backout.getMid(),
-                                     backout.getLambda());
+                                        backout.getLambda());
         sum.erase();
       }
     });

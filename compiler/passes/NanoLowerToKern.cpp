@@ -38,7 +38,7 @@ public:
     auto shape = cast<RankedTensorType>(param.getType()).getShape();
     auto type = RankedTensorType::get(shape, shape.size() > 1 ? compute : builder.getF32Type());
     return declare(param.getSymName().str(), type, [&](OpBuilder &b, StringRef name) {
-      kern::WeightOp::create(b, param.getLoc(), name, param.getSymName(), type);
+      kern::WeightOp::create(b, param.getLoc(), name, FlatSymbolRefAttr::get(param.getSymNameAttr()), type);
     });
   }
 

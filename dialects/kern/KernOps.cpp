@@ -159,8 +159,12 @@ KernelCall ProductOp::getKernelCall() {
 }
 
 KernelCall ProductAddOp::getKernelCall() { return withSlots(*this, product(*this, "gemv_add", "gemm_add")); }
-KernelCall ProductMixOp::getKernelCall() { return withSlots(*this, product(*this, "gemv_mix", "gemm_mix").scalar(getLayer())); }
-KernelCall ProductBackoutOp::getKernelCall() { return withSlots(*this, product(*this, "gemv_backout", "gemm_backout")); }
+KernelCall ProductMixOp::getKernelCall() {
+  return withSlots(*this, product(*this, "gemv_mix", "gemm_mix").scalar(getLayer()));
+}
+KernelCall ProductBackoutOp::getKernelCall() {
+  return withSlots(*this, product(*this, "gemv_backout", "gemm_backout"));
+}
 
 KernelCall RopeOp::getKernelCall() {
   int64_t dim = channels(getTable());
@@ -252,9 +256,9 @@ template <typename Op> static LogicalResult verifyQkvPrepare(Op op) {
   int64_t dim = channels(op.getTable()), q = channels(op.getQ()), k = channels(op.getK());
   if (dim == 0 || q % dim || k % dim || op.getK().getType() != op.getV().getType() ||
       channels(op.getQkv()) != q + 2 * k)
-    return op.emitOpError() << "expects q, k and v of heads of " << dim << " side by side, makes " << op.getQ().getType()
-                            << ", " << op.getK().getType() << " and " << op.getV().getType() << " of "
-                            << op.getQkv().getType();
+    return op.emitOpError() << "expects q, k and v of heads of " << dim << " side by side, makes "
+                            << op.getQ().getType() << ", " << op.getK().getType() << " and " << op.getV().getType()
+                            << " of " << op.getQkv().getType();
   return success();
 }
 

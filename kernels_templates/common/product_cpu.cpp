@@ -45,8 +45,7 @@ void productAddCpu(const CpuArgs &args, int64_t rows) {
   byType(args.params.type("T"), [&](auto zero) {
     using T = decltype(zero);
     const T *r = args.at<T>(2);
-    mapElements(args.math, rows * args.params["N"], args.at<T>(3),
-                [&](int64_t i) { return toFloat(r[i]) + sums[i]; });
+    mapElements(args.math, rows * args.params["N"], args.at<T>(3), [&](int64_t i) { return toFloat(r[i]) + sums[i]; });
   });
 }
 

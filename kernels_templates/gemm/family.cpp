@@ -7,9 +7,7 @@ static std::string constraint(const Params &p) {
       {gemmConstraint(p), requireFloat(p, "O"), requireRange(p, "norm", 0, 1), requireRange(p, "relu2", 0, 1)});
 }
 
-static LaunchShape shape(const Params &p, std::span<const Scalar> scalars) {
-  return gemmShape(p, extent(scalars[0]));
-}
+static LaunchShape shape(const Params &p, std::span<const Scalar> scalars) { return gemmShape(p, extent(scalars[0])); }
 
 static Cost cost(const Params &p, std::span<const Scalar> scalars) {
   return productCost(p, extent(scalars[0]), sizeOf(p.type("O")), 3);
@@ -24,17 +22,15 @@ static std::vector<uint64_t> extents(const Params &p, std::span<const Scalar> sc
   return {x, w, y};
 }
 
-const Family family = {"gemm",
-                       {{"T", true}, {"O", true}, {"K"}, {"N"}, {"tile_m"}, {"tile_n"}, {"norm"}, {"relu2"}},
-                       {{"x", ArgKind::In, "T"},
-                       {"w", ArgKind::In, "T"},
-                       {"y", ArgKind::Out, "O"},
-                       {"n", ArgKind::I32}},
-                       constraint,
-                       shape,
-                       cost,
-                       tolerance,
-                       extents,
-                       true};
+const Family family = {
+    "gemm",
+    {{"T", true}, {"O", true}, {"K"}, {"N"}, {"tile_m"}, {"tile_n"}, {"norm"}, {"relu2"}},
+    {{"x", ArgKind::In, "T"}, {"w", ArgKind::In, "T"}, {"y", ArgKind::Out, "O"}, {"n", ArgKind::I32}},
+    constraint,
+    shape,
+    cost,
+    tolerance,
+    extents,
+    true};
 
 } // namespace kernels::gemm

@@ -2,9 +2,7 @@
 
 namespace kernels::gemm_add {
 
-static LaunchShape shape(const Params &p, std::span<const Scalar> scalars) {
-  return gemmShape(p, extent(scalars[0]));
-}
+static LaunchShape shape(const Params &p, std::span<const Scalar> scalars) { return gemmShape(p, extent(scalars[0])); }
 
 static Cost cost(const Params &p, std::span<const Scalar> scalars) {
   return productCost(p, extent(scalars[0]), 2 * sizeOf(p.type("T")), 1);
@@ -21,10 +19,10 @@ static std::vector<uint64_t> extents(const Params &p, std::span<const Scalar> sc
 const Family family = {"gemm_add",
                        {{"T", true}, {"K"}, {"N"}, {"tile_m"}, {"tile_n"}},
                        {{"x", ArgKind::In, "T"},
-                       {"w", ArgKind::In, "T"},
-                       {"r", ArgKind::In, "T"},
-                       {"y", ArgKind::Out, "T"},
-                       {"n", ArgKind::I32}},
+                        {"w", ArgKind::In, "T"},
+                        {"r", ArgKind::In, "T"},
+                        {"y", ArgKind::Out, "T"},
+                        {"n", ArgKind::I32}},
                        gemmConstraint,
                        shape,
                        cost,

@@ -2,9 +2,7 @@
 
 namespace kernels::gemm_backout {
 
-static LaunchShape shape(const Params &p, std::span<const Scalar> scalars) {
-  return gemmShape(p, extent(scalars[0]));
-}
+static LaunchShape shape(const Params &p, std::span<const Scalar> scalars) { return gemmShape(p, extent(scalars[0])); }
 
 static Cost cost(const Params &p, std::span<const Scalar> scalars) {
   return productCost(p, extent(scalars[0]), 3 * sizeOf(p.type("T")), 3);
@@ -21,12 +19,12 @@ static std::vector<uint64_t> extents(const Params &p, std::span<const Scalar> sc
 const Family family = {"gemm_backout",
                        {{"T", true}, {"K"}, {"N"}, {"tile_m"}, {"tile_n"}},
                        {{"x", ArgKind::In, "T"},
-                       {"w", ArgKind::In, "T"},
-                       {"r", ArgKind::In, "T"},
-                       {"mid", ArgKind::In, "T"},
-                       {"lambda", ArgKind::In, "f32"},
-                       {"y", ArgKind::Out, "T"},
-                       {"n", ArgKind::I32}},
+                        {"w", ArgKind::In, "T"},
+                        {"r", ArgKind::In, "T"},
+                        {"mid", ArgKind::In, "T"},
+                        {"lambda", ArgKind::In, "f32"},
+                        {"y", ArgKind::Out, "T"},
+                        {"n", ArgKind::I32}},
                        gemmConstraint,
                        shape,
                        cost,

@@ -2,9 +2,7 @@
 
 namespace kernels::gemm_mix {
 
-static LaunchShape shape(const Params &p, std::span<const Scalar> scalars) {
-  return gemmShape(p, extent(scalars[1]));
-}
+static LaunchShape shape(const Params &p, std::span<const Scalar> scalars) { return gemmShape(p, extent(scalars[1])); }
 
 static Cost cost(const Params &p, std::span<const Scalar> scalars) {
   return productCost(p, extent(scalars[1]), 3 * sizeOf(p.type("T")), 4);
@@ -22,14 +20,14 @@ static std::vector<uint64_t> extents(const Params &p, std::span<const Scalar> sc
 const Family family = {"gemm_mix",
                        {{"T", true}, {"K"}, {"N"}, {"tile_m"}, {"tile_n"}},
                        {{"x", ArgKind::In, "T"},
-                       {"w", ArgKind::In, "T"},
-                       {"r", ArgKind::In, "T"},
-                       {"x0", ArgKind::In, "T"},
-                       {"resid", ArgKind::In, "f32"},
-                       {"skip", ArgKind::In, "f32"},
-                       {"y", ArgKind::Out, "T"},
-                       {"layer", ArgKind::I32},
-                       {"n", ArgKind::I32}},
+                        {"w", ArgKind::In, "T"},
+                        {"r", ArgKind::In, "T"},
+                        {"x0", ArgKind::In, "T"},
+                        {"resid", ArgKind::In, "f32"},
+                        {"skip", ArgKind::In, "f32"},
+                        {"y", ArgKind::Out, "T"},
+                        {"layer", ArgKind::I32},
+                        {"n", ArgKind::I32}},
                        gemmConstraint,
                        shape,
                        cost,

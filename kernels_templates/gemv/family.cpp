@@ -3,7 +3,8 @@
 namespace kernels::gemv {
 
 static std::string constraint(const Params &p) {
-  return firstOf({gemvConstraint(p), requireFloat(p, "O"), requireRange(p, "norm", 0, 1), requireRange(p, "relu2", 0, 1)});
+  return firstOf(
+      {gemvConstraint(p), requireFloat(p, "O"), requireRange(p, "norm", 0, 1), requireRange(p, "relu2", 0, 1)});
 }
 
 static LaunchShape shape(const Params &p, std::span<const Scalar>) { return gemvShape(p); }

@@ -4,7 +4,9 @@ namespace kernels::gemv_add {
 
 static LaunchShape shape(const Params &p, std::span<const Scalar>) { return gemvShape(p); }
 
-static Cost cost(const Params &p, std::span<const Scalar>) { return productCost(p, p["M"], 2 * sizeOf(p.type("T")), 1); }
+static Cost cost(const Params &p, std::span<const Scalar>) {
+  return productCost(p, p["M"], 2 * sizeOf(p.type("T")), 1);
+}
 
 static double tolerance(const Params &p) { return roundingOf(p.type("T")) + productReduction(p); }
 
@@ -13,14 +15,15 @@ static std::vector<uint64_t> extents(const Params &p, std::span<const Scalar>, c
   return {x, w, y, y};
 }
 
-const Family family = {"gemv_add",
-                       {{"T", true}, {"K"}, {"N"}, {"M"}},
-                       {{"x", ArgKind::In, "T"}, {"w", ArgKind::In, "T"}, {"r", ArgKind::In, "T"}, {"y", ArgKind::Out, "T"}},
-                       gemvConstraint,
-                       shape,
-                       cost,
-                       tolerance,
-                       extents,
-                       true};
+const Family family = {
+    "gemv_add",
+    {{"T", true}, {"K"}, {"N"}, {"M"}},
+    {{"x", ArgKind::In, "T"}, {"w", ArgKind::In, "T"}, {"r", ArgKind::In, "T"}, {"y", ArgKind::Out, "T"}},
+    gemvConstraint,
+    shape,
+    cost,
+    tolerance,
+    extents,
+    true};
 
 } // namespace kernels::gemv_add

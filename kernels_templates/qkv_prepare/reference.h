@@ -27,7 +27,8 @@ template <typename T, typename P, typename Added> void run(const CpuArgs &args, 
           rotated[d] = a * c + b * s;
           rotated[half + d] = b * c - a * s;
         }
-        const float factor = mult / std::sqrt(dot(rotated.data(), rotated.data(), D) / static_cast<float>(D) + 0x1p-23f);
+        const float factor =
+            mult / std::sqrt(dot(rotated.data(), rotated.data(), D) / static_cast<float>(D) + 0x1p-23f);
         for (int64_t d = 0; d < D; ++d)
           to[d] = fromFloat<T>(rotated[d] * factor);
       }
