@@ -1,6 +1,5 @@
 // The residual stream's sums into the linears that feed them.
 #include "compiler/passes/Passes.h"
-#include "kernels_templates/common/gemv.h"
 
 using namespace mlir;
 
@@ -17,7 +16,6 @@ namespace {
 kern::LinearOp producerOf(Value value) {
   auto linear = value.getDefiningOp<kern::LinearOp>();
   bool fits = linear && value.hasOneUse() && !linear.getLibrary() &&
-              cast<RankedTensorType>(linear.getType()).getDimSize(0) <= kernels::gemvRows &&
               linear.getType().getElementType() == linear.getX().getType().getElementType();
   return fits ? linear : kern::LinearOp();
 }
@@ -37,27 +35,29 @@ void fuse(kern::AddOp add) {
   }
   if (!linear)
     return;
-  replace<kern::GemvAddOp>(add, linear.getX(), linear.getWeight(), residual);
+  replace<kern::ProductAddOp>(add, linear.getX(), linear.getWeight(), residual);
   linear.erase();
 }
 
 /// The sum that `op` alone uses.
-kern::GemvAddOp sumOf(Value value) { return value.hasOneUse() ? value.getDefiningOp<kern::GemvAddOp>() : nullptr; }
+kern::ProductAddOp sumOf(Value value) {
+  return value.hasOneUse() ? value.getDefiningOp<kern::ProductAddOp>() : nullptr;
+}
 
 struct KernFuseResidualPass : nanocc::impl::KernFuseResidualBase<KernFuseResidualPass> {
   void runOnOperation() override {
     getOperation().walk([](kern::AddOp add) { fuse(add); });
     getOperation().walk([](kern::MixOp mix) {
-      if (kern::GemvAddOp sum = sumOf(mix.getX())) {
-        replace<kern::GemvMixOp>(mix, sum.getX(), sum.getWeight(), sum.getR(), mix.getX0(), mix.getResid(),
-                                 mix.getSkip(), mix.getLayer());
+      if (kern::ProductAddOp sum = sumOf(mix.getX())) {
+        replace<kern::ProductMixOp>(mix, sum.getX(), sum.getWeight(), sum.getR(), mix.getX0(), mix.getResid(),
+                                    mix.getSkip(), mix.getLayer());
         sum.erase();
       }
     });
     getOperation().walk([](kern::BackoutOp backout) {
-      if (kern::GemvAddOp sum = sumOf(backout.getX())) {
-        replace<kern::GemvBackoutOp>(backout, sum.getX(), sum.getWeight(), sum.getR(), backout.getMid(),
-                                     backout.getLambda());
+      if (kern::ProductAddOp sum = sumOf(backout.getX())) {
+        replace<kern::ProductBackoutOp>(backout, sum.getX(), sum.getWeight(), sum.getR(), backout.getMid(),
+                                        backout.getLambda());
         sum.erase();
       }
     });

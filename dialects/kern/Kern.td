@@ -155,9 +155,10 @@ def Kern_LinearOp : Kern_PureLaunchOp<"linear"> {
   let hasVerifier = 1;
 }
 
-def Kern_GemvOp : Kern_PureLaunchOp<"gemv"> {
-  let summary = "act(s · x Wᵀ) of at most 8 token slots";
+def Kern_ProductOp : Kern_PureLaunchOp<"product"> {
+  let summary = "act(s · x Wᵀ)";
   let description = [{
+    Like the other products: of the families gemv up to 8 token slots, gemm beyond.
     s is rsqrt(mean(x²) + 2⁻²³) of the slot with `norm`, else 1; act is max(·, 0)² with `relu2`.
   }];
   let arguments = (ins Kern_Float:$x, Kern_Float:$weight, UnitAttr:$norm, UnitAttr:$relu2);
@@ -167,16 +168,16 @@ def Kern_GemvOp : Kern_PureLaunchOp<"gemv"> {
   let hasVerifier = 1;
 }
 
-def Kern_GemvAddOp : Kern_PureLaunchOp<"gemv_add", [AllTypesMatch<["r", "result"]>]> {
-  let summary = "r + x Wᵀ of at most 8 token slots";
+def Kern_ProductAddOp : Kern_PureLaunchOp<"product_add", [AllTypesMatch<["r", "result"]>]> {
+  let summary = "r + x Wᵀ";
   let arguments = (ins Kern_Float:$x, Kern_Float:$weight, Kern_Float:$r);
   let results = (outs Kern_Float:$result);
   let assemblyFormat = "$x `,` $weight `to` $r attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 
-def Kern_GemvMixOp : Kern_PureLaunchOp<"gemv_mix", [AllTypesMatch<["r", "x0", "result"]>]> {
-  let summary = "resid[layer] · (r + x Wᵀ) + skip[layer] · x0 of at most 8 token slots";
+def Kern_ProductMixOp : Kern_PureLaunchOp<"product_mix", [AllTypesMatch<["r", "x0", "result"]>]> {
+  let summary = "resid[layer] · (r + x Wᵀ) + skip[layer] · x0";
   let arguments = (ins Kern_Float:$x, Kern_Float:$weight, Kern_Float:$r, Kern_Float:$x0, Kern_F32:$resid, Kern_F32:$skip,
                        I64Attr:$layer);
   let results = (outs Kern_Float:$result);
@@ -185,8 +186,8 @@ def Kern_GemvMixOp : Kern_PureLaunchOp<"gemv_mix", [AllTypesMatch<["r", "x0", "r
   let hasVerifier = 1;
 }
 
-def Kern_GemvBackoutOp : Kern_PureLaunchOp<"gemv_backout", [AllTypesMatch<["r", "mid", "result"]>]> {
-  let summary = "r + x Wᵀ − λ · mid of at most 8 token slots";
+def Kern_ProductBackoutOp : Kern_PureLaunchOp<"product_backout", [AllTypesMatch<["r", "mid", "result"]>]> {
+  let summary = "r + x Wᵀ − λ · mid";
   let arguments = (ins Kern_Float:$x, Kern_Float:$weight, Kern_Float:$r, Kern_Float:$mid, Kern_F32:$lambda);
   let results = (outs Kern_Float:$result);
   let assemblyFormat = [{$x `,` $weight `to` $r `without` $mid `lambda` $lambda attr-dict `:`
@@ -313,6 +314,26 @@ def Kern_EmbedSmearOp : Kern_PureLaunchOp<"embed_smear"> {
   let results = (outs Kern_Float:$result);
   let assemblyFormat = [{$tokens `,` $prev `,` $table `gate` $gate `lambda` $lambda attr-dict `:`
                          functional-type(operands, results)}];
+}
+
+class Kern_QkvPrepare<string mnemonic, dag inputs, dag attributes> : Kern_PureLaunchOp<mnemonic> {
+  let arguments = !con((ins Kern_Float:$qkv, Kern_Float:$table, Kern_Ids:$positions), inputs, (ins F32Attr:$mult),
+                       attributes);
+  let results = (outs Kern_Float:$q, Kern_Float:$k, Kern_Float:$v);
+  let hasVerifier = 1;
+}
+
+def Kern_QkvPrepareOp : Kern_QkvPrepare<"qkv_prepare", (ins), (ins)> {
+  let summary = "q, k and v for attention from what one linear layer makes: q and k rotated, normed by head and scaled";
+  let assemblyFormat = [{$qkv `table` $table `at` $positions `mult` $mult attr-dict `:`
+                         functional-type(operands, results)}];
+}
+
+def Kern_QkvPrepareVeOp : Kern_QkvPrepare<"qkv_prepare_ve",
+    (ins Kern_Float:$x, Kern_Ids:$tokens, Kern_Float:$embeds, Kern_Float:$gate), (ins F32Attr:$range)> {
+  let summary = "kern.qkv_prepare with the value gate on v: v + range · σ(rms_norm(x)[0:c] · gate) · embeds[token]";
+  let assemblyFormat = [{$qkv `table` $table `at` $positions `gate` $gate `of` $x `embeds` $embeds `of` $tokens
+                         `mult` $mult `range` $range attr-dict `:` functional-type(operands, results)}];
 }
 
 class Kern_AttentionDecode<string mnemonic, dag inputs, dag attributes> : Kern_LaunchOp<mnemonic> {

@@ -26,12 +26,4 @@ LaunchShape gemvShape(const Params &p) {
   return shape;
 }
 
-Cost gemvCost(const Params &p, uint64_t perOutput, uint64_t flopsPerOutput) {
-  const uint64_t k = p["K"], columns = p["N"], rows = p["M"];
-  return {(rows + columns) * k * sizeOf(p.type("T")) + rows * columns * perOutput,
-          rows * columns * (2 * k + flopsPerOutput)};
-}
-
-double gemvReduction(const Params &p) { return reductionOf(p["K"]); }
-
 } // namespace kernels

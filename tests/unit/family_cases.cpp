@@ -283,8 +283,8 @@ static void addAttentionDecode(std::vector<Case> &cases, DType T, bool gated) {
 }
 
 static void addGemv(std::vector<Case> &cases, const std::string &name, int64_t T) {
-  // Split over K in one round and in several, K not a multiple of 32 and of 8, more K than is in flight; a warp per column
-  // at N = 8,448 and more.
+  // Split over K in one round and in several, K not a multiple of 32 and of 8, more K than is in flight; a warp per
+  // column at N = 8,448 and more.
   for (auto [K, N, M] : {std::tuple{32, 48, 1},
                          {33, 17, 3},
                          {96, 65, 8},
@@ -304,6 +304,53 @@ static void addGemv(std::vector<Case> &cases, const std::string &name, int64_t T
     else
       cases.push_back(makeCase(name.c_str(), {T, K, N, M}, {}));
   }
+}
+
+static void addGemm(std::vector<Case> &cases, const std::string &name, int64_t T) {
+  // Every tile; rows, columns and K at, below and above a tile's border; one stage of K and more than are in flight; K
+  // that 16-byte loads do not divide.
+  for (auto [K, N, M, tileM, tileN] : {std::tuple{8, 1, 1, 32, 32},
+                                       {72, 33, 9, 32, 32},
+                                       {64, 96, 17, 32, 64},
+                                       {640, 130, 31, 32, 32},
+                                       {33, 64, 65, 64, 64},
+                                       {96, 65, 130, 64, 64},
+                                       {776, 200, 70, 64, 128},
+                                       {136, 258, 129, 128, 64},
+                                       {75, 130, 130, 128, 128},
+                                       {520, 131, 257, 128, 128},
+                                       {256, 128, 128, 128, 128},
+                                       {64, 40, 200, 128, 32}}) {
+    if (name == "gemm")
+      for (int64_t O : {T, f32})
+        for (auto [norm, relu2] : {std::pair{0, 0}, {1, 0}, {0, 1}, {1, 1}})
+          cases.push_back(makeCase("gemm", {T, O, K, N, tileM, tileN, norm, relu2}, {integer(M)}));
+    else if (name == "gemm_mix")
+      cases.push_back(makeCase("gemm_mix", {T, K, N, tileM, tileN}, {integer(M % 4), integer(M)}));
+    else
+      cases.push_back(makeCase(name.c_str(), {T, K, N, tileM, tileN}, {integer(M)}));
+  }
+}
+
+static void addQkvPrepare(std::vector<Case> &cases, int64_t T, bool gated) {
+  for (int64_t P : {f32, bf16Type})
+    for (auto [heads, kvHeads, D, n] : {std::tuple{1, 1, 2, 1},
+                                        {3, 3, 32, 9},
+                                        {6, 3, 64, 17},
+                                        {4, 2, 66, 5},
+                                        {5, 5, 80, 3},
+                                        {8, 2, 96, 7},
+                                        {16, 16, 128, 4},
+                                        {1, 1, 264, 6}}) {
+      std::vector<int64_t> params = {T, P, heads, kvHeads, D};
+      std::vector<Scalar> scalars = {number(1.2f), integer(n)};
+      if (gated) {
+        params.insert(params.end(), {heads * D, std::min(D, 12)});
+        scalars.push_back(number(3));
+      }
+      cases.push_back(
+          makeCase(gated ? "qkv_prepare_ve" : "qkv_prepare", params, scalars, {.vocab = 29, .positions = 37}));
+    }
 }
 
 static void addTyped(std::vector<Case> &cases, const std::string &name, int64_t T) {
@@ -346,6 +393,10 @@ static void addTyped(std::vector<Case> &cases, const std::string &name, int64_t 
         add({T, O, K, N}, {integer(n)});
   } else if (name.starts_with("gemv")) {
     addGemv(cases, name, T);
+  } else if (name.starts_with("gemm")) {
+    addGemm(cases, name, T);
+  } else if (name.starts_with("qkv_prepare")) {
+    addQkvPrepare(cases, T, name == "qkv_prepare_ve");
   } else if (name == "rope") {
     for (int64_t P : {f32, bf16Type})
       for (auto [heads, D, n] : {std::tuple{1, 2, 1}, {3, 32, 5}, {6, 64, 7}, {2, 80, 9}, {5, 88, 4}, {4, 128, 33}})
