@@ -99,7 +99,7 @@ StringRef find(Match &match) {
   match.mult = q->mult;
   Value v = a.getV();
   unsigned uses = 2;
-  if (auto gate = v.getDefiningOp<kern::ValueGateOp>(); gate && gate->hasNUses(2)) {
+  if (auto gate = v.getDefiningOp<kern::ValueGateOp>(); gate && gate.getResult().hasNUses(2)) {
     match.gate = gate;
     match.norm = gate.getH().getDefiningOp<kern::RmsNormOp>();
     if (!match.norm || gate.getH() != match.q.getX() ||
@@ -110,7 +110,7 @@ StringRef find(Match &match) {
     uses = 1;
   }
   match.v = v.getDefiningOp<kern::LinearOp>();
-  if (!match.v || !match.v->hasNUses(uses) || match.q.getX() != match.k.getX() || match.q.getX() != match.v.getX())
+  if (!match.v || !match.v.getResult().hasNUses(uses) || match.q.getX() != match.k.getX() || match.q.getX() != match.v.getX())
     return "q, k and v are not linear layers of one input";
   match.replaced.push_back(match.v);
   int64_t rowBytes = 0;

@@ -281,11 +281,13 @@ def Kern_SoftcapOp : Kern_PureLaunchOp<"softcap"> {
   let assemblyFormat = "$z `cap` $cap attr-dict `:` functional-type(operands, results)";
 }
 
-def Kern_SampleOp : Kern_PureLaunchOp<"sample"> {
+def Kern_SampleOp : Kern_LaunchOp<"sample"> {
   let summary = "the next token of each row; -1 where the index is -1";
-  let arguments = (ins Kern_F32:$z, Kern_Ids:$index, Kern_Ids:$steps, Kern_Words:$sampling, F32Attr:$cap, I64Attr:$vocab);
-  let results = (outs Kern_Ids:$result);
-  let assemblyFormat = [{$z `,` $index `,` $steps `,` $sampling `vocab` $vocab `cap` $cap attr-dict `:`
+  let description = "Several blocks share a row: they count themselves in `counters`, their partial results are scratch.";
+  let arguments = (ins Kern_F32:$z, Kern_Ids:$index, Kern_Ids:$steps, Kern_Words:$sampling,
+                       Arg<Kern_Words, "", [MemRead, MemWrite]>:$counters, F32Attr:$cap, I64Attr:$vocab);
+  let results = (outs Kern_Words:$partials, Kern_Ids:$result);
+  let assemblyFormat = [{$z `,` $index `,` $steps `,` $sampling `counters` $counters `vocab` $vocab `cap` $cap attr-dict `:`
                          functional-type(operands, results)}];
 }
 

@@ -222,6 +222,7 @@ Case makeSample(int V, int Vp, int rows, float cap, const SampleSettings &settin
                              static_cast<uint32_t>(settings.seed), static_cast<uint32_t>(settings.seed >> 32),
                              settings.rowBase};
   std::memcpy(c.at<uint32_t>(3), words, sizeof words);
+  std::fill_n(c.at<uint32_t>(4), c.elements(4), 0);
   return c;
 }
 
