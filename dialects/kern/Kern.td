@@ -185,6 +185,17 @@ def Kern_ProductMixOp : Kern_PureLaunchOp<"product_mix", [AllTypesMatch<["r", "x
   let hasVerifier = 1;
 }
 
+def Kern_ProductMixSumOp : Kern_PureLaunchOp<"product_mix_sum", [AllTypesMatch<["r", "x0", "sum", "result"]>]> {
+  let summary = "sum = r + x Wᵀ, and resid[layer] · sum + skip[layer] · x0, of at most 8 token slots";
+  let description = "For a sum that something else reads too: the backout does that of the middle layer.";
+  let arguments = (ins Kern_Float:$x, Kern_Float:$weight, Kern_Float:$r, Kern_Float:$x0, Kern_F32:$resid, Kern_F32:$skip,
+                       I64Attr:$layer);
+  let results = (outs Kern_Float:$sum, Kern_Float:$result);
+  let assemblyFormat = [{$x `,` $weight `to` $r `with` $x0 `resid` $resid `skip` $skip `layer` $layer attr-dict `:`
+                         functional-type(operands, results)}];
+  let hasVerifier = 1;
+}
+
 def Kern_ProductBackoutOp : Kern_PureLaunchOp<"product_backout", [AllTypesMatch<["r", "mid", "result"]>]> {
   let summary = "r + x Wᵀ − λ · mid";
   let arguments = (ins Kern_Float:$x, Kern_Float:$weight, Kern_Float:$r, Kern_Float:$mid, Kern_F32:$lambda);
@@ -315,6 +326,23 @@ def Kern_EmbedSmearOp : Kern_PureLaunchOp<"embed_smear"> {
   let results = (outs Kern_Float:$result);
   let assemblyFormat = [{$tokens `,` $prev `,` $table `gate` $gate `lambda` $lambda attr-dict `:`
                          functional-type(operands, results)}];
+}
+
+def Kern_EmbedNormMixOp : Kern_PureLaunchOp<"embed_norm_mix", [AllTypesMatch<["x0", "result"]>]> {
+  let summary = "x0 as kern.embed_norm, and resid[layer] · x0 + skip[layer] · x0";
+  let arguments = (ins Kern_Ids:$tokens, Kern_Float:$table, Kern_F32:$resid, Kern_F32:$skip, I64Attr:$layer);
+  let results = (outs Kern_Float:$x0, Kern_Float:$result);
+  let assemblyFormat = [{$tokens `,` $table `resid` $resid `skip` $skip `layer` $layer attr-dict `:`
+                         functional-type(operands, results)}];
+}
+
+def Kern_EmbedSmearMixOp : Kern_PureLaunchOp<"embed_smear_mix", [AllTypesMatch<["x0", "result"]>]> {
+  let summary = "x0 as kern.embed_smear, and resid[layer] · x0 + skip[layer] · x0";
+  let arguments = (ins Kern_Ids:$tokens, Kern_Ids:$prev, Kern_Float:$table, Kern_Float:$gate, Kern_F32:$lambda,
+                       Kern_F32:$resid, Kern_F32:$skip, I64Attr:$layer);
+  let results = (outs Kern_Float:$x0, Kern_Float:$result);
+  let assemblyFormat = [{$tokens `,` $prev `,` $table `gate` $gate `lambda` $lambda `resid` $resid `skip` $skip
+                         `layer` $layer attr-dict `:` functional-type(operands, results)}];
 }
 
 class Kern_AttentionDecode<string mnemonic, dag inputs, dag attributes> : Kern_LaunchOp<mnemonic> {

@@ -131,6 +131,7 @@ LogicalResult LinearOp::verify() { return verifyProduct(*this, getX(), getWeight
 LogicalResult ProductOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
 LogicalResult ProductAddOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
 LogicalResult ProductMixOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
+LogicalResult ProductMixSumOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
 LogicalResult ProductBackoutOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
 
 KernelCall ProductOp::getKernelCall() {
@@ -155,6 +156,7 @@ template <typename Op> static Call residualGemv(Op op, StringRef family) {
 
 KernelCall ProductAddOp::getKernelCall() { return residualGemv(*this, "gemv_add"); }
 KernelCall ProductMixOp::getKernelCall() { return residualGemv(*this, "gemv_mix").scalar(getLayer()); }
+KernelCall ProductMixSumOp::getKernelCall() { return residualGemv(*this, "gemv_mix_sum").scalar(getLayer()); }
 KernelCall ProductBackoutOp::getKernelCall() { return residualGemv(*this, "gemv_backout"); }
 
 KernelCall RopeOp::getKernelCall() {
@@ -230,6 +232,23 @@ KernelCall EmbedSmearOp::getKernelCall() {
       .type("T", getResult())
       .dim("C", channels(getResult()))
       .dim("channels", tensorType(getGate()).getNumElements())
+      .scalar(slots(getResult()));
+}
+
+KernelCall EmbedNormMixOp::getKernelCall() {
+  return Call(*this, "embed_norm_mix")
+      .type("T", getResult())
+      .dim("C", channels(getResult()))
+      .scalar(getLayer())
+      .scalar(slots(getResult()));
+}
+
+KernelCall EmbedSmearMixOp::getKernelCall() {
+  return Call(*this, "embed_smear_mix")
+      .type("T", getResult())
+      .dim("C", channels(getResult()))
+      .dim("channels", tensorType(getGate()).getNumElements())
+      .scalar(getLayer())
       .scalar(slots(getResult()));
 }
 

@@ -214,6 +214,10 @@ Case makeSample(int V, int Vp, int rows, float cap, const SampleSettings &settin
   }
   if (rows > 2)
     std::fill_n(z + 2 * Vp, V, nan);
+  for (int id = 0; rows > 5 && id < V; ++id) {
+    z[3 * Vp + id] = static_cast<float>(id / 3) / 8;
+    z[4 * Vp + id] = -z[3 * Vp + id];
+  }
   for (int i = 0; i < rows; ++i) {
     c.at<int>(1)[i] = rows > 1 && i == rows - 1 ? -1 : i;
     c.at<int>(2)[i] = 10 + i;
@@ -300,8 +304,8 @@ static void addGemv(std::vector<Case> &cases, const std::string &name, int64_t T
       for (int64_t O : {T, f32})
         for (auto [norm, relu2] : {std::pair{0, 0}, {1, 0}, {0, 1}, {1, 1}})
           cases.push_back(makeCase("gemv", {T, O, K, N, M, norm, relu2}, {}));
-    else if (name == "gemv_mix")
-      cases.push_back(makeCase("gemv_mix", {T, K, N, M}, {integer(M % 4)}));
+    else if (name == "gemv_mix" || name == "gemv_mix_sum")
+      cases.push_back(makeCase(name.c_str(), {T, K, N, M}, {integer(M % 4)}));
     else
       cases.push_back(makeCase(name.c_str(), {T, K, N, M}, {}));
   }
@@ -317,6 +321,12 @@ static void addTyped(std::vector<Case> &cases, const std::string &name, int64_t 
   } else if (name == "embed_norm") {
     for (auto [C, n] : {std::pair{1, 3}, {32, 4}, {33, 7}, {90, 65}, {768, 9}, {2048, 1}})
       add({T, C}, {integer(n)}, {.vocab = 101});
+  } else if (name == "embed_norm_mix") {
+    for (auto [C, n] : {std::pair{1, 3}, {32, 4}, {33, 7}, {90, 65}, {768, 9}, {2048, 1}})
+      add({T, C}, {integer(n % 3), integer(n)}, {.vocab = 101});
+  } else if (name == "embed_smear_mix") {
+    for (auto [C, channels, n] : {std::tuple{24, 24, 4}, {33, 12, 7}, {90, 1, 9}, {768, 24, 1}, {2048, 24, 8}})
+      add({T, C, channels}, {integer(n % 3), integer(n)}, {.vocab = 101});
   } else if (name == "embed_smear") {
     for (auto [C, channels, n] : {std::tuple{24, 24, 4}, {33, 12, 7}, {90, 1, 9}, {768, 24, 1}, {2048, 24, 8}})
       add({T, C, channels}, {integer(n)}, {.vocab = 101});
@@ -369,7 +379,7 @@ static void addLogits(std::vector<Case> &cases, const std::string &name) {
     return;
   }
   for (float cap : {0.0f, 15.0f})
-    for (auto [V, Vp, n] : {std::tuple{1, 1, 1}, {5, 64, 3}, {257, 257, 4}, {1000, 1024, 5}, {32768, 32768, 4}}) {
+    for (auto [V, Vp, n] : {std::tuple{1, 1, 1}, {5, 64, 3}, {257, 257, 6}, {1000, 1024, 5}, {32768, 32768, 4}}) {
       if (name == "softcap") {
         cases.push_back(makeCase("softcap", {V, Vp}, {number(cap), integer(n)}));
         continue;
@@ -378,6 +388,26 @@ static void addLogits(std::vector<Case> &cases, const std::string &name) {
         for (int topK : {0, 1, 4, 50, V - 1, V + 3})
           cases.push_back(makeSample(V, Vp, n, cap, {temperature, topK, 0x1234567890abcdefull + topK, 7}));
     }
+  if (name == "softcap")
+    return;
+  // Borders of the sampler's slices of 2,048 columns and of a small top_k (64), many rows, and more slices than candidates
+  // are merged of.
+  struct Shape {
+    int V, Vp, rows;
+    std::vector<int> topK;
+  };
+  for (const Shape &s : {Shape{2047, 2048, 3, {0, 63, 64, 65}},
+                         {2048, 2050, 5, {0, 64, 65, 2047, 2048}},
+                         {2049, 2052, 6, {0, 1, 64, 65, 2048}},
+                         {8193, 8193, 6, {0, 2, 50, 64, 100}},
+                         {10001, 10002, 128, {0, 50}},
+                         {65536, 65536, 6, {0, 1, 50, 64, 1000}},
+                         {70003, 70016, 6, {0, 33, 64, 200}},
+                         {270001, 270004, 2, {0, 50}}})
+    for (float temperature : {0.0f, 0.8f})
+      for (int topK : s.topK)
+        if (temperature > 0 || topK == 0)
+          cases.push_back(makeSample(s.V, s.Vp, s.rows, 15, {temperature, topK, 99u + topK, 3}));
 }
 
 std::vector<Case> casesOf(std::string_view family) {
