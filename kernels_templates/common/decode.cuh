@@ -1,5 +1,5 @@
 // Decode attention, one token per row: what attention_decode and attention_decode_ve share; the former's kernel.cuh
-// says what it computes, common/decode_chunk.cuh how a warp does a chunk.
+// says what it computes, common/decode_chunk.cuh how a warp does its part.
 
 // Values as the linear layer made them.
 struct NoGate {
@@ -7,22 +7,22 @@ struct NoGate {
   template <int pairs> __device__ void add(int, int, float (&)[pairs], float (&)[pairs]) const {}
 };
 
-template <typename T, typename P, int heads, int kv_heads, int D, int ring, int chunk, int cluster, typename Gate>
+template <typename T, typename P, int heads, int kv_heads, int D, int ring, int cluster, typename Gate>
 __device__ inline void decodeAttention(const T *qkv, const P *table, const int *rows, const int *positions, T *kv, T *y,
                                        float mult, int window, float scale, int n, Gate gate) {
   constexpr int group = heads / kv_heads, half = D / 2, pairs = (half + 31) / 32;
-  using Layout = DecodeLayout<T, group, D, ring, chunk, cluster>;
-  constexpr int slots = Layout::slots, pitch = Layout::pitch, share = Layout::share;
+  using Layout = DecodeLayout<T, group, D, ring, cluster>;
+  constexpr int slots = Layout::slots, pitch = Layout::pitch, share = Layout::share, warps = Layout::warps;
   extern __shared__ __align__(128) unsigned char shared[];
   const Layout at(shared);
-  __shared__ Barrier full[decodeWarps][slots];
+  __shared__ Barrier full[warps][slots];
 
   const int rank = cluster > 1 ? clusterRank() : 0, owner = static_cast<int>(blockIdx.x) / cluster;
   const int kvHead = owner % kv_heads, t = owner / kv_heads, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   // The step's inputs are the host's or the last kernel's of the step before: safe to read before the wait.
   const int row = rows[t], position = positions[t], seen = least(window, ring - 1);
-  const int first = position > seen ? position - seen : 0, firstChunk = first / chunk;
-  const int active = position / chunk - firstChunk + 1;
+  const int first = position > seen ? position - seen : 0, firstTile = first / decodeTile;
+  const int active = position / decodeTile - firstTile + 1;
   T *result = y + (static_cast<long long>(t) * heads + kvHead * group) * D;
   if (row < 0) { // all blocks of the cluster
     waitForProducers();
@@ -34,16 +34,16 @@ __device__ inline void decodeAttention(const T *qkv, const P *table, const int *
 
   T *ringKeys = kv + (static_cast<long long>(row) * 2 * kv_heads + kvHead) * ring * D;
   T *ringValues = ringKeys + static_cast<long long>(kv_heads) * ring * D;
-  // This block's chunks are rank, rank + cluster, ... of the active ones; a warp has every fourth of them to itself.
+  // This block's tiles are rank, rank + cluster, ... of the active ones; a warp has every fourth of them to itself.
   // Positions before this one were written in earlier steps, and none of them lies in the slot written now: they are
   // under way before the producers are done.
   auto fetch = [&](int j, int slot) {
-    const int base = (firstChunk + rank + j * cluster) * chunk;
-    const int from = base > first ? base : first, to = least(position, base + chunk), count = to > from ? to - from : 0;
+    const int base = (firstTile + rank + j * cluster) * decodeTile;
+    const int from = base > first ? base : first, to = least(position, base + decodeTile), count = to > from ? to - from : 0;
     const int begin = from % ring, head = least(count, ring - begin), bytes = D * static_cast<int>(sizeof(T));
     T *keys = at.keys(warp, slot), *values = at.values(warp, slot);
     // The product of a weight 0 with what an earlier kernel left must be 0.
-    for (int i = lane; i < chunk * (D / 8); i += 32)
+    for (int i = lane; i < decodeTile * (D / 8); i += 32)
       if (const int o = i / (D / 8); base + o < from || base + o >= to)
 #pragma unroll
         for (int l = 0; l < 8; ++l)
@@ -58,14 +58,14 @@ __device__ inline void decodeAttention(const T *qkv, const P *table, const int *
     endCopies(barrier);
   };
   clusterArrive<cluster>(); // that the others are there is known before their shared memory is written
-  if (lane < slots)
+  if (warp < warps && lane < slots)
     initBarrier(&full[warp][lane], copyArrivals);
   publishBarriers();
   __syncwarp();
 #pragma unroll 1
   for (int slot = 0; slot < slots; ++slot)
-    if (rank + (warp + slot * decodeWarps) * cluster < active)
-      fetch(warp + slot * decodeWarps, slot);
+    if (warp < warps && rank + (warp + slot * warps) * cluster < active)
+      fetch(warp + slot * warps, slot);
   float cosines[pairs], sines[pairs];
 #pragma unroll
   for (int i = 0; i < pairs; ++i)
@@ -76,7 +76,7 @@ __device__ inline void decodeAttention(const T *qkv, const P *table, const int *
   const bool newest = (active - 1) % cluster == rank;
   if (newest && warp == (group + 1) % decodeWarps)
     gate.prefetch(t, kvHead);
-  at.clearQuery();
+  at.clear();
   waitForProducers();
 
   // Rotation, norm and multiplier of the queries, and of the new key where this block has the new position: a warp per
@@ -129,48 +129,55 @@ __device__ inline void decodeAttention(const T *qkv, const P *table, const int *
   __syncthreads();
   clusterWait<cluster>();
 
-  const DecodeChunk<T, group, D, ring, chunk, cluster> compute(at);
+  if (warp < warps && rank + warp * cluster < active) {
+    DecodeState<T, group, D, ring, cluster, Layout::tensor> state;
 #pragma unroll 1
-  for (int j = warp, slot = 0, parity = 0; rank + j * cluster < active; j += decodeWarps) {
-    const int k = rank + j * cluster, base = (firstChunk + k) * chunk;
-    await(&full[warp][slot], parity);
-    compute.run(k, at.keys(warp, slot), at.values(warp, slot), base > first ? 0 : first - base,
-                least(position + 1 - base, chunk), position - base, scale);
-    const int next = j + slots * decodeWarps;
-    if (slots * decodeWarps < Layout::local && rank + next * cluster < active) {
-      __syncwarp(); // the slot has been read
-      fetch(next, slot);
+    for (int j = warp, slot = 0, parity = 0; rank + j * cluster < active; j += warps) {
+      const int base = (firstTile + rank + j * cluster) * decodeTile;
+      await(&full[warp][slot], parity);
+      state.add(at, at.keys(warp, slot), at.values(warp, slot), base > first ? 0 : first - base,
+                least(position + 1 - base, decodeTile), position - base, scale);
+      const int next = j + slots * warps;
+      if (slots * warps < Layout::local && rank + next * cluster < active) {
+        __syncwarp(); // the slot has been read
+        fetch(next, slot);
+      }
+      if (++slot == slots) {
+        slot = 0;
+        parity ^= 1;
+      }
     }
-    if (++slot == slots) {
-      slot = 0;
-      parity ^= 1;
-    }
+    state.put(at, rank + warp * cluster);
   }
   clusterArrive<cluster>();
   clusterWait<cluster>();
   if (cluster == 1)
     __syncthreads();
 
-  // Chunks merge in an order that their positions alone decide: eight lanes an output, each with every eighth chunk.
+  // Partial results merge in an order that plan and position alone decide: eight lanes an output.
   constexpr int helpers = 8;
+  const int partials = least(active, Layout::partials);
 #pragma unroll 1
   for (int i = threadIdx.x / helpers; i < (share + 3) / 4 * 4; i += decodeThreads / helpers) {
-    const int output = rank * share + i, h = output / D;
-    const bool mine = i < share && output < group * D;
+    const unsigned output = rank * share + i, h = output / D;
     float top = -infinity(), total = 0, value = 0;
-    for (int k = threadIdx.x % helpers; mine && k < active; k += helpers)
-      top = fmaxf(top, at.stats[(k * group + h) * 2]);
+#pragma unroll 4
+    for (int p = threadIdx.x % helpers; p < partials; p += helpers)
+      if (i < share)
+        top = fmaxf(top, at.stats[(p * group + h) * 2]);
 #pragma unroll
     for (int offset = helpers / 2; offset > 0; offset /= 2)
       top = fmaxf(top, __shfl_xor_sync(0xffffffffu, top, offset));
-    for (int k = threadIdx.x % helpers; mine && k < active; k += helpers) {
-      const float weight = expf(at.stats[(k * group + h) * 2] - top);
-      total += weight * at.stats[(k * group + h) * 2 + 1];
-      value += weight * at.sums[k * share + i];
-    }
+#pragma unroll 4
+    for (int p = threadIdx.x % helpers; p < partials; p += helpers)
+      if (i < share) {
+        const float weight = expf(at.stats[(p * group + h) * 2] - top);
+        total += weight * at.stats[(p * group + h) * 2 + 1];
+        value += weight * at.sums[p * share + i];
+      }
     total = groupSum<helpers>(total);
     value = groupSum<helpers>(value);
-    if (mine && threadIdx.x % helpers == 0)
+    if (i < share && threadIdx.x % helpers == 0)
       result[output] = fromFloat<T>(value / total);
   }
 }
