@@ -80,12 +80,13 @@ std::string instantiate(const Family &family, const Params &params) {
   const kernels::LaunchShape shape = family.shape(params, std::span(none).first(scalars));
   const uint32_t threads = shape.block[0] * shape.block[1] * shape.block[2];
 
-  // Kernels that start before their producers end leave these half of an SM's registers: room for two blocks.
+  // Kernels that start before their producers end leave these half of an SM's registers: what two blocks of 288 threads
+  // may have.
   const std::string name = kernelName(family, params);
   const std::string cluster =
       shape.cluster > 1 ? " __cluster_dims__(" + std::to_string(shape.cluster) + ", 1, 1)" : std::string();
   source += "#line 1 \"" + name + "\"\nextern \"C\" __global__ void __launch_bounds__(" + std::to_string(threads) +
-            (family.waitsItself ? ", 2" : "") + ")" + cluster + " " + name + signature + ") {\n" + (family.waitsItself ? "  " : "  waitForProducers();\n  ") + call + ">" +
+            (family.waitsItself ? ", " + std::to_string(std::max(1u, 576 / threads)) : "") + ")" + cluster + " " + name + signature + ") {\n" + (family.waitsItself ? "  " : "  waitForProducers();\n  ") + call + ">" +
             arguments + ");\n}\n";
   return source;
 }

@@ -154,30 +154,29 @@ __device__ inline void decodeAttention(const T *qkv, const P *table, const int *
   if (cluster == 1)
     __syncthreads();
 
-  // Partial results merge in an order that plan and position alone decide: eight lanes an output.
-  constexpr int helpers = 8;
+  // Partial results merge in an order that plan and position alone decide: a lane per partial result weighs it, a lane
+  // per output adds them up.
+  static_assert(Layout::partials <= 32);
   const int partials = least(active, Layout::partials);
 #pragma unroll 1
-  for (int i = threadIdx.x / helpers; i < (share + 3) / 4 * 4; i += decodeThreads / helpers) {
-    const unsigned output = rank * share + i, h = output / D;
-    float top = -infinity(), total = 0, value = 0;
+  for (int i = warp * 32; i < share; i += decodeThreads) {
+    const int output = rank * share + i + lane;
+    float value = 0;
+#pragma unroll 1
+    for (int h = (rank * share + i) / D, last = (rank * share + least(i + 32, share) - 1) / D; h <= last; ++h) {
+      const float2 mine = lane < partials ? reinterpret_cast<const float2 *>(at.stats)[lane * group + h]
+                                          : make_float2(-infinity(), 0);
+      const float weight = expf(mine.x - warpMax(mine.x)), total = warpSum(weight * mine.y);
+      float sum = 0;
 #pragma unroll 4
-    for (int p = threadIdx.x % helpers; p < partials; p += helpers)
-      if (i < share)
-        top = fmaxf(top, at.stats[(p * group + h) * 2]);
-#pragma unroll
-    for (int offset = helpers / 2; offset > 0; offset /= 2)
-      top = fmaxf(top, __shfl_xor_sync(0xffffffffu, top, offset));
-#pragma unroll 4
-    for (int p = threadIdx.x % helpers; p < partials; p += helpers)
-      if (i < share) {
-        const float weight = expf(at.stats[(p * group + h) * 2] - top);
-        total += weight * at.stats[(p * group + h) * 2 + 1];
-        value += weight * at.sums[p * share + i];
+      for (int p = 0; p < partials; ++p) {
+        const float w = __shfl_sync(0xffffffffu, weight, p);
+        sum += w * (i + lane < share ? at.sums[p * share + i + lane] : 0);
       }
-    total = groupSum<helpers>(total);
-    value = groupSum<helpers>(value);
-    if (i < share && threadIdx.x % helpers == 0)
-      result[output] = fromFloat<T>(value / total);
+      if (output / D == h)
+        value = sum / total;
+    }
+    if (i + lane < share)
+      result[output] = fromFloat<T>(value);
   }
 }

@@ -59,11 +59,12 @@ template <typename T, int group, int D, int ring, int cluster> struct DecodeLayo
   }
   // Partial results go to the blocks that merge them.
   __device__ void putStats(int partial, int head, int rank, float top, float total) const {
-    clusterStore<cluster>(stats + (partial * group + head) * 2, rank, top);
-    clusterStore<cluster>(stats + (partial * group + head) * 2 + 1, rank, total);
+    clusterStore<cluster>(reinterpret_cast<float2 *>(stats) + partial * group + head, rank, make_float2(top, total));
   }
-  __device__ void putSum(int partial, unsigned output, float sum) const {
-    clusterStore<cluster>(sums + partial * share + output % share, output / share, sum);
+  // Of two neighbouring outputs, the first of them even; `share` is even.
+  __device__ void putSums(int partial, unsigned output, float a, float b) const {
+    clusterStore<cluster>(reinterpret_cast<float2 *>(sums + partial * share + output % share), output / share,
+                          make_float2(a, b));
   }
 };
 
@@ -94,7 +95,7 @@ template <typename T, int group, int D, int ring, int cluster, bool tensor> stru
     const uint4 *upper = reinterpret_cast<const uint4 *>(reinterpret_cast<const bf16 *>(at.query) + g * pitch) + t;
     const uint4 *lower = upper + pitch; // 8 rows of 16 bytes further
     float scores[4][4] = {};
-#pragma unroll
+#pragma unroll 1
     for (int u = 0; u < units; ++u) {
       // Which k an operand slot means is free: a lane takes 8 neighbours with one load.
       const uint4 a = upper[u * 4], b = lower[u * 4];
@@ -163,9 +164,7 @@ template <typename T, int group, int D, int ring, int cluster, bool tensor> stru
       at.putStats(partial, head, rank, top, total);
 #pragma unroll
     for (int i = 0; i < D / 8; ++i)
-#pragma unroll
-      for (int l = 0; l < 2; ++l)
-        at.putSum(partial, head * D + i * 8 + t * 2 + l, out[i][l] + out[i][l + 2]);
+      at.putSums(partial, head * D + i * 8 + t * 2, out[i][0] + out[i][2], out[i][1] + out[i][3]);
   }
 };
 
@@ -241,8 +240,8 @@ template <typename T, int group, int D, int ring, int cluster> struct DecodeStat
     for (int head = 0; head < group; ++head, own += D + 2) {
       for (int rank = threadIdx.x % 32; rank < cluster; rank += 32)
         at.putStats(partial, head, rank, own[D], own[D + 1]);
-      for (int d = threadIdx.x % 32; d < D; d += 32)
-        at.putSum(partial, head * D + d, own[d]);
+      for (int d = threadIdx.x % 32 * 2; d < D; d += 64)
+        at.putSums(partial, head * D + d, own[d], own[d + 1]);
     }
   }
 };

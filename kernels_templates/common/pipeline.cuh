@@ -105,13 +105,13 @@ template <int blocks> __device__ inline void clusterWait() {
 #endif
 }
 
-// Writes a float to the shared memory of a block of the cluster, at the place that `p` has in this one.
-template <int blocks> __device__ inline void clusterStore(float *p, int rank, float x) {
+// Writes to the shared memory of a block of the cluster, at the place that `p` has in this one.
+template <int blocks> __device__ inline void clusterStore(float2 *p, int rank, float2 x) {
 #if __CUDA_ARCH__ >= 900
   if constexpr (blocks > 1) {
     unsigned address;
     asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(address) : "r"(sharedAddress(p)), "r"(rank));
-    asm volatile("st.shared::cluster.f32 [%0], %1;" ::"r"(address), "f"(x) : "memory");
+    asm volatile("st.shared::cluster.v2.f32 [%0], {%1, %2};" ::"r"(address), "f"(x.x), "f"(x.y) : "memory");
     return;
   }
 #endif

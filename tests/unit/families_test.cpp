@@ -31,12 +31,6 @@ double product(const Case &c, size_t i) {
   return dot(c, 0, i / N * K, 1, i % N * K, K);
 }
 
-/// Element i of the residual's sum mixed with x0.
-double productMix(const Case &c, size_t i) {
-  const size_t layer = c.scalars[0].i;
-  return c.get(4, layer) * (c.get(2, i) + product(c, i)) + c.get(5, layer) * c.get(3, i);
-}
-
 double gather(const Case &c, size_t index, size_t table, size_t i) {
   const size_t C = c.params["C"];
   const double row = c.get(index, i / C);

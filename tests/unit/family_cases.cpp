@@ -282,28 +282,6 @@ static void addAttentionDecode(std::vector<Case> &cases, DType T, bool gated) {
       {1, 1, 264, 40, 39, 2, {{0, 42}}},
   };
   for (const Layout &l : layouts)
-    cases.push_back(write ? makeKvWrite(T, l.kvHeads, l.D, l.ring, l.pieces, l.padding)
-                          : makeAttention(T, l.heads, l.kvHeads, l.D, l.ring, l.window, l.pieces, l.padding));
-}
-
-static void addAttentionDecode(std::vector<Case> &cases, DType T, bool gated) {
-  struct Layout {
-    int heads, kvHeads, D, ring, window, cluster;
-    std::vector<DecodeToken> tokens;
-  };
-  const Layout layouts[] = {
-      {1, 1, 8, 1, 0, 1, {{0, 0}}},                                                  // the new key alone
-      {3, 3, 32, 64, 64, 32, {{0, 0}, {1, 31}, {2, 32}, {3, 33}, {-1, 0}, {4, 63}}}, // borders of chunks
-      {4, 2, 64, 9, 8, 4, {{3, 100}, {0, 0}, {2, 9}, {1, 8}}},                       // wraps; rows out of order
-      {6, 3, 80, 17, 16, 32, {{0, 15}, {1, 16}, {2, 17}, {3, 31}, {4, 32}, {5, 47}, {6, 48}, {7, 1000}}},
-      {8, 1, 96, 128, 1000, 32, {{0, 127}, {1, 96}, {2, 95}}}, // a window of every position
-      {6, 6, 128, 513, 512, 64, {{0, 512}, {1, 513}, {2, 511}, {3, 1700}}},
-      {2, 1, 64, 3000, 2999, 128, {{0, 3500}}}, // 24 or 25 chunks
-      {10, 2, 128, 700, 700, 32, {{0, 699}, {1, 640}, {2, 5}, {-1, 0}, {3, 300}}},
-      {4, 4, 88, 21, 12, 8, {{0, 39}, {1, 12}, {2, 13}}}, // ring longer than the window
-      {1, 1, 264, 40, 39, 16, {{0, 42}}},
-  };
-  for (const Layout &l : layouts)
     for (DType table : {T, DType::BF16})
       cases.push_back(makeAttentionDecode(T, table, l.heads, l.kvHeads, l.D, l.ring, l.window, l.cluster, l.tokens,
                                           gated ? std::min(l.D, 12) : 0));
