@@ -20,11 +20,11 @@ kern::ProductOp producerOf(Value value) {
   if (auto product = value.getDefiningOp<kern::ProductOp>())
     return product.getRelu2() ? kern::ProductOp() : product;
   auto linear = value.getDefiningOp<kern::LinearOp>();
-  if (!linear || linear.getLibrary() || cast<RankedTensorType>(linear.getType()).getDimSize(0) > kernels::gemvRows)
+  if (!linear || linear.getLibrary())
     return {};
   OpBuilder builder(linear);
   auto product = kern::ProductOp::create(builder, linear.getLoc(), linear.getType(), linear.getX(), linear.getWeight(),
-                                   /*norm=*/false, /*relu2=*/false);
+                                         /*norm=*/false, /*relu2=*/false);
   linear.replaceAllUsesWith(product.getResult());
   linear.erase();
   return product;

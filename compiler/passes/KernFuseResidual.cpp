@@ -1,6 +1,5 @@
 // The residual stream's sums into the linears that feed them.
 #include "compiler/passes/Passes.h"
-#include "kernels_templates/common/gemv.h"
 
 using namespace mlir;
 
@@ -17,7 +16,6 @@ namespace {
 kern::LinearOp producerOf(Value value) {
   auto linear = value.getDefiningOp<kern::LinearOp>();
   bool fits = linear && value.hasOneUse() && !linear.getLibrary() &&
-              cast<RankedTensorType>(linear.getType()).getDimSize(0) <= kernels::gemvRows &&
               linear.getType().getElementType() == linear.getX().getType().getElementType();
   return fits ? linear : kern::LinearOp();
 }
@@ -42,7 +40,9 @@ void fuse(kern::AddOp add) {
 }
 
 /// The sum that has one user.
-kern::ProductAddOp sumOf(Value value) { return value.hasOneUse() ? value.getDefiningOp<kern::ProductAddOp>() : nullptr; }
+kern::ProductAddOp sumOf(Value value) {
+  return value.hasOneUse() ? value.getDefiningOp<kern::ProductAddOp>() : nullptr;
+}
 
 /// A mix of a sum becomes part of its launch, which still gives the sum if it has other users after the mix.
 void fuse(kern::MixOp mix) {
@@ -76,7 +76,7 @@ struct KernFuseResidualPass : nanocc::impl::KernFuseResidualBase<KernFuseResidua
     getOperation().walk([](kern::BackoutOp backout) {
       if (kern::ProductAddOp sum = sumOf(backout.getX())) {
         replace<kern::ProductBackoutOp>(backout, sum.getX(), sum.getWeight(), sum.getR(), backout.getMid(),
-                                     backout.getLambda());
+                                        backout.getLambda());
         sum.erase();
       }
     });

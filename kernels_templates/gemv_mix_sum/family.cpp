@@ -4,9 +4,9 @@ namespace kernels::gemv_mix_sum {
 
 static LaunchShape shape(const Params &p, std::span<const Scalar>) { return gemvShape(p); }
 
-static Cost cost(const Params &p, std::span<const Scalar>) { return gemvCost(p, 4 * sizeOf(p.type("T")), 4); }
+static Cost cost(const Params &p, std::span<const Scalar>) { return productCost(p, p["M"], 4 * sizeOf(p.type("T")), 4); }
 
-static double tolerance(const Params &p) { return roundingOf(p.type("T")) + gemvReduction(p); }
+static double tolerance(const Params &p) { return roundingOf(p.type("T")) + productReduction(p); }
 
 static std::vector<uint64_t> extents(const Params &p, std::span<const Scalar> scalars, const Limits &) {
   const uint64_t x = elementCount(p["M"], p["K"]), w = elementCount(p["N"], p["K"]), y = elementCount(p["M"], p["N"]);

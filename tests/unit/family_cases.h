@@ -53,7 +53,7 @@ struct DecodeToken {
   int row, position;
 };
 Case makeAttentionDecode(kernels::DType type, kernels::DType table, int heads, int kvHeads, int D, int ring, int window,
-                         int chunk, const std::vector<DecodeToken> &tokens, int channels = 0);
+                         int cluster, const std::vector<DecodeToken> &tokens, int channels = 0);
 
 /// How a sample launch chooses.
 struct SampleSettings {
