@@ -81,9 +81,9 @@ struct KernFuseEmbedPass : nanocc::impl::KernFuseEmbedBase<KernFuseEmbedPass> {
     if (!embed || !before || tableOf(embed).empty() || tableOf(embed) != tableOf(before))
       return;
     OpBuilder builder(smear);
-    replace(smear, kern::EmbedSmearOp::create(builder, smear.getLoc(), smear.getType(), embed.getTokens(),
-                                              before.getTokens(), embed.getTable(), smear.getGate(),
-                                              smear.getLambda()));
+    replace(smear,
+            kern::EmbedSmearOp::create(builder, smear.getLoc(), smear.getType(), embed.getTokens(), before.getTokens(),
+                                       embed.getTable(), smear.getGate(), smear.getLambda()));
   }
 
   static void fuse(kern::RmsNormOp norm) {
@@ -91,8 +91,8 @@ struct KernFuseEmbedPass : nanocc::impl::KernFuseEmbedBase<KernFuseEmbedPass> {
     if (!embed || !embed->hasOneUse())
       return;
     OpBuilder builder(norm);
-    replace(norm, kern::EmbedNormOp::create(builder, norm.getLoc(), norm.getType(), embed.getTokens(),
-                                            embed.getTable()));
+    replace(norm,
+            kern::EmbedNormOp::create(builder, norm.getLoc(), norm.getType(), embed.getTokens(), embed.getTable()));
   }
 
   /// Erases `from` and what only it used.

@@ -61,9 +61,9 @@ void fuse(kern::MixOp mix) {
       }))
     return;
   OpBuilder builder(mix);
-  auto both = kern::ProductMixSumOp::create(builder, mix.getLoc(), sum.getType(), mix.getType(), sum.getX(),
-                                            sum.getWeight(), sum.getR(), mix.getX0(), mix.getResid(), mix.getSkip(),
-                                            mix.getLayer());
+  auto both =
+      kern::ProductMixSumOp::create(builder, mix.getLoc(), sum.getType(), mix.getType(), sum.getX(), sum.getWeight(),
+                                    sum.getR(), mix.getX0(), mix.getResid(), mix.getSkip(), mix.getLayer());
   mix.getResult().replaceAllUsesWith(both.getResult());
   mix.erase();
   sum.getResult().replaceAllUsesWith(both.getSum());

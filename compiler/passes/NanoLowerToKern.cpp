@@ -63,12 +63,10 @@ public:
 
   /// One counter per row of the sampler, apart from any other launch's: nothing else orders those.
   std::pair<FlatSymbolRefAttr, Type> sampleCounters(Location loc) {
-    auto type = RankedTensorType::get({options.rows()}, unsignedWord());
+    auto type = RankedTensorType::get({options.rows()}, builder.getIntegerType(32, false));
     return declare("sample.counters", type,
                    [&](OpBuilder &b, StringRef name) { kern::CountersOp::create(b, loc, name, type); });
   }
-
-  Type unsignedWord() { return builder.getIntegerType(32, false); }
 
   /// Earlier positions a token of this layer sees. Without a window: all there can be.
   int64_t window(nano::CacheOp cache) {
@@ -208,8 +206,8 @@ private:
         })
         .Case([&](nano::SampleOp e) {
           auto words = static_cast<int64_t>(kernels::sample::partialWords(e.getVocab()));
-          auto partials = RankedTensorType::get({cast<ShapedType>(e.getType()).getDimSize(0) * words},
-                                                program.unsignedWord());
+          auto partials =
+              RankedTensorType::get({cast<ShapedType>(e.getType()).getDimSize(0) * words}, builder.getF32Type());
           auto launch = kern::SampleOp::create(builder, loc, partials, e.getType(), at(e.getZ()), at(e.getIndex()),
                                                at(e.getSteps()), at(e.getSampling()),
                                                ref(loc, program.sampleCounters(loc)), cap(e.getCapAttr()),

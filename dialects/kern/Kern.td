@@ -298,7 +298,7 @@ def Kern_SampleOp : Kern_LaunchOp<"sample"> {
   let description = "Several blocks share a row: they count themselves in `counters`, their partial results are scratch.";
   let arguments = (ins Kern_F32:$z, Kern_Ids:$index, Kern_Ids:$steps, Kern_Words:$sampling,
                        Arg<Kern_Words, "", [MemRead, MemWrite]>:$counters, F32Attr:$cap, I64Attr:$vocab);
-  let results = (outs Kern_Words:$partials, Kern_Ids:$result);
+  let results = (outs Kern_F32:$partials, Kern_Ids:$result);
   let assemblyFormat = [{$z `,` $index `,` $steps `,` $sampling `counters` $counters `vocab` $vocab `cap` $cap attr-dict `:`
                          functional-type(operands, results)}];
 }

@@ -221,6 +221,7 @@ __device__ inline void gemvPlain(const T *x, const T *w, O *y, const E &epilogue
   waitForProducers();
   for (int column = static_cast<int>(warpIndex()); column < N; column += gridDim.x * warps) {
     float sums[M] = {}, squares[M] = {};
+#pragma unroll 2
     for (int k = threadIdx.x % 32 * lanes; k < K; k += 32 * lanes) {
       float a[lanes];
       load(w + static_cast<long long>(column) * K + k, a);

@@ -4,7 +4,9 @@ namespace kernels::gemv_mix_sum {
 
 static LaunchShape shape(const Params &p, std::span<const Scalar>) { return gemvShape(p); }
 
-static Cost cost(const Params &p, std::span<const Scalar>) { return productCost(p, p["M"], 4 * sizeOf(p.type("T")), 4); }
+static Cost cost(const Params &p, std::span<const Scalar>) {
+  return productCost(p, p["M"], 4 * sizeOf(p.type("T")), 4);
+}
 
 static double tolerance(const Params &p) { return roundingOf(p.type("T")) + productReduction(p); }
 

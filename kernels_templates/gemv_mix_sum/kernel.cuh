@@ -3,13 +3,13 @@
 template <typename T, int N> struct MixSum {
   struct Operand {
     float r, x0, resid, skip;
-    long long at;
+    int at; // at most 8 rows of at most 2^24
   };
   const T *r, *x0;
   const float *resid, *skip;
   T *sums;
   __device__ Operand fetch(int row, int column) const {
-    const long long i = row * static_cast<long long>(N) + column;
+    const int i = row * N + column;
     return {toFloat(r[i]), toFloat(x0[i]), *resid, *skip, i};
   }
   __device__ float operator()(float product, const Operand &o) const {

@@ -266,7 +266,7 @@ __device__ inline bool sampleIsLast(unsigned *counter, unsigned blocks) {
 
 template <int V, int Vp>
 __device__ void sample(const float *z, const int *index, const int *steps, const unsigned *sampling, unsigned *counters,
-                       unsigned *partials, int *next, float cap, int r) {
+                       float *partials, int *next, float cap, int r) {
   constexpr int slices = (V + sampleColumns - 1) / sampleColumns;
   constexpr bool merges = slices <= sampleMostSlices;
   constexpr int words = slices * (merges ? 2 * sampleFew : 4); // of a row's partials
@@ -285,6 +285,7 @@ __device__ void sample(const float *z, const int *index, const int *steps, const
   }
   z += static_cast<long long>(row) * Vp;
   unsigned *counter = counters + row;
+  // Scratch is f32 by type; here it holds orders, or doubles and ids.
   SampleOrder *found = reinterpret_cast<SampleOrder *>(partials + static_cast<long long>(row) * words);
   const int begin = slice * sampleColumns, end = least(begin + sampleColumns, V);
   const bool greedy = !(draw.temperature > 0), among = k > 0 && k < V, fewer = merges && among && k <= sampleFew;

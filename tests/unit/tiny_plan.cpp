@@ -120,8 +120,8 @@ private:
     constants.push_back({{"buffer", index}, {"steps_type", {step}}, {"steps", Json::array({fields})}});
   }
 
-  std::string arena(const std::string &name, std::vector<uint64_t> shape, const char *dtype = "F32") {
-    const size_t index = buffer(prefix + name, "Arena", dtype, std::move(shape));
+  std::string arena(const std::string &name, std::vector<uint64_t> shape) {
+    const size_t index = buffer(prefix + name, "Arena", "F32", std::move(shape));
     buffers[index]["entry"] = entries.size();
     return prefix + name;
   }
@@ -228,7 +228,7 @@ private:
       arena("l", {r, C});
       arena("n", {r, C});
       arena("z", {r, V});
-      arena("partials", {r, ::kernels::sample::partialWords(V)}, "U32");
+      arena("partials", {r, ::kernels::sample::partialWords(V)});
       node("last", {0, k(C)}, {in("y"), "last", in("l"), r});
       node("rms_norm", {0, k(C)}, {in("l"), in("n"), r});
       node("linear", {0, 0, k(C), k(V)}, {in("n"), "head", in("z"), r});

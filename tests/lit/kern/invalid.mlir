@@ -12,7 +12,7 @@ func.func private @f(!kern.kv<rows 1, heads 1, positions 8, dim 4, f16>)
 
 kern.program @cpu precision "f32" {
   func.func @f() {
-    // expected-error @+1 {{'kern.ref' op @nowhere is not a weight, table or cache of this program}}
+    // expected-error @+1 {{'kern.ref' op @nowhere is not a weight, table, cache or counters of this program}}
     %0 = kern.ref @nowhere : tensor<4x4xf32>
     return
   }
@@ -21,7 +21,7 @@ kern.program @cpu precision "f32" {
 // -----
 
 func.func @outside() {
-  // expected-error @+1 {{'kern.ref' op @w is not a weight, table or cache of this program}}
+  // expected-error @+1 {{'kern.ref' op @w is not a weight, table, cache or counters of this program}}
   %0 = kern.ref @w : tensor<4x4xf32>
   return
 }

@@ -65,8 +65,8 @@ kern.program @cpu precision "bf16" {
     // CHECK: kern.softcap {{.*}} cap 1.500000e+01 : (tensor<2x8xf32>) -> tensor<2x5xf32>
     %z = kern.softcap %l cap 1.5e1 : (tensor<2x8xf32>) -> tensor<2x5xf32>
     %counters = kern.ref @counters : tensor<2xui32>
-    // CHECK: kern.sample {{.*}} counters {{.*}} vocab 5 cap 1.500000e+01 : (tensor<2x8xf32>, tensor<2xi32>, tensor<2xi32>, tensor<8xui32>, tensor<2xui32>) -> (tensor<256xui32>, tensor<2xi32>)
-    %partials, %next = kern.sample %l, %index, %steps, %words counters %counters vocab 5 cap 1.5e1 : (tensor<2x8xf32>, tensor<2xi32>, tensor<2xi32>, tensor<8xui32>, tensor<2xui32>) -> (tensor<256xui32>, tensor<2xi32>)
+    // CHECK: kern.sample {{.*}} counters {{.*}} vocab 5 cap 1.500000e+01 : (tensor<2x8xf32>, tensor<2xi32>, tensor<2xi32>, tensor<8xui32>, tensor<2xui32>) -> (tensor<256xf32>, tensor<2xi32>)
+    %partials, %next = kern.sample %l, %index, %steps, %words counters %counters vocab 5 cap 1.5e1 : (tensor<2x8xf32>, tensor<2xi32>, tensor<2xi32>, tensor<8xui32>, tensor<2xui32>) -> (tensor<256xf32>, tensor<2xi32>)
     // CHECK: kern.embed_norm_mix {{.*}} resid {{.*}} skip {{.*}} layer 0 : (tensor<2xi32>, tensor<16x8xbf16>, tensor<2xf32>, tensor<2xf32>) -> (tensor<2x8xbf16>, tensor<2x8xbf16>)
     %n0, %n1 = kern.embed_norm_mix %ids, %wte resid %lambdas skip %lambdas layer 0 : (tensor<2xi32>, tensor<16x8xbf16>, tensor<2xf32>, tensor<2xf32>) -> (tensor<2x8xbf16>, tensor<2x8xbf16>)
     // CHECK: kern.embed_smear_mix {{.*}} gate {{.*}} lambda {{.*}} resid {{.*}} skip {{.*}} layer 0 : (tensor<2xi32>, tensor<2xi32>, tensor<16x8xbf16>, tensor<1x4xbf16>, tensor<1xf32>, tensor<2xf32>, tensor<2xf32>) -> (tensor<2x8xbf16>, tensor<2x8xbf16>)
