@@ -161,6 +161,8 @@ private:
     for (auto [i, op] : llvm::enumerate(launches))
       for (Value result : op->getResults()) {
         std::string label = (name + "." + Twine(i) + "." + op->getName().stripDialect()).str();
+        if (op->getNumResults() > 1)
+          label += "." + std::to_string(cast<OpResult>(result).getResultNumber());
         // One stage past the last reader: under programmatic launch a consumer two stages on may start early
         // (cuda-rules.md, rule 7).
         int64_t last = std::min(lastUse.lookup(result) + 1, end);
