@@ -20,9 +20,6 @@ namespace {
 
 namespace decode = kernels::attention_decode;
 
-/// Blocks that fill a large device about twice; chunks grow until a layer has no more at batch 1.
-constexpr int64_t enoughBlocks = 264;
-
 /// One attention with what leads to it.
 struct Match {
   kern::AttentionOp attention;
@@ -203,9 +200,9 @@ private:
     auto type = RankedTensorType::get({input.getDimSize(0), cast<RankedTensorType>(weight.getType()).getDimSize(0)},
                                       input.getElementType());
     Value qkv = kern::LinearOp::create(builder, match.q.getLoc(), type, match.q.getX(), w, StringAttr());
-    std::optional<int64_t> chunk = isDecode(match.attention) ? chunkOf(match) : std::nullopt;
-    if (chunk)
-      decode(match, qkv, *chunk);
+    std::optional<int64_t> cluster = isDecode(match.attention) ? clusterOf(match) : std::nullopt;
+    if (cluster)
+      decode(match, qkv, *cluster);
     else
       prepare(match, qkv);
     for (Operation *op : match.replaced)
@@ -234,46 +231,42 @@ private:
       values->assign(made->getResult(2));
   }
 
-  /// Positions of a chunk of attention_decode; none if it does not serve the match.
-  static std::optional<int64_t> chunkOf(const Match &match) {
-    kern::AttentionOp a = match.attention;
-    auto kv = cast<kern::KvType>(a.getKv().getType());
-    // Chunks are the same for every batch: a row's result does not depend on how many there are.
-    int64_t chunk = 32;
-    while (chunk < 256 &&
-           kv.getHeads() * static_cast<int64_t>(decode::chunksOf(a.getWindow(), kv.getPositions(), chunk)) >
-               enoughBlocks)
-      chunk *= 2;
-    for (; chunk > 0; chunk /= 2) { // wide heads leave less shared memory
+  /// Blocks that share a head in attention_decode; none if it does not serve the match.
+  std::optional<int64_t> clusterOf(const Match &match) {
+    auto kv = cast<kern::KvType>(kern::AttentionOp(match.attention).getKv().getType());
+    // The same for every batch: a row's result does not depend on how many there are. More blocks than tiles are idle.
+    int64_t cluster = 8;
+    while (cluster > 1 && (!hasClusters() || cluster / 2 >= static_cast<int64_t>(decode::tilesOf(kv.getPositions()))))
+      cluster /= 2;
+    for (; cluster > 0; cluster /= 2) {
       kernels::Params params = *paramsOf(match);
-      params.values.insert(params.values.end(), {{"ring", kv.getPositions()}, {"chunk", chunk}});
+      params.values.insert(params.values.end(), {{"ring", kv.getPositions()}, {"cluster", cluster}});
       if (decode::constraint(params).empty())
-        return chunk;
+        return cluster;
     }
     return std::nullopt;
   }
 
+  /// Clusters of blocks exist from sm_90 on; on the CPU nothing depends on them.
+  bool hasClusters() { return !program.getSymName().starts_with("sm_8"); }
+
   /// Everything from the rotation to the ring in one launch.
-  void decode(Match &match, Value qkv, int64_t chunk) {
+  void decode(Match &match, Value qkv, int64_t cluster) {
     kern::AttentionOp a = match.attention;
-    auto kv = cast<kern::KvType>(a.getKv().getType());
-    auto type = cast<RankedTensorType>(a.getType());
+    Type type = a.getType();
     Location loc = a.getLoc();
-    auto chunks = static_cast<int64_t>(decode::chunksOf(a.getWindow(), kv.getPositions(), chunk));
-    auto partials = RankedTensorType::get(
-        {type.getDimSize(0) * type.getDimSize(1) / kv.getDim() * chunks, kv.getDim() + 2}, builder.getF32Type());
     FloatAttr mult = builder.getF32FloatAttr(match.mult);
-    IntegerAttr window = builder.getI64IntegerAttr(a.getWindow()), size = builder.getI64IntegerAttr(chunk);
-    Value zeros = countersOf(loc), table = match.rope.getTable();
+    IntegerAttr window = builder.getI64IntegerAttr(a.getWindow()), blocks = builder.getI64IntegerAttr(cluster);
+    Value table = match.rope.getTable();
     Operation *fused;
     if (kern::ValueGateOp gate = match.gate)
-      fused = kern::AttentionDecodeVeOp::create(builder, loc, partials, type, qkv, table, a.getRows(), a.getPositions(),
-                                                a.getKv(), zeros, match.norm.getX(), gate.getTokens(), gate.getTable(),
-                                                gate.getGate(), mult, window, size, gate.getRangeAttr());
+      fused = kern::AttentionDecodeVeOp::create(builder, loc, type, qkv, table, a.getRows(), a.getPositions(), a.getKv(),
+                                                match.norm.getX(), gate.getTokens(), gate.getTable(), gate.getGate(), mult,
+                                                window, blocks, gate.getRangeAttr());
     else
-      fused = kern::AttentionDecodeOp::create(builder, loc, partials, type, qkv, table, a.getRows(), a.getPositions(),
-                                              a.getKv(), zeros, mult, window, size);
-    a.getResult().replaceAllUsesWith(fused->getResult(1));
+      fused = kern::AttentionDecodeOp::create(builder, loc, type, qkv, table, a.getRows(), a.getPositions(), a.getKv(),
+                                              mult, window, blocks);
+    a.getResult().replaceAllUsesWith(fused->getResult(0));
     match.write->erase();
     a->erase();
   }
@@ -302,27 +295,9 @@ private:
     return whole;
   }
 
-  /// A word per row and head of the largest ring, shared by all launches: they follow each other.
-  Value countersOf(Location loc) {
-    if (!counters) {
-      OpBuilder::InsertionGuard guard(builder);
-      builder.setInsertionPointToStart(&program.getBody().front());
-      int64_t words = 0;
-      for (auto cache : program.getOps<kern::CacheOp>()) {
-        auto ring = cast<kern::KvType>(cache.getType());
-        words = std::max(words, ring.getRows() * ring.getHeads());
-      }
-      auto word = IntegerType::get(builder.getContext(), 32, IntegerType::Unsigned);
-      counters = kern::CountersOp::create(builder, loc, "counters", RankedTensorType::get({words}, word));
-      symbols.insert(counters);
-    }
-    return kern::RefOp::create(builder, loc, counters.getType(), FlatSymbolRefAttr::get(counters.getSymNameAttr()));
-  }
-
   kern::ProgramOp program;
   SymbolTable symbols;
   OpBuilder builder;
-  kern::CountersOp counters;
   SmallVector<Match> matches;
   llvm::MapVector<Attribute, kern::WeightOp> wholes; // by their parameters
   SetVector<StringAttr> parts;                       // what no launch reads any more

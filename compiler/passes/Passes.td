@@ -58,7 +58,7 @@ def KernFuseAttention : Pass<"kern-fuse-attention", "::mlir::ModuleOp"> {
 }
 
 def KernFuseEmbed : Pass<"kern-fuse-embed", "::mlir::ModuleOp"> {
-  let summary = "Embedding, norm and smear become one launch";
+  let summary = "Embedding, norm, smear and the first layer's mix become one launch";
 }
 
 def KernFuseNormLinear : Pass<"kern-fuse-norm-linear", "::mlir::ModuleOp"> {
@@ -75,7 +75,8 @@ def KernFuseActivation : Pass<"kern-fuse-activation", "::mlir::ModuleOp"> {
 def KernFuseResidual : Pass<"kern-fuse-residual", "::mlir::ModuleOp"> {
   let summary = "The residual's sum goes into the linear that feeds it";
   let description = [{
-    With it go the next layer's mix or the backout, unless something else uses the sum (the backout's middle does).
+    With it go the next layer's mix or the backout. Where something else uses a mixed sum (the backout's middle does), the
+    launch gives both; a backout takes only a sum of its own.
   }];
 }
 

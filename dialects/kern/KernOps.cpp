@@ -132,6 +132,7 @@ LogicalResult LinearOp::verify() { return verifyProduct(*this, getX(), getWeight
 LogicalResult ProductOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
 LogicalResult ProductAddOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
 LogicalResult ProductMixOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
+LogicalResult ProductMixSumOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
 LogicalResult ProductBackoutOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
 
 /// A product's family, of the two that compute it, and its parameters up to those that say how it is spread.
@@ -164,6 +165,9 @@ KernelCall ProductMixOp::getKernelCall() {
 }
 KernelCall ProductBackoutOp::getKernelCall() {
   return withSlots(*this, product(*this, "gemv_backout", "gemm_backout"));
+}
+KernelCall ProductMixSumOp::getKernelCall() {
+  return product(*this, "gemv_mix_sum", "gemv_mix_sum").scalar(getLayer());
 }
 
 KernelCall RopeOp::getKernelCall() {
@@ -277,6 +281,23 @@ KernelCall QkvPrepareVeOp::getKernelCall() {
 }
 LogicalResult QkvPrepareVeOp::verify() { return verifyQkvPrepare(*this); }
 
+KernelCall EmbedNormMixOp::getKernelCall() {
+  return Call(*this, "embed_norm_mix")
+      .type("T", getResult())
+      .dim("C", channels(getResult()))
+      .scalar(getLayer())
+      .scalar(slots(getResult()));
+}
+
+KernelCall EmbedSmearMixOp::getKernelCall() {
+  return Call(*this, "embed_smear_mix")
+      .type("T", getResult())
+      .dim("C", channels(getResult()))
+      .dim("channels", tensorType(getGate()).getNumElements())
+      .scalar(getLayer())
+      .scalar(slots(getResult()));
+}
+
 template <typename Op> static Call attentionDecode(Op op, StringRef family) {
   auto kv = cast<KvType>(op.getKv().getType());
   return Call(op, family)
@@ -286,7 +307,7 @@ template <typename Op> static Call attentionDecode(Op op, StringRef family) {
       .dim("kv_heads", kv.getHeads())
       .dim("D", kv.getDim())
       .dim("ring", kv.getPositions())
-      .dim("chunk", op.getChunk())
+      .dim("cluster", op.getCluster())
       .scalar(op.getMult())
       .scalar(op.getWindow())
       .scalar(attentionScale(kv))
@@ -299,8 +320,8 @@ template <typename Op> static LogicalResult verifyAttentionDecode(Op op) {
   if (width == 0 || width % keys || channels(op.getQkv()) != width + 2 * keys || channels(op.getTable()) != kv.getDim())
     return op.emitOpError() << "expects q of the result's " << width << " channels and k and v of " << kv.getHeads()
                             << " heads of " << kv.getDim() << " side by side, has " << op.getQkv().getType();
-  if (static_cast<int64_t>(op.getWindow()) < 0 || static_cast<int64_t>(op.getChunk()) < 1)
-    return op.emitOpError("window must be 0 or more and chunk 1 or more");
+  if (static_cast<int64_t>(op.getWindow()) < 0 || static_cast<int64_t>(op.getCluster()) < 1)
+    return op.emitOpError("window must be 0 or more and cluster 1 or more");
   if (slots(op.getQkv()) > kv.getRows())
     return op.emitOpError() << "serves " << slots(op.getQkv()) << " rows, the ring holds " << kv.getRows();
   return success();

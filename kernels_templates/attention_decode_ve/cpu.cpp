@@ -6,8 +6,8 @@ namespace kernels::attention_decode_ve {
 void cpu(const CpuArgs &args) {
   byType(args.params.type("T"), [&](auto t) {
     using T = decltype(t);
-    const ValueGates<T> gates(args, 6, args.scalars[3].i, args.scalars[4].f);
-    byType(args.params.type("P"), [&](auto p) { attention_decode::run<T, decltype(p)>(args, 11, gates); });
+    const ValueGates<T> gates(args, 5, args.scalars[3].i, args.scalars[4].f);
+    byType(args.params.type("P"), [&](auto p) { attention_decode::run<T, decltype(p)>(args, 9, gates); });
   });
 }
 

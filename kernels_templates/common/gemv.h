@@ -8,7 +8,7 @@ namespace kernels {
 
 /// Of the parameters T, K, N and M.
 std::string gemvConstraint(const Params &params);
-/// As common/gemv.cuh spreads the columns: about one block on each SM of an H100.
+/// As common/gemv.cuh spreads the columns: about one block on each SM of an H100, with its ring of weights.
 LaunchShape gemvShape(const Params &params);
 
 } // namespace kernels

@@ -11,10 +11,11 @@ Cost productCost(const Params &params, uint64_t rows, uint64_t perOutput, uint64
 /// Of the sums relative to their largest; the epilogue's rounding comes on top.
 double productReduction(const Params &params);
 
-/// The CPU references of gemv, gemv_add, gemv_mix and gemv_backout, and of their like for more rows.
+/// The CPU references of gemv, gemv_add, gemv_mix, gemv_mix_sum and gemv_backout, and of their like for more rows.
 void productCpu(const CpuArgs &args, int64_t rows);
 void productAddCpu(const CpuArgs &args, int64_t rows);
 void productMixCpu(const CpuArgs &args, int64_t rows);
+void productMixSumCpu(const CpuArgs &args, int64_t rows);
 void productBackoutCpu(const CpuArgs &args, int64_t rows);
 
 } // namespace kernels

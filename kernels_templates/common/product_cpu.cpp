@@ -60,6 +60,21 @@ void productMixCpu(const CpuArgs &args, int64_t rows) {
   });
 }
 
+void productMixSumCpu(const CpuArgs &args, int64_t rows) {
+  const auto sums = sumsOf(args, rows, false);
+  byType(args.params.type("T"), [&](auto zero) {
+    using T = decltype(zero);
+    const T *r = args.at<T>(2), *x0 = args.at<T>(3);
+    T *sum = args.at<T>(6);
+    const float resid = args.at<float>(4)[args.scalars[0].i], skip = args.at<float>(5)[args.scalars[0].i];
+    mapElements(args.math, rows * args.params["N"], args.at<T>(7), [&](int64_t i) {
+      const float value = toFloat(r[i]) + sums[i];
+      sum[i] = fromFloat<T>(value);
+      return resid * value + skip * toFloat(x0[i]);
+    });
+  });
+}
+
 void productBackoutCpu(const CpuArgs &args, int64_t rows) {
   const auto sums = sumsOf(args, rows, false);
   byType(args.params.type("T"), [&](auto zero) {

@@ -170,7 +170,7 @@ Case makeKvWrite(DType type, int kvHeads, int D, int ring, const std::vector<Pie
   return c;
 }
 
-Case makeAttentionDecode(DType type, DType table, int heads, int kvHeads, int D, int ring, int window, int chunk,
+Case makeAttentionDecode(DType type, DType table, int heads, int kvHeads, int D, int ring, int window, int cluster,
                          const std::vector<DecodeToken> &tokens, int channels) {
   Limits limits{tokens.size(), 1, 29, 1};
   for (const DecodeToken &token : tokens) {
@@ -178,7 +178,7 @@ Case makeAttentionDecode(DType type, DType table, int heads, int kvHeads, int D,
     limits.positions = std::max<uint64_t>(limits.positions, token.position + 1);
   }
   std::vector<int64_t> params = {
-      static_cast<int64_t>(type), static_cast<int64_t>(table), heads, kvHeads, D, ring, chunk};
+      static_cast<int64_t>(type), static_cast<int64_t>(table), heads, kvHeads, D, ring, cluster};
   std::vector<Scalar> scalars = {number(1.2f), integer(window), number(1 / std::sqrt(static_cast<float>(D))),
                                  integer(static_cast<int32_t>(tokens.size()))};
   if (channels) {
@@ -186,7 +186,6 @@ Case makeAttentionDecode(DType type, DType table, int heads, int kvHeads, int D,
     scalars.push_back(number(3));
   }
   Case c = makeCase(channels ? "attention_decode_ve" : "attention_decode", params, scalars, limits);
-  std::fill_n(c.at<uint32_t>(5), c.elements(5), 0);
   std::vector<bool> held(limits.rows * ring);
   for (size_t t = 0; t < tokens.size(); ++t) {
     const auto [row, position] = tokens[t];
@@ -214,6 +213,10 @@ Case makeSample(int V, int Vp, int rows, float cap, const SampleSettings &settin
   }
   if (rows > 2)
     std::fill_n(z + 2 * Vp, V, nan);
+  for (int id = 0; rows > 5 && id < V; ++id) {
+    z[3 * Vp + id] = static_cast<float>(id / 3) / 8;
+    z[4 * Vp + id] = -z[3 * Vp + id];
+  }
   for (int i = 0; i < rows; ++i) {
     c.at<int>(1)[i] = rows > 1 && i == rows - 1 ? -1 : i;
     c.at<int>(2)[i] = 10 + i;
@@ -222,6 +225,7 @@ Case makeSample(int V, int Vp, int rows, float cap, const SampleSettings &settin
                              static_cast<uint32_t>(settings.seed), static_cast<uint32_t>(settings.seed >> 32),
                              settings.rowBase};
   std::memcpy(c.at<uint32_t>(3), words, sizeof words);
+  std::fill_n(c.at<uint32_t>(4), c.elements(4), 0);
   return c;
 }
 
@@ -261,7 +265,30 @@ static void addAttention(std::vector<Case> &cases, DType T, bool write) {
 
 static void addAttentionDecode(std::vector<Case> &cases, DType T, bool gated) {
   struct Layout {
-    int heads, kvHeads, D, ring, window, chunk;
+    int heads, kvHeads, D, ring, window, cluster;
+    std::vector<DecodeToken> tokens;
+  };
+  const Layout layouts[] = {
+      {1, 1, 8, 1, 0, 1, {{0, 0}}},                                                 // the new key alone
+      {3, 3, 32, 64, 64, 4, {{0, 0}, {1, 31}, {2, 32}, {3, 33}, {-1, 0}, {4, 63}}}, // borders of tiles
+      {4, 2, 64, 9, 8, 2, {{3, 100}, {0, 0}, {2, 9}, {1, 8}}},                      // wraps; rows out of order
+      {6, 3, 80, 17, 16, 1, {{0, 15}, {1, 16}, {2, 17}, {3, 31}, {4, 32}, {5, 47}, {6, 48}, {7, 1000}}},
+      {8, 1, 96, 128, 1000, 4, {{0, 127}, {1, 96}, {2, 95}}}, // a window of every position
+      {6, 6, 128, 513, 512, 8, {{0, 512}, {1, 513}, {2, 511}, {3, 1700}}},
+      {2, 1, 64, 3000, 2999, 8, {{0, 3500}}}, // several rounds of tiles
+      {2, 1, 64, 1500, 1499, 1, {{0, 1600}}},
+      {10, 2, 128, 700, 700, 8, {{0, 699}, {1, 640}, {2, 5}, {-1, 0}, {3, 300}}},
+      {4, 4, 88, 21, 12, 1, {{0, 39}, {1, 12}, {2, 13}}}, // ring longer than the window
+      {1, 1, 264, 40, 39, 2, {{0, 42}}},
+  };
+  for (const Layout &l : layouts)
+    cases.push_back(write ? makeKvWrite(T, l.kvHeads, l.D, l.ring, l.pieces, l.padding)
+                          : makeAttention(T, l.heads, l.kvHeads, l.D, l.ring, l.window, l.pieces, l.padding));
+}
+
+static void addAttentionDecode(std::vector<Case> &cases, DType T, bool gated) {
+  struct Layout {
+    int heads, kvHeads, D, ring, window, cluster;
     std::vector<DecodeToken> tokens;
   };
   const Layout layouts[] = {
@@ -278,7 +305,7 @@ static void addAttentionDecode(std::vector<Case> &cases, DType T, bool gated) {
   };
   for (const Layout &l : layouts)
     for (DType table : {T, DType::BF16})
-      cases.push_back(makeAttentionDecode(T, table, l.heads, l.kvHeads, l.D, l.ring, l.window, l.chunk, l.tokens,
+      cases.push_back(makeAttentionDecode(T, table, l.heads, l.kvHeads, l.D, l.ring, l.window, l.cluster, l.tokens,
                                           gated ? std::min(l.D, 12) : 0));
 }
 
@@ -299,8 +326,8 @@ static void addGemv(std::vector<Case> &cases, const std::string &name, int64_t T
       for (int64_t O : {T, f32})
         for (auto [norm, relu2] : {std::pair{0, 0}, {1, 0}, {0, 1}, {1, 1}})
           cases.push_back(makeCase("gemv", {T, O, K, N, M, norm, relu2}, {}));
-    else if (name == "gemv_mix")
-      cases.push_back(makeCase("gemv_mix", {T, K, N, M}, {integer(M % 4)}));
+    else if (name == "gemv_mix" || name == "gemv_mix_sum")
+      cases.push_back(makeCase(name.c_str(), {T, K, N, M}, {integer(M % 4)}));
     else
       cases.push_back(makeCase(name.c_str(), {T, K, N, M}, {}));
   }
@@ -363,6 +390,12 @@ static void addTyped(std::vector<Case> &cases, const std::string &name, int64_t 
   } else if (name == "embed_norm") {
     for (auto [C, n] : {std::pair{1, 3}, {32, 4}, {33, 7}, {90, 65}, {768, 9}, {2048, 1}})
       add({T, C}, {integer(n)}, {.vocab = 101});
+  } else if (name == "embed_norm_mix") {
+    for (auto [C, n] : {std::pair{1, 3}, {32, 4}, {33, 7}, {90, 65}, {768, 9}, {2048, 1}})
+      add({T, C}, {integer(n % 3), integer(n)}, {.vocab = 101});
+  } else if (name == "embed_smear_mix") {
+    for (auto [C, channels, n] : {std::tuple{24, 24, 4}, {33, 12, 7}, {90, 1, 9}, {768, 24, 1}, {2048, 24, 8}})
+      add({T, C, channels}, {integer(n % 3), integer(n)}, {.vocab = 101});
   } else if (name == "embed_smear") {
     for (auto [C, channels, n] : {std::tuple{24, 24, 4}, {33, 12, 7}, {90, 1, 9}, {768, 24, 1}, {2048, 24, 8}})
       add({T, C, channels}, {integer(n)}, {.vocab = 101});
@@ -419,7 +452,7 @@ static void addLogits(std::vector<Case> &cases, const std::string &name) {
     return;
   }
   for (float cap : {0.0f, 15.0f})
-    for (auto [V, Vp, n] : {std::tuple{1, 1, 1}, {5, 64, 3}, {257, 257, 4}, {1000, 1024, 5}, {32768, 32768, 4}}) {
+    for (auto [V, Vp, n] : {std::tuple{1, 1, 1}, {5, 64, 3}, {257, 257, 6}, {1000, 1024, 5}, {32768, 32768, 4}}) {
       if (name == "softcap") {
         cases.push_back(makeCase("softcap", {V, Vp}, {number(cap), integer(n)}));
         continue;
@@ -428,6 +461,26 @@ static void addLogits(std::vector<Case> &cases, const std::string &name) {
         for (int topK : {0, 1, 4, 50, V - 1, V + 3})
           cases.push_back(makeSample(V, Vp, n, cap, {temperature, topK, 0x1234567890abcdefull + topK, 7}));
     }
+  if (name == "softcap")
+    return;
+  // Borders of the sampler's slices of 2,048 columns and of a small top_k (64), many rows, and more slices than candidates
+  // are merged of.
+  struct Shape {
+    int V, Vp, rows;
+    std::vector<int> topK;
+  };
+  for (const Shape &s : {Shape{2047, 2048, 3, {0, 63, 64, 65}},
+                         {2048, 2050, 5, {0, 64, 65, 2047, 2048}},
+                         {2049, 2052, 6, {0, 1, 64, 65, 2048}},
+                         {8193, 8193, 6, {0, 2, 50, 64, 100}},
+                         {10001, 10002, 128, {0, 50}},
+                         {65536, 65536, 6, {0, 1, 50, 64, 1000}},
+                         {70003, 70016, 6, {0, 33, 64, 200}},
+                         {270001, 270004, 2, {0, 50}}})
+    for (float temperature : {0.0f, 0.8f})
+      for (int topK : s.topK)
+        if (temperature > 0 || topK == 0)
+          cases.push_back(makeSample(s.V, s.Vp, s.rows, 15, {temperature, topK, 99u + topK, 3}));
 }
 
 std::vector<Case> casesOf(std::string_view family) {
