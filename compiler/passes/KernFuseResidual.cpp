@@ -55,14 +55,14 @@ void fuse(kern::MixOp mix) {
     sum.erase();
     return;
   }
-  if (sum.getType().getDimSize(0) > kernels::gemvRows || !llvm::all_of(sum->getUsers(), [&](Operation *user) {
+  if (!llvm::all_of(sum->getUsers(), [&](Operation *user) {
         return user == mix || (user->getBlock() == mix->getBlock() && mix->isBeforeInBlock(user));
       }))
     return;
   OpBuilder builder(mix);
-  auto both = kern::ProductMixSumOp::create(builder, mix.getLoc(), sum.getType(), mix.getType(), sum.getX(),
-                                            sum.getWeight(), sum.getR(), mix.getX0(), mix.getResid(), mix.getSkip(),
-                                            mix.getLayer());
+  auto both =
+      kern::ProductMixSumOp::create(builder, mix.getLoc(), sum.getType(), mix.getType(), sum.getX(), sum.getWeight(),
+                                    sum.getR(), mix.getX0(), mix.getResid(), mix.getSkip(), mix.getLayer());
   mix.getResult().replaceAllUsesWith(both.getResult());
   mix.erase();
   sum.getResult().replaceAllUsesWith(both.getSum());
