@@ -151,6 +151,10 @@ public:
       else
         fuse(match);
     }
+    program.walk([&](kern::RefOp ref) {
+      if (parts.contains(ref.getSymbolAttr().getAttr()))
+        ref.erase(); // nothing uses it: see above
+    });
     for (StringAttr part : parts)
       symbols.erase(symbols.lookup(part));
   }

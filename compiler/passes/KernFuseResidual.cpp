@@ -56,7 +56,7 @@ void fuse(kern::MixOp mix) {
     sum.erase();
     return;
   }
-  if (sum.getType().getDimSize(0) > kernels::gemvRows || !llvm::all_of(sum->getUsers(), [&](Operation *user) {
+  if (!llvm::all_of(sum->getUsers(), [&](Operation *user) {
         return user == mix || (user->getBlock() == mix->getBlock() && mix->isBeforeInBlock(user));
       }))
     return;

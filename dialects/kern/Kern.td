@@ -187,7 +187,7 @@ def Kern_ProductMixOp : Kern_PureLaunchOp<"product_mix", [AllTypesMatch<["r", "x
 }
 
 def Kern_ProductMixSumOp : Kern_PureLaunchOp<"product_mix_sum", [AllTypesMatch<["r", "x0", "sum", "result"]>]> {
-  let summary = "sum = r + x Wᵀ, and resid[layer] · sum + skip[layer] · x0, of at most 8 token slots";
+  let summary = "sum = r + x Wᵀ, and resid[layer] · sum + skip[layer] · x0";
   let description = "For a sum that something else reads too: the backout does that of the middle layer.";
   let arguments = (ins Kern_Float:$x, Kern_Float:$weight, Kern_Float:$r, Kern_Float:$x0, Kern_F32:$resid, Kern_F32:$skip,
                        I64Attr:$layer);

@@ -167,7 +167,7 @@ KernelCall ProductBackoutOp::getKernelCall() {
   return withSlots(*this, product(*this, "gemv_backout", "gemm_backout"));
 }
 KernelCall ProductMixSumOp::getKernelCall() {
-  return product(*this, "gemv_mix_sum", "gemv_mix_sum").scalar(getLayer());
+  return withSlots(*this, product(*this, "gemv_mix_sum", "gemm_mix_sum").scalar(getLayer()));
 }
 
 KernelCall RopeOp::getKernelCall() {

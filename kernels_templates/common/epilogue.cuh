@@ -29,6 +29,26 @@ template <typename T, int N> struct Mix {
   __device__ float operator()(float sum, const Operand &o) const { return o.resid * (o.r + sum) + o.skip * o.x0; }
 };
 
+// The same, which also stores r + sum.
+template <typename T, int N> struct MixSum {
+  struct Operand {
+    float r, x0, resid, skip;
+    long long at;
+  };
+  const T *r, *x0;
+  const float *resid, *skip;
+  T *sums;
+  __device__ Operand fetch(int row, int column) const {
+    const long long i = row * static_cast<long long>(N) + column;
+    return {toFloat(r[i]), toFloat(x0[i]), *resid, *skip, i};
+  }
+  __device__ float operator()(float product, const Operand &o) const {
+    const float sum = o.r + product;
+    sums[o.at] = fromFloat<T>(sum);
+    return o.resid * sum + o.skip * o.x0;
+  }
+};
+
 // r + sum - lambda * mid
 template <typename T, int N> struct Backout {
   struct Operand {

@@ -30,6 +30,7 @@ inline constexpr int AttributeComputeMinor = 76;
 inline constexpr int AttributeMaxSharedBytesOptin = 97;
 inline constexpr int FunctionRegisters = 4;
 inline constexpr int FunctionMaxDynamicSharedBytes = 8;
+inline constexpr int FunctionSharedCarveout = 9; // percent
 inline constexpr unsigned StreamNonBlocking = 1;
 inline constexpr unsigned EventDisableTiming = 2;
 inline constexpr int CaptureRelaxed = 2; // a library may load its kernels during the capture

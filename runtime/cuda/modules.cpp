@@ -111,6 +111,8 @@ void Modules::load(const schema::Kernel &kernel, uint32_t index, const void *ima
   if (sharedBytes > DefaultSharedBytes)
     driver.check(driver.cuFuncSetAttribute(function, FunctionMaxDynamicSharedBytes, static_cast<int>(sharedBytes)),
                  "cuFuncSetAttribute", name + " with " + std::to_string(sharedBytes) + " bytes of shared memory");
+  // Kernels that overlap share an SM only if all leave it the same division of its memory into cache and shared.
+  driver.check(driver.cuFuncSetAttribute(function, FunctionSharedCarveout, 100), "cuFuncSetAttribute", name);
   functions[index] = function;
 }
 

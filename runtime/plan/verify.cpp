@@ -237,7 +237,7 @@ KernelInstance checkKernel(const schema::Kernel &kernel, const Place &at) {
              quote(param.name()->string_view()));
     const int64_t value = param.value();
     // Families compute sizes from products of a few parameters; this bound keeps their cost functions from wrapping.
-    if (declared[i].isType ? value != 0 && value != 1 : value < 1 || value > (int64_t(1) << 24))
+    if (declared[i].isType ? value != 0 && value != 1 : value < 0 || value > (int64_t(1) << 24))
       at.bad("parameter " + std::string(declared[i].name) + " has the value " + std::to_string(value));
     instance.params.values.emplace_back(declared[i].name, value);
   }

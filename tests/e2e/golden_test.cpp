@@ -59,15 +59,21 @@ std::string joined(const std::vector<int32_t> &ids) {
   return text;
 }
 
-class Golden : public testing::TestWithParam<const char *> {
+/// A checkpoint, and whether its launches are fused.
+class Golden : public testing::TestWithParam<std::tuple<const char *, const char *>> {
 protected:
+  static const char *name() { return std::get<0>(GetParam()); }
+
+  static std::filesystem::path plan(std::vector<std::string> flags) {
+    flags.insert(flags.begin(), {"--target", "cpu", "--fuse", std::get<1>(GetParam())});
+    return e2e::plan(e2e::golden(name()), flags);
+  }
+
   /// Logits of both rows through `nanort eval`.
-  std::vector<float> evaluate(const std::string &precision, std::vector<std::string> flags = {}) {
-    flags.insert(flags.begin(), {"--target", "cpu", "--precision", precision});
-    auto plan = e2e::plan(e2e::golden(GetParam()), flags);
+  std::vector<float> evaluate(const std::string &precision) {
     e2e::Scratch scratch;
-    e2e::output("nanort", {"eval", plan.string(), "--device", "cpu", "--ids",
-                           (e2e::golden(GetParam()) / "reference.safetensors").string() + ":prompt_ids", "--logits",
+    e2e::output("nanort", {"eval", plan({"--precision", precision}).string(), "--device", "cpu", "--ids",
+                           (e2e::golden(name()) / "reference.safetensors").string() + ":prompt_ids", "--logits",
                            (scratch / "logits.safetensors").string(), "--json"});
     Safetensors file = Safetensors::open(scratch / "logits.safetensors");
     auto logits = values<float>(file.at("logits"));
@@ -76,7 +82,7 @@ protected:
 };
 
 TEST_P(Golden, F32LogitsEqualUpstreams) {
-  Reference reference(GetParam());
+  Reference reference(name());
   std::vector<float> logits = evaluate("f32");
   Difference difference = compare(reference.logits(), logits);
   // An independent model in numpy reaches 1.0e-5 and 1.4e-6; the bounds are the issue's, ten times that. They are tight
@@ -86,16 +92,16 @@ TEST_P(Golden, F32LogitsEqualUpstreams) {
 }
 
 TEST_P(Golden, Bf16IsAsCloseAsUpstreamsBf16) {
-  Reference reference(GetParam());
+  Reference reference(name());
   Difference difference = compare(reference.logits(), evaluate("bf16"));
   EXPECT_LE(difference.mean, 1.1 * reference.upstreamBf16Error());
 }
 
 TEST_P(Golden, GreedyIdsEqualUpstreams) {
-  Reference reference(GetParam());
-  auto plan = e2e::plan(e2e::golden(GetParam()), {"--target", "cpu", "--precision", "f32"});
+  Reference reference(name());
+  auto path = plan({"--precision", "f32"});
   for (size_t row = 0; row < 2; ++row) {
-    Json run = Json::parse(e2e::output("nanort", {"run", plan.string(), "--device", "cpu", "--ids",
+    Json run = Json::parse(e2e::output("nanort", {"run", path.string(), "--device", "cpu", "--ids",
                                                   joined(reference.prompt(row)), "-n", "24", "--no-stop", "--json"}));
     EXPECT_EQ(run["ids"][0].get<std::vector<int32_t>>(), reference.greedy(row)) << "row " << row;
     EXPECT_EQ(run["finish"][0], "length");
@@ -105,9 +111,8 @@ TEST_P(Golden, GreedyIdsEqualUpstreams) {
 // Prompts of different lengths side by side, in buckets smaller than they are: rings wrap, chunks carry on, rows must
 // not see each other.
 TEST_P(Golden, RaggedChunksGiveWhatOnePromptAloneGives) {
-  Reference reference(GetParam());
-  auto path = e2e::plan(e2e::golden(GetParam()),
-                        {"--target", "cpu", "--precision", "f32", "--batch", "1,4", "--prefill", "24,64"});
+  Reference reference(name());
+  auto path = Golden::plan({"--precision", "f32", "--batch", "1,4", "--prefill", "24,64"});
   auto plan = nanort::Plan::open(path);
   nanort::Weights weights = nanort::Weights::fromFile(plan, nanort::weightsPath(*plan));
   nanort::Session session(plan, 0, nanort::makeCpuExecutor(plan, 0, weights, {}));
@@ -139,8 +144,8 @@ TEST_P(Golden, RaggedChunksGiveWhatOnePromptAloneGives) {
 
 // A missing edge shows as a wrong value under random order, aliasing as a NaN under poison.
 TEST_P(Golden, AnyOrderAndPoisonGiveTheSameBits) {
-  Reference reference(GetParam());
-  auto path = e2e::plan(e2e::golden(GetParam()), {"--target", "cpu", "--precision", "f32", "--prefill", "64"});
+  Reference reference(name());
+  auto path = Golden::plan({"--precision", "f32", "--prefill", "64"});
   auto plan = nanort::Plan::open(path);
   nanort::Weights weights = nanort::Weights::fromFile(plan, nanort::weightsPath(*plan));
   auto logits = [&](const nanort::CpuOptions &options) {
@@ -169,10 +174,11 @@ TEST_P(Golden, AnyOrderAndPoisonGiveTheSameBits) {
 }
 
 INSTANTIATE_TEST_SUITE_P(AllGenerations, Golden,
-                         testing::Values("classic-mha", "classic-gqa", "gen-b", "gen-c", "gen-d", "head-gqa",
-                                         "head-window"),
+                         testing::Combine(testing::Values("classic-mha", "classic-gqa", "gen-b", "gen-c", "gen-d",
+                                                          "head-gqa", "head-window"),
+                                          testing::Values("none", "all")),
                          [](const auto &info) {
-                           std::string name = info.param;
+                           std::string name = std::string(std::get<0>(info.param)) + "_fuse_" + std::get<1>(info.param);
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });

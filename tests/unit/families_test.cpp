@@ -215,6 +215,7 @@ const std::map<std::string_view, Formula> formulas = {
     {"gemv_add", productAdd},
     {"gemv_mix", productMix},
     {"gemv_mix_sum", productAdd},
+    {"gemm_mix_sum", productAdd},
     {"gemv_backout", productBackout},
     {"gemm", scaledProduct},
     {"gemm_add", productAdd},
@@ -254,6 +255,7 @@ const std::map<std::string_view, Formula> secondFormulas = {
        return (c.get(5, layer) + c.get(6, layer)) * embedSmear(c, i);
      }},
     {"gemv_mix_sum", productMix},
+    {"gemm_mix_sum", productMix},
 };
 
 class Formulas : public testing::TestWithParam<const kernels::Family *> {};

@@ -330,8 +330,8 @@ static void addGemm(std::vector<Case> &cases, const std::string &name, int64_t T
       for (int64_t O : {T, f32})
         for (auto [norm, relu2] : {std::pair{0, 0}, {1, 0}, {0, 1}, {1, 1}})
           cases.push_back(makeCase("gemm", {T, O, K, N, tileM, tileN, norm, relu2}, {integer(M)}));
-    else if (name == "gemm_mix")
-      cases.push_back(makeCase("gemm_mix", {T, K, N, tileM, tileN}, {integer(M % 4), integer(M)}));
+    else if (name.starts_with("gemm_mix"))
+      cases.push_back(makeCase(name.c_str(), {T, K, N, tileM, tileN}, {integer(M % 4), integer(M)}));
     else
       cases.push_back(makeCase(name.c_str(), {T, K, N, tileM, tileN}, {integer(M)}));
   }

@@ -1,17 +1,6 @@
 // The pass has no diagnostics: what it does not know stays as it is.
 // RUN: nanocc-opt %s --kern-fuse-residual | FileCheck %s
 
-// More slots than the launch that gives both sum and mix serves.
-// CHECK-LABEL: func.func @many
-// CHECK: kern.product_add
-// CHECK-NEXT: kern.mix
-func.func @many(%h: tensor<9x16xbf16>, %w: tensor<8x16xbf16>, %x: tensor<9x8xbf16>, %r: tensor<2xf32>) -> (tensor<9x8xbf16>, tensor<9x8xbf16>) {
-  %l = kern.linear %h, %w : (tensor<9x16xbf16>, tensor<8x16xbf16>) -> tensor<9x8xbf16>
-  %s = kern.add %x, %l : tensor<9x8xbf16>
-  %m = kern.mix %s, %x resid %r skip %r layer 1 : (tensor<9x8xbf16>, tensor<9x8xbf16>, tensor<2xf32>, tensor<2xf32>) -> tensor<9x8xbf16>
-  return %s, %m : tensor<9x8xbf16>, tensor<9x8xbf16>
-}
-
 // The product is wanted by itself.
 // CHECK-LABEL: func.func @shared
 // CHECK: kern.linear

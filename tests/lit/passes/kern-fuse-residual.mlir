@@ -33,3 +33,13 @@ func.func @middle(%h: tensor<2x16xbf16>, %w: tensor<8x16xbf16>, %x: tensor<2x8xb
   %b = kern.backout %t, %s lambda %one : (tensor<2x8xbf16>, tensor<2x8xbf16>, tensor<1xf32>) -> tensor<2x8xbf16>
   return %b : tensor<2x8xbf16>
 }
+
+// Many slots: the product's family follows from them.
+// CHECK-LABEL: func.func @many
+// CHECK: kern.product_add %{{.+}}, %{{.+}} to %{{.+}} : (tensor<9x16xbf16>
+// CHECK-NEXT: return
+func.func @many(%h: tensor<9x16xbf16>, %w: tensor<8x16xbf16>, %x: tensor<9x8xbf16>) -> tensor<9x8xbf16> {
+  %l = kern.linear %h, %w : (tensor<9x16xbf16>, tensor<8x16xbf16>) -> tensor<9x8xbf16>
+  %s = kern.add %x, %l : tensor<9x8xbf16>
+  return %s : tensor<9x8xbf16>
+}
