@@ -98,8 +98,6 @@ static std::filesystem::path beside(const Plan &plan, const flatbuffers::String 
 std::filesystem::path weightsPath(const Plan &plan) { return beside(plan, plan.root().weights()); }
 std::filesystem::path tokenizerPath(const Plan &plan) { return beside(plan, plan.root().tokenizer()); }
 
-std::byte *Executor::mapped(uint32_t) { fail(Exit::Internal, device() + " runs no generate entries here"); }
-
 uint64_t memoryOf(const schema::Program &program) {
   const schema::Memory &m = *program.memory();
   return m.constants() + m.kv() + m.state() + m.arena() + m.workspace();

@@ -36,8 +36,8 @@ public:
   // Generate entries, whose tokens the host takes from mapped memory while they run.
   /// True if they are worth more than their steps one by one, between which the host has a say.
   virtual bool prefersGeneration() const { return false; }
-  /// A buffer in mapped memory as the host sees it.
-  virtual std::byte *mapped(uint32_t buffer);
+  /// A buffer in mapped memory as the host sees it; null if this executor runs no generate entries.
+  virtual std::byte *mapped(uint32_t) { return nullptr; }
   /// False while anything that was started still runs; throws what it failed with. Does not wait.
   virtual bool finished() { return true; }
 };

@@ -68,6 +68,8 @@ Generation::Generation(Session &session, uint32_t index, std::span<const std::ve
   write(Plan::input(entry, "request"), request.data(), request.size() * sizeof(int32_t));
   write(Plan::input(entry, "prompt"), packed.data(), packed.size() * sizeof(int32_t));
   ring = reinterpret_cast<int32_t *>(engine.mapped(*Plan::output(entry, "ring")));
+  if (!ring)
+    fail(Exit::Internal, engine.device() + ": this executor runs no generate entries");
   std::atomic_ref(ring[words::ringCount]).store(0, std::memory_order_release);
   std::atomic_ref(ring[words::ringCancel]).store(stop && stop->load() ? 1 : 0, std::memory_order_release);
   engine.run(index);
