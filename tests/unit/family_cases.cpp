@@ -386,6 +386,8 @@ std::vector<Case> casesOf(std::string_view family) {
     addLogits(cases, name);
     return cases;
   }
+  if (name == "feed" || name == "advance")
+    return generationCases(name);
   addTyped(cases, name, f32);
   addTyped(cases, name, bf16Type);
   return cases;
