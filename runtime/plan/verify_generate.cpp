@@ -35,6 +35,9 @@ void checkLoops(const ProgramContext &context, const schema::Entry &entry, const
     const auto &entries = *context.program.entries();
     if (loop.entry() >= entries.size() || entries[loop.entry()]->kind() != kinds[i])
       at.bad(std::string("it does not repeat a ") + (i == 0 ? "prefill" : "decode") + " entry");
+    // Without it the loop would not end.
+    if (loop.nodes()->size() != 1)
+      at.bad("it has " + std::to_string(loop.nodes()->size()) + " nodes of its own instead of one");
     const schema::Entry &body = *entries[loop.entry()];
     if (!Plan::output(body, "next") || !Plan::input(body, "sampling"))
       at.bad("its entry samples no next token");

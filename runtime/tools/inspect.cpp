@@ -26,9 +26,7 @@ void printEntry(const schema::Entry &entry) {
 
 void printKernels(const schema::Program &program) {
   std::vector<uint64_t> launches(program.kernels()->size());
-  for (const schema::Entry *entry : *program.entries())
-    for (const schema::Node *node : *entry->nodes())
-      ++launches[node->kernel()];
+  forEachNode(program, [&](const schema::Node &node) { ++launches[node.kernel()]; });
   for (uint32_t i = 0; i < program.kernels()->size(); ++i) {
     const schema::Kernel &kernel = *program.kernels()->Get(i);
     const char *image = kernel.cubin() && kernel.cubin()->size() > 0 ? ", cubin"
@@ -68,9 +66,9 @@ void inspect(const InspectOptions &options) {
     print("program " + program.target()->str() + ", precision " + program.precision()->str() + "\n");
     print("  memory: constants " + bytesText(m.constants()) + ", kv " + bytesText(m.kv()) + ", state " +
           bytesText(m.state()) + ", arena " + bytesText(m.arena()) + ", workspace " + bytesText(m.workspace()) +
-          ", together " + bytesText(memoryOf(program)) + "\n");
+          ", mapped " + bytesText(m.mapped()) + ", together on the device " + bytesText(memoryOf(program)) + "\n");
     for (const schema::Entry *entry : *program.entries())
-      printEntry(*entry);
+      printEntry(program, *entry);
     printKernels(program);
   }
   flushOutput();
