@@ -84,8 +84,10 @@ std::string instantiate(const Family &family, const Params &params) {
 
   // Kernels that start before their producers end leave these half of an SM's registers: room for two blocks.
   const std::string name = kernelName(family, params);
+  const std::string cluster =
+      shape.cluster > 1 ? " __cluster_dims__(" + std::to_string(shape.cluster) + ", 1, 1)" : std::string();
   source += "#line 1 \"" + name + "\"\nextern \"C\" __global__ void __launch_bounds__(" + std::to_string(threads) +
-            (family.waitsItself ? ", 2" : "") + ") " + name + signature + ") {\n" + (family.waitsItself ? "  " : "  waitForProducers();\n  ") + call + ">" +
+            (family.waitsItself ? ", 2" : "") + ")" + cluster + " " + name + signature + ") {\n" + (family.waitsItself ? "  " : "  waitForProducers();\n  ") + call + ">" +
             arguments + ");\n}\n";
   return source;
 }

@@ -13,31 +13,31 @@ using namespace nanocc;
 
 namespace {
 
-/// The launch that makes `value` for one user alone, as a kern.gemv still without activation.
-kern::GemvOp producerOf(Value value) {
+/// The launch that makes `value` for one user alone, as a kern.product still without activation.
+kern::ProductOp producerOf(Value value) {
   if (!value.hasOneUse())
     return {};
-  if (auto gemv = value.getDefiningOp<kern::GemvOp>())
-    return gemv.getRelu2() ? kern::GemvOp() : gemv;
+  if (auto product = value.getDefiningOp<kern::ProductOp>())
+    return product.getRelu2() ? kern::ProductOp() : product;
   auto linear = value.getDefiningOp<kern::LinearOp>();
-  if (!linear || linear.getLibrary() || cast<RankedTensorType>(linear.getType()).getDimSize(0) > kernels::gemvRows)
+  if (!linear || linear.getLibrary())
     return {};
   OpBuilder builder(linear);
-  auto gemv = kern::GemvOp::create(builder, linear.getLoc(), linear.getType(), linear.getX(), linear.getWeight(),
-                                   /*norm=*/false, /*relu2=*/false);
-  linear.replaceAllUsesWith(gemv.getResult());
+  auto product = kern::ProductOp::create(builder, linear.getLoc(), linear.getType(), linear.getX(), linear.getWeight(),
+                                         /*norm=*/false, /*relu2=*/false);
+  linear.replaceAllUsesWith(product.getResult());
   linear.erase();
-  return gemv;
+  return product;
 }
 
 struct KernFuseActivationPass : nanocc::impl::KernFuseActivationBase<KernFuseActivationPass> {
   void runOnOperation() override {
     getOperation().walk([](kern::Relu2Op relu2) {
-      kern::GemvOp gemv = producerOf(relu2.getX());
-      if (!gemv)
+      kern::ProductOp product = producerOf(relu2.getX());
+      if (!product)
         return;
-      gemv.setRelu2(true);
-      relu2.replaceAllUsesWith(gemv.getResult());
+      product.setRelu2(true);
+      relu2.replaceAllUsesWith(product.getResult());
       relu2.erase();
     });
   }

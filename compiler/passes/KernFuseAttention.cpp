@@ -1,7 +1,9 @@
-// One token's attention: q, k and v from one linear, and all that follows them up to the ring in one launch.
+// Attention: q, k and v from one linear, and all that follows them in one launch; of one token up to the ring, else up
+// to the attention.
 #include "compiler/analysis/Family.h"
 #include "compiler/passes/Passes.h"
 #include "kernels_templates/attention_decode/shape.h"
+#include "kernels_templates/qkv_prepare/shape.h"
 
 #include "llvm/ADT/MapVector.h"
 
@@ -18,10 +20,7 @@ namespace {
 
 namespace decode = kernels::attention_decode;
 
-/// Blocks that fill a large device about twice; chunks grow until a layer has no more at batch 1.
-constexpr int64_t enoughBlocks = 264;
-
-/// One attention of a decode entry with what leads to it.
+/// One attention with what leads to it.
 struct Match {
   kern::AttentionOp attention;
   kern::KvWriteOp write;
@@ -30,20 +29,20 @@ struct Match {
   kern::ValueGateOp gate; // may be null
   kern::RmsNormOp norm;   // that made the linears' input; wanted by the gate alone
   float mult = 1;
-  SmallVector<Operation *> replaced; // from the ring's update up to the linears
+  SmallVector<Operation *> replaced; // from what makes q, k and v up to the linears
 };
 
 /// The values are one handle, or handles of one declaration.
 bool sameHandle(Value a, Value b) {
   auto x = a.getDefiningOp<kern::RefOp>(), y = b.getDefiningOp<kern::RefOp>();
-  return a == b || (x && y && x.getSymbol() == y.getSymbol() && x.getRow() == y.getRow());
+  return a == b || (x && y && x.getSymbol() == y.getSymbol());
 }
 
 kern::WeightOp weightOf(kern::LinearOp linear) {
   auto ref = linear.getWeight().getDefiningOp<kern::RefOp>();
-  return ref && !ref.getRow() ? SymbolTable::lookupNearestSymbolFrom<kern::WeightOp>(
-                                    linear->getParentOfType<kern::ProgramOp>(), ref.getSymbolAttr())
-                              : kern::WeightOp();
+  return ref ? SymbolTable::lookupNearestSymbolFrom<kern::WeightOp>(linear->getParentOfType<kern::ProgramOp>(),
+                                                                    ref.getSymbolAttr())
+             : kern::WeightOp();
 }
 
 /// q or k back to its linear: multiplier if there is one, norm of heads, rotation. `uses` are those of `value`.
@@ -88,7 +87,6 @@ StringRef find(Match &match) {
   if (!w || w.getK() != a.getK() || w.getV() != a.getV() || w.getRows() != a.getRows() ||
       w.getPositions() != a.getPositions() || !sameHandle(w.getKv(), a.getKv()))
     return "its keys and values are not what the ring gets";
-  match.replaced = {w, a};
   std::optional<Head> q = headOf(a.getQ(), 1, kv.getDim(), match), k = headOf(a.getK(), 2, kv.getDim(), match);
   if (!q || !k || q->mult != k->mult || !sameHandle(q->rope.getTable(), k->rope.getTable()) ||
       q->rope.getPositions() != a.getPositions() || k->rope.getPositions() != a.getPositions())
@@ -99,7 +97,7 @@ StringRef find(Match &match) {
   match.mult = q->mult;
   Value v = a.getV();
   unsigned uses = 2;
-  if (auto gate = v.getDefiningOp<kern::ValueGateOp>(); gate && gate->hasNUses(2)) {
+  if (auto gate = v.getDefiningOp<kern::ValueGateOp>(); gate && gate.getResult().hasNUses(2)) {
     match.gate = gate;
     match.norm = gate.getH().getDefiningOp<kern::RmsNormOp>();
     if (!match.norm || gate.getH() != match.q.getX() ||
@@ -110,20 +108,13 @@ StringRef find(Match &match) {
     uses = 1;
   }
   match.v = v.getDefiningOp<kern::LinearOp>();
-  if (!match.v || !match.v->hasNUses(uses) || match.q.getX() != match.k.getX() || match.q.getX() != match.v.getX())
+  if (!match.v || !match.v.getResult().hasNUses(uses) || match.q.getX() != match.k.getX() ||
+      match.q.getX() != match.v.getX())
     return "q, k and v are not linear layers of one input";
   match.replaced.push_back(match.v);
-  int64_t rowBytes = 0;
-  for (kern::LinearOp linear : {match.q, match.k, match.v}) {
-    kern::WeightOp weight = weightOf(linear);
-    if (!weight || linear.getLibrary())
+  for (kern::LinearOp linear : {match.q, match.k, match.v})
+    if (!weightOf(linear) || linear.getLibrary())
       return "a matrix of q, k or v is not a weight of the program";
-    auto type = cast<RankedTensorType>(weight.getType());
-    rowBytes = type.getDimSize(1) * type.getElementTypeBitWidth() / 8;
-  }
-  // Prefill reads the same bytes as three constants.
-  if (rowBytes * kv.getHeads() * kv.getDim() % 256)
-    return "the matrices of k and v do not start at a multiple of 256 bytes in a common one";
   return {};
 }
 
@@ -132,143 +123,180 @@ public:
   explicit Fusion(kern::ProgramOp program) : program(program), symbols(program), builder(program.getContext()) {}
 
   void run() {
-    for (func::FuncOp entry : program.getOps<func::FuncOp>()) {
-      auto shape = entry->getAttrOfType<DictionaryAttr>(nano::NanoDialect::entryAttr);
-      auto kind = shape ? shape.getAs<StringAttr>("kind") : StringAttr();
-      if (!kind || kind.getValue() != "decode")
-        continue;
-      for (kern::AttentionOp attention : llvm::make_early_inc_range(entry.getOps<kern::AttentionOp>())) {
-        Match match;
-        match.attention = attention;
-        std::string reason = find(match).str();
-        if (reason.empty())
-          reason = fuse(match);
-        if (!reason.empty())
-          attention.emitRemark() << "stays as it is: " << reason;
-      }
+    program.walk([&](kern::AttentionOp attention) {
+      Match match;
+      match.attention = attention;
+      if (StringRef reason = find(match); reason.empty())
+        matches.push_back(match);
+      else
+        refuse(match, reason);
+    });
+    // A weight is resident once: its matrices become one for all entries or for none.
+    DenseMap<StringAttr, unsigned> fused;
+    for (Match &match : matches)
+      for (kern::LinearOp linear : {match.q, match.k, match.v})
+        ++fused[weightOf(linear).getSymNameAttr()];
+    program.walk([&](kern::RefOp ref) {
+      if (auto uses = fused.find(ref.getSymbolAttr().getAttr()); uses != fused.end())
+        uses->second -= std::distance(ref->use_begin(), ref->use_end());
+    });
+    for (Match &match : matches) {
+      bool shared = llvm::all_of(ArrayRef{match.q, match.k, match.v}, [&](kern::LinearOp linear) {
+        return fused.lookup(weightOf(linear).getSymNameAttr()) == 0;
+      });
+      if (!shared)
+        refuse(match, "other launches read the matrices of q, k or v");
+      else if (std::string reason = prepared(match); !reason.empty())
+        refuse(match, reason);
+      else
+        fuse(match);
     }
-    share();
+    for (StringAttr part : parts)
+      symbols.erase(symbols.lookup(part));
   }
 
 private:
-  /// Empty, or why the template does not serve it.
-  std::string fuse(Match &match) {
-    kern::AttentionOp a = match.attention;
-    auto kv = cast<kern::KvType>(a.getKv().getType());
-    auto type = cast<RankedTensorType>(a.getType());
-    int64_t slots = type.getDimSize(0), heads = type.getDimSize(1) / kv.getDim(), ring = kv.getPositions();
-    Type element = type.getElementType();
-    // Chunks are the same for every batch: a row's result does not depend on how many there are.
-    int64_t chunk = 32;
-    auto chunks = [&] { return static_cast<int64_t>(decode::chunksOf(a.getWindow(), ring, chunk)); };
-    while (chunk < 256 && kv.getHeads() * chunks() > enoughBlocks)
-      chunk *= 2;
-    std::optional<kernels::DType> T = dtypeOf(element), P = dtypeOf(getElementTypeOrSelf(match.rope.getTable()));
-    if (!T || !P)
-      return "its types are not those of kernels";
-    auto family = [&] {
-      return kernels::Params{{{"T", static_cast<int64_t>(*T)},
-                              {"P", static_cast<int64_t>(*P)},
-                              {"heads", heads},
-                              {"kv_heads", kv.getHeads()},
-                              {"D", kv.getDim()},
-                              {"ring", ring},
-                              {"chunk", chunk}}};
-    };
-    std::string violated = decode::constraint(family());
-    for (; !violated.empty() && chunk > 1; violated = decode::constraint(family()))
-      chunk /= 2; // wide heads leave less shared memory
-    if (!violated.empty())
-      return violated;
+  static void refuse(Match &match, const Twine &reason) {
+    match.attention.emitRemark() << "stays as it is: " << reason;
+  }
 
-    builder.setInsertionPoint(a);
-    Location loc = a.getLoc();
+  static bool isDecode(Operation *op) {
+    auto shape = op->getParentOfType<func::FuncOp>()->getAttrOfType<DictionaryAttr>(nano::NanoDialect::entryAttr);
+    auto kind = shape ? shape.getAs<StringAttr>("kind") : StringAttr();
+    return kind && kind.getValue() == "decode";
+  }
+
+  /// Type and table of a match as parameters of kernels, and the heads.
+  static std::optional<kernels::Params> paramsOf(const Match &match) {
+    auto kv = cast<kern::KvType>(kern::AttentionOp(match.attention).getKv().getType());
+    auto type = cast<RankedTensorType>(match.attention->getResult(0).getType());
+    std::optional<kernels::DType> T = dtypeOf(type.getElementType()),
+                                  P = dtypeOf(getElementTypeOrSelf(kern::RopeOp(match.rope).getTable()));
+    if (!T || !P)
+      return std::nullopt;
+    return kernels::Params{{{"T", static_cast<int64_t>(*T)},
+                            {"P", static_cast<int64_t>(*P)},
+                            {"heads", type.getDimSize(1) / kv.getDim()},
+                            {"kv_heads", kv.getHeads()},
+                            {"D", kv.getDim()}}};
+  }
+
+  /// Empty, or why no template serves the match. What entries share decides, so that all of them are served or none.
+  static std::string prepared(const Match &match) {
+    std::optional<kernels::Params> params = paramsOf(match);
+    return params ? kernels::qkv_prepare::constraint(*params) : "its types are not those of kernels";
+  }
+
+  void fuse(Match &match) {
+    builder.setInsertionPoint(match.attention);
     kern::WeightOp weight = concatenate(match);
-    Value w = kern::RefOp::create(builder, loc, weight.getType(), FlatSymbolRefAttr::get(weight.getSymNameAttr()));
-    auto qkvType = RankedTensorType::get({slots, (heads + 2 * kv.getHeads()) * kv.getDim()}, element);
-    Value qkv = kern::LinearOp::create(builder, match.q.getLoc(), qkvType, match.q.getX(), w, StringAttr());
-    auto partials = RankedTensorType::get({slots * heads * chunks(), kv.getDim() + 2}, builder.getF32Type());
-    FloatAttr mult = builder.getF32FloatAttr(match.mult);
-    IntegerAttr window = builder.getI64IntegerAttr(a.getWindow()), size = builder.getI64IntegerAttr(chunk);
-    Value zeros = countersOf(loc), table = match.rope.getTable();
-    Operation *fused;
-    if (kern::ValueGateOp gate = match.gate)
-      fused = kern::AttentionDecodeVeOp::create(builder, loc, partials, type, qkv, table, a.getRows(), a.getPositions(),
-                                                a.getKv(), zeros, match.norm.getX(), gate.getTokens(), gate.getTable(),
-                                                gate.getGate(), mult, window, size, gate.getRangeAttr());
+    Value w = kern::RefOp::create(builder, match.q.getLoc(), weight.getType(),
+                                  FlatSymbolRefAttr::get(weight.getSymNameAttr()));
+    auto input = cast<RankedTensorType>(match.q.getX().getType());
+    auto type = RankedTensorType::get({input.getDimSize(0), cast<RankedTensorType>(weight.getType()).getDimSize(0)},
+                                      input.getElementType());
+    Value qkv = kern::LinearOp::create(builder, match.q.getLoc(), type, match.q.getX(), w, StringAttr());
+    std::optional<int64_t> cluster = isDecode(match.attention) ? clusterOf(match) : std::nullopt;
+    if (cluster)
+      decode(match, qkv, *cluster);
     else
-      fused = kern::AttentionDecodeOp::create(builder, loc, partials, type, qkv, table, a.getRows(), a.getPositions(),
-                                              a.getKv(), zeros, mult, window, size);
-    a.getResult().replaceAllUsesWith(fused->getResult(1));
+      prepare(match, qkv);
     for (Operation *op : match.replaced)
       op->erase();
-    return {};
+  }
+
+  /// q, k and v in one launch; the attention and the ring's update stay.
+  void prepare(Match &match, Value qkv) {
+    kern::AttentionOp a = match.attention;
+    kern::KvWriteOp w = match.write;
+    Type types[] = {a.getQ().getType(), a.getK().getType(), a.getV().getType()};
+    Location loc = match.rope.getLoc();
+    FloatAttr mult = builder.getF32FloatAttr(match.mult);
+    Value table = match.rope.getTable();
+    Operation *made;
+    if (kern::ValueGateOp gate = match.gate)
+      made = kern::QkvPrepareVeOp::create(builder, loc, types[0], types[1], types[2], qkv, table, a.getPositions(),
+                                          match.norm.getX(), gate.getTokens(), gate.getTable(), gate.getGate(), mult,
+                                          gate.getRangeAttr());
+    else
+      made = kern::QkvPrepareOp::create(builder, loc, types[0], types[1], types[2], qkv, table, a.getPositions(), mult);
+    a.getQMutable().assign(made->getResult(0));
+    for (OpOperand *keys : {&a.getKMutable(), &w.getKMutable()})
+      keys->assign(made->getResult(1));
+    for (OpOperand *values : {&a.getVMutable(), &w.getVMutable()})
+      values->assign(made->getResult(2));
+  }
+
+  /// Blocks that share a head in attention_decode; none if it does not serve the match.
+  std::optional<int64_t> clusterOf(const Match &match) {
+    auto kv = cast<kern::KvType>(kern::AttentionOp(match.attention).getKv().getType());
+    // The same for every batch: a row's result does not depend on how many there are. More blocks than tiles are idle.
+    int64_t cluster = 8;
+    while (cluster > 1 && (!hasClusters() || cluster / 2 >= static_cast<int64_t>(decode::tilesOf(kv.getPositions()))))
+      cluster /= 2;
+    for (; cluster > 0; cluster /= 2) {
+      kernels::Params params = *paramsOf(match);
+      params.values.insert(params.values.end(), {{"ring", kv.getPositions()}, {"cluster", cluster}});
+      if (decode::constraint(params).empty())
+        return cluster;
+    }
+    return std::nullopt;
+  }
+
+  /// Clusters of blocks exist from sm_90 on; on the CPU nothing depends on them.
+  bool hasClusters() { return !program.getSymName().starts_with("sm_8"); }
+
+  /// Everything from the rotation to the ring in one launch.
+  void decode(Match &match, Value qkv, int64_t cluster) {
+    kern::AttentionOp a = match.attention;
+    Type type = a.getType();
+    Location loc = a.getLoc();
+    FloatAttr mult = builder.getF32FloatAttr(match.mult);
+    IntegerAttr window = builder.getI64IntegerAttr(a.getWindow()), blocks = builder.getI64IntegerAttr(cluster);
+    Value table = match.rope.getTable();
+    Operation *fused;
+    if (kern::ValueGateOp gate = match.gate)
+      fused = kern::AttentionDecodeVeOp::create(builder, loc, type, qkv, table, a.getRows(), a.getPositions(), a.getKv(),
+                                                match.norm.getX(), gate.getTokens(), gate.getTable(), gate.getGate(), mult,
+                                                window, blocks, gate.getRangeAttr());
+    else
+      fused = kern::AttentionDecodeOp::create(builder, loc, type, qkv, table, a.getRows(), a.getPositions(), a.getKv(),
+                                              mult, window, blocks);
+    a.getResult().replaceAllUsesWith(fused->getResult(0));
+    match.write->erase();
+    a->erase();
   }
 
   /// The three matrices one below another, declared where the first is.
   kern::WeightOp concatenate(const Match &match) {
-    kern::WeightOp parts[] = {weightOf(match.q), weightOf(match.k), weightOf(match.v)};
+    kern::WeightOp matrices[] = {weightOf(match.q), weightOf(match.k), weightOf(match.v)};
     SmallVector<Attribute> params;
     int64_t rows = 0;
-    for (kern::WeightOp part : parts) {
-      llvm::append_range(params, part.getParams());
-      rows += cast<RankedTensorType>(part.getType()).getDimSize(0);
+    for (kern::WeightOp matrix : matrices) {
+      llvm::append_range(params, matrix.getParams());
+      rows += cast<RankedTensorType>(matrix.getType()).getDimSize(0);
     }
     kern::WeightOp &whole = wholes[builder.getArrayAttr(params)];
     if (whole)
       return whole;
-    auto first = cast<RankedTensorType>(parts[0].getType());
+    auto first = cast<RankedTensorType>(matrices[0].getType());
     OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPoint(parts[0]);
-    whole = kern::WeightOp::create(builder, parts[0].getLoc(), (parts[0].getSymName() + ".qkv").str(),
+    builder.setInsertionPoint(matrices[0]);
+    whole = kern::WeightOp::create(builder, matrices[0].getLoc(), (matrices[0].getSymName() + ".qkv").str(),
                                    builder.getArrayAttr(params),
                                    RankedTensorType::get({rows, first.getDimSize(1)}, first.getElementType()));
     symbols.insert(whole); // another name where this one is taken
-    int64_t row = 0;
-    for (kern::WeightOp part : parts) {
-      ranges.insert({part.getSymNameAttr(), {whole, row}});
-      row += cast<RankedTensorType>(part.getType()).getDimSize(0);
-    }
+    for (kern::WeightOp matrix : matrices)
+      parts.insert(matrix.getSymNameAttr());
     return whole;
-  }
-
-  /// A word per row and head of the largest ring, shared by all launches: they follow each other.
-  Value countersOf(Location loc) {
-    if (!counters) {
-      OpBuilder::InsertionGuard guard(builder);
-      builder.setInsertionPointToStart(&program.getBody().front());
-      int64_t words = 0;
-      for (auto cache : program.getOps<kern::CacheOp>()) {
-        auto ring = cast<kern::KvType>(cache.getType());
-        words = std::max(words, ring.getRows() * ring.getHeads());
-      }
-      auto word = IntegerType::get(builder.getContext(), 32, IntegerType::Unsigned);
-      counters = kern::CountersOp::create(builder, loc, "counters", RankedTensorType::get({words}, word));
-      symbols.insert(counters);
-    }
-    return kern::RefOp::create(builder, loc, counters.getType(), FlatSymbolRefAttr::get(counters.getSymNameAttr()));
-  }
-
-  /// Other entries read their rows of the common matrices, so that a weight is resident once.
-  void share() {
-    program.walk([&](kern::RefOp ref) {
-      auto range = ranges.find(ref.getSymbolAttr().getAttr());
-      if (range == ranges.end())
-        return;
-      auto [whole, row] = range->second;
-      ref.setSymbol(whole.getSymName());
-      ref.setRow(row);
-    });
-    for (auto &[name, range] : ranges)
-      symbols.erase(symbols.lookup(name.getValue()));
   }
 
   kern::ProgramOp program;
   SymbolTable symbols;
   OpBuilder builder;
-  kern::CountersOp counters;
-  llvm::MapVector<Attribute, kern::WeightOp> wholes;                         // by their parameters
-  llvm::MapVector<StringAttr, std::pair<kern::WeightOp, int64_t>> ranges; // where a weight's rows are now
+  SmallVector<Match> matches;
+  llvm::MapVector<Attribute, kern::WeightOp> wholes; // by their parameters
+  SetVector<StringAttr> parts;                       // what no launch reads any more
 };
 
 struct KernFuseAttentionPass : nanocc::impl::KernFuseAttentionBase<KernFuseAttentionPass> {

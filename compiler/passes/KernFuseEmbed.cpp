@@ -45,7 +45,35 @@ struct KernFuseEmbedPass : nanocc::impl::KernFuseEmbedBase<KernFuseEmbedPass> {
           fuse(smear);
         for (kern::RmsNormOp norm : llvm::make_early_inc_range(entry.getOps<kern::RmsNormOp>()))
           fuse(norm);
+        for (kern::MixOp mix : llvm::make_early_inc_range(entry.getOps<kern::MixOp>()))
+          fuse(mix);
       }
+  }
+
+  /// The first layer's mix, of x0 with itself.
+  static void fuse(kern::MixOp mix) {
+    if (mix.getX() != mix.getX0())
+      return;
+    Operation *embed = mix.getX0().getDefiningOp(), *fused;
+    // The launch goes where the mix is, as its coefficients are declared by then: nothing may want x0 before.
+    if (!embed || !llvm::all_of(embed->getUsers(), [&](Operation *user) {
+          return user == mix || (user->getBlock() == mix->getBlock() && mix->isBeforeInBlock(user));
+        }))
+      return;
+    OpBuilder builder(mix);
+    if (auto norm = dyn_cast<kern::EmbedNormOp>(embed))
+      fused = kern::EmbedNormMixOp::create(builder, mix.getLoc(), norm.getType(), mix.getType(), norm.getTokens(),
+                                           norm.getTable(), mix.getResid(), mix.getSkip(), mix.getLayer());
+    else if (auto smear = dyn_cast<kern::EmbedSmearOp>(embed))
+      fused = kern::EmbedSmearMixOp::create(builder, mix.getLoc(), smear.getType(), mix.getType(), smear.getTokens(),
+                                            smear.getPrev(), smear.getTable(), smear.getGate(), smear.getLambda(),
+                                            mix.getResid(), mix.getSkip(), mix.getLayer());
+    else
+      return;
+    mix.getResult().replaceAllUsesWith(fused->getResult(1));
+    mix.erase();
+    embed->getResult(0).replaceAllUsesWith(fused->getResult(0));
+    embed->erase();
   }
 
   static void fuse(kern::SmearOp smear) {

@@ -1,6 +1,5 @@
 // Norms into the linears that they feed.
 #include "compiler/passes/Passes.h"
-#include "kernels_templates/common/gemv.h"
 
 using namespace mlir;
 
@@ -19,8 +18,7 @@ kern::RmsNormOp normOf(kern::LinearOp linear) {
   if (!norm || linear.getLibrary())
     return {};
   ArrayRef<int64_t> shape = cast<RankedTensorType>(norm.getType()).getShape();
-  bool fits = shape[0] <= kernels::gemvRows && norm.getWidth() == static_cast<uint64_t>(shape[1]);
-  return fits ? norm : kern::RmsNormOp();
+  return norm.getWidth() == static_cast<uint64_t>(shape.back()) ? norm : kern::RmsNormOp();
 }
 
 struct KernFuseNormLinearPass : nanocc::impl::KernFuseNormLinearBase<KernFuseNormLinearPass> {
@@ -30,8 +28,8 @@ struct KernFuseNormLinearPass : nanocc::impl::KernFuseNormLinearBase<KernFuseNor
       if (!norm)
         return;
       OpBuilder builder(linear);
-      auto fused = kern::GemvOp::create(builder, linear.getLoc(), linear.getType(), norm.getX(), linear.getWeight(),
-                                        /*norm=*/true, /*relu2=*/false);
+      auto fused = kern::ProductOp::create(builder, linear.getLoc(), linear.getType(), norm.getX(), linear.getWeight(),
+                                           /*norm=*/true, /*relu2=*/false);
       linear.replaceAllUsesWith(fused.getResult());
       linear.erase();
       if (norm.use_empty())

@@ -1,6 +1,5 @@
 // The residual stream's sums into the linears that feed them.
 #include "compiler/passes/Passes.h"
-#include "kernels_templates/common/gemv.h"
 
 using namespace mlir;
 
@@ -17,7 +16,6 @@ namespace {
 kern::LinearOp producerOf(Value value) {
   auto linear = value.getDefiningOp<kern::LinearOp>();
   bool fits = linear && value.hasOneUse() && !linear.getLibrary() &&
-              cast<RankedTensorType>(linear.getType()).getDimSize(0) <= kernels::gemvRows &&
               linear.getType().getElementType() == linear.getX().getType().getElementType();
   return fits ? linear : kern::LinearOp();
 }
@@ -37,27 +35,48 @@ void fuse(kern::AddOp add) {
   }
   if (!linear)
     return;
-  replace<kern::GemvAddOp>(add, linear.getX(), linear.getWeight(), residual);
+  replace<kern::ProductAddOp>(add, linear.getX(), linear.getWeight(), residual);
   linear.erase();
 }
 
-/// The sum that `op` alone uses.
-kern::GemvAddOp sumOf(Value value) { return value.hasOneUse() ? value.getDefiningOp<kern::GemvAddOp>() : nullptr; }
+/// The sum that has one user.
+kern::ProductAddOp sumOf(Value value) {
+  return value.hasOneUse() ? value.getDefiningOp<kern::ProductAddOp>() : nullptr;
+}
+
+/// A mix of a sum becomes part of its launch, which still gives the sum if it has other users after the mix.
+void fuse(kern::MixOp mix) {
+  auto sum = mix.getX().getDefiningOp<kern::ProductAddOp>();
+  if (!sum || mix.getX0() == sum.getResult())
+    return;
+  if (sum->hasOneUse()) {
+    replace<kern::ProductMixOp>(mix, sum.getX(), sum.getWeight(), sum.getR(), mix.getX0(), mix.getResid(),
+                                mix.getSkip(), mix.getLayer());
+    sum.erase();
+    return;
+  }
+  if (sum.getType().getDimSize(0) > kernels::gemvRows || !llvm::all_of(sum->getUsers(), [&](Operation *user) {
+        return user == mix || (user->getBlock() == mix->getBlock() && mix->isBeforeInBlock(user));
+      }))
+    return;
+  OpBuilder builder(mix);
+  auto both = kern::ProductMixSumOp::create(builder, mix.getLoc(), sum.getType(), mix.getType(), sum.getX(),
+                                            sum.getWeight(), sum.getR(), mix.getX0(), mix.getResid(), mix.getSkip(),
+                                            mix.getLayer());
+  mix.getResult().replaceAllUsesWith(both.getResult());
+  mix.erase();
+  sum.getResult().replaceAllUsesWith(both.getSum());
+  sum.erase();
+}
 
 struct KernFuseResidualPass : nanocc::impl::KernFuseResidualBase<KernFuseResidualPass> {
   void runOnOperation() override {
     getOperation().walk([](kern::AddOp add) { fuse(add); });
-    getOperation().walk([](kern::MixOp mix) {
-      if (kern::GemvAddOp sum = sumOf(mix.getX())) {
-        replace<kern::GemvMixOp>(mix, sum.getX(), sum.getWeight(), sum.getR(), mix.getX0(), mix.getResid(),
-                                 mix.getSkip(), mix.getLayer());
-        sum.erase();
-      }
-    });
+    getOperation().walk([](kern::MixOp mix) { fuse(mix); });
     getOperation().walk([](kern::BackoutOp backout) {
-      if (kern::GemvAddOp sum = sumOf(backout.getX())) {
-        replace<kern::GemvBackoutOp>(backout, sum.getX(), sum.getWeight(), sum.getR(), backout.getMid(),
-                                     backout.getLambda());
+      if (kern::ProductAddOp sum = sumOf(backout.getX())) {
+        replace<kern::ProductBackoutOp>(backout, sum.getX(), sum.getWeight(), sum.getR(), backout.getMid(),
+                                        backout.getLambda());
         sum.erase();
       }
     });

@@ -1,6 +1,7 @@
 // From what to how: one launch per operation, for every target.
 #include "compiler/passes/Passes.h"
 #include "compiler/pipeline/Options.h"
+#include "kernels_templates/sample/shape.h"
 
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/StringMap.h"
@@ -38,7 +39,7 @@ public:
     auto shape = cast<RankedTensorType>(param.getType()).getShape();
     auto type = RankedTensorType::get(shape, shape.size() > 1 ? compute : builder.getF32Type());
     return declare(param.getSymName().str(), type, [&](OpBuilder &b, StringRef name) {
-      kern::WeightOp::create(b, param.getLoc(), name, param.getSymName(), type);
+      kern::WeightOp::create(b, param.getLoc(), name, FlatSymbolRefAttr::get(param.getSymNameAttr()), type);
     });
   }
 
@@ -59,6 +60,15 @@ public:
     return declare(cache.getSymName().str(), type,
                    [&](OpBuilder &b, StringRef name) { kern::CacheOp::create(b, cache.getLoc(), name, type); });
   }
+
+  /// One counter per row of the sampler, apart from any other launch's: nothing else orders those.
+  std::pair<FlatSymbolRefAttr, Type> sampleCounters(Location loc) {
+    auto type = RankedTensorType::get({options.rows()}, unsignedWord());
+    return declare("sample.counters", type,
+                   [&](OpBuilder &b, StringRef name) { kern::CountersOp::create(b, loc, name, type); });
+  }
+
+  Type unsignedWord() { return builder.getIntegerType(32, false); }
 
   /// Earlier positions a token of this layer sees. Without a window: all there can be.
   int64_t window(nano::CacheOp cache) {
@@ -197,9 +207,15 @@ private:
           return done(e, kern::SoftcapOp::create(builder, loc, e.getType(), at(e.getZ()), cap(e.getCapAttr())));
         })
         .Case([&](nano::SampleOp e) {
-          return done(e, kern::SampleOp::create(builder, loc, e.getType(), at(e.getZ()), at(e.getIndex()),
-                                                at(e.getSteps()), at(e.getSampling()), cap(e.getCapAttr()),
-                                                e.getVocabAttr()));
+          auto words = static_cast<int64_t>(kernels::sample::partialWords(e.getVocab()));
+          auto partials = RankedTensorType::get({cast<ShapedType>(e.getType()).getDimSize(0) * words},
+                                                program.unsignedWord());
+          auto launch = kern::SampleOp::create(builder, loc, partials, e.getType(), at(e.getZ()), at(e.getIndex()),
+                                               at(e.getSteps()), at(e.getSampling()),
+                                               ref(loc, program.sampleCounters(loc)), cap(e.getCapAttr()),
+                                               e.getVocabAttr());
+          map.map(e.getResult(), launch.getResult());
+          return success();
         })
         .Case([&](nano::NllOp e) {
           return done(e, kern::NllOp::create(builder, loc, e.getType(), at(e.getLogits()), at(e.getTargets())));

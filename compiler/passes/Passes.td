@@ -49,40 +49,40 @@ def NanoLowerToKern : Pass<"nano-lower-to-kern", "::mlir::ModuleOp"> {
 }
 
 def KernFuseAttention : Pass<"kern-fuse-attention", "::mlir::ModuleOp"> {
-  let summary = "Attention of decode entries: one linear for q, k and v, one launch for the rest up to the ring";
+  let summary = "Attention: one linear for q, k and v, one launch for what follows them";
   let description = [{
-    Rotation, norm of heads, multiplier and value gate become the prologue of `kern.attention_decode[_ve]`, which also
-    writes the ring. The three matrices become one constant, of which other entries read ranges of rows. An attention that
-    the template does not serve keeps its launches, with a remark that says why.
+    Rotation, norm of heads, multiplier and value gate become `kern.qkv_prepare[_ve]`; in decode entries, where the template
+    serves the heads, the prologue of `kern.attention_decode[_ve]`, which also writes the ring. The three matrices become
+    one constant, if all that reads them can be fused. An attention that keeps its launches gets a remark that says why.
   }];
 }
 
 def KernFuseEmbed : Pass<"kern-fuse-embed", "::mlir::ModuleOp"> {
-  let summary = "Embedding, norm and smear become one launch";
+  let summary = "Embedding, norm, smear and the first layer's mix become one launch";
 }
 
 def KernFuseNormLinear : Pass<"kern-fuse-norm-linear", "::mlir::ModuleOp"> {
   let summary = "A norm becomes a row scale of the linears that it feeds";
   let description = [{
-    rms(x) Wᵀ = rsqrt(mean x² + ε) · (x Wᵀ), with the scale on the f32 sum. For linears of at most 8 token slots, whose
-    kernels read all of x anyway. The norm goes if nothing else uses it.
+    rms(x) Wᵀ = rsqrt(mean x² + ε) · (x Wᵀ), with the scale on the f32 sum. The norm goes if nothing else uses it.
   }];
 }
 
 def KernFuseActivation : Pass<"kern-fuse-activation", "::mlir::ModuleOp"> {
-  let summary = "relu² goes into the linear that feeds it alone, up to 8 token slots";
+  let summary = "relu² goes into the linear that feeds it alone";
 }
 
 def KernFuseResidual : Pass<"kern-fuse-residual", "::mlir::ModuleOp"> {
-  let summary = "The residual's sum goes into the linear that feeds it, up to 8 token slots";
+  let summary = "The residual's sum goes into the linear that feeds it";
   let description = [{
-    With it go the next layer's mix or the backout, unless something else uses the sum (the backout's middle does).
+    With it go the next layer's mix or the backout. Where something else uses a mixed sum (the backout's middle does), the
+    launch gives both; a backout takes only a sum of its own.
   }];
 }
 
 def KernChooseTemplates : Pass<"kern-choose-templates", "::mlir::ModuleOp"> {
   let summary = "Decides what runs each launch where there is a choice";
-  let description = "Linear layers of CUDA programs go to cuBLASLt.";
+  let description = "Linear layers of CUDA programs into which nothing was fused go to cuBLASLt.";
 }
 
 def KernVerify : Pass<"kern-verify", "::mlir::ModuleOp"> {

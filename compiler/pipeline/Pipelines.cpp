@@ -57,6 +57,8 @@ void nanocc::populateStage(OpPassManager &manager, Stage stage, bool fuse) {
   case Stage::Kern:
     manager.addPass(createNanoLowerToKern());
     if (fuse) {
+      manager.addPass(createKernFuseAttention());
+      manager.addPass(createKernFuseEmbed());
       manager.addPass(createKernFuseNormLinear());
       manager.addPass(createKernFuseActivation());
       manager.addPass(createKernFuseResidual());

@@ -155,9 +155,10 @@ def Kern_LinearOp : Kern_PureLaunchOp<"linear"> {
   let hasVerifier = 1;
 }
 
-def Kern_GemvOp : Kern_PureLaunchOp<"gemv"> {
-  let summary = "act(s · x Wᵀ) of at most 8 token slots";
+def Kern_ProductOp : Kern_PureLaunchOp<"product"> {
+  let summary = "act(s · x Wᵀ)";
   let description = [{
+    Like the other products: of the families gemv up to 8 token slots, gemm beyond.
     s is rsqrt(mean(x²) + 2⁻²³) of the slot with `norm`, else 1; act is max(·, 0)² with `relu2`.
   }];
   let arguments = (ins Kern_Float:$x, Kern_Float:$weight, UnitAttr:$norm, UnitAttr:$relu2);
@@ -167,16 +168,16 @@ def Kern_GemvOp : Kern_PureLaunchOp<"gemv"> {
   let hasVerifier = 1;
 }
 
-def Kern_GemvAddOp : Kern_PureLaunchOp<"gemv_add", [AllTypesMatch<["r", "result"]>]> {
-  let summary = "r + x Wᵀ of at most 8 token slots";
+def Kern_ProductAddOp : Kern_PureLaunchOp<"product_add", [AllTypesMatch<["r", "result"]>]> {
+  let summary = "r + x Wᵀ";
   let arguments = (ins Kern_Float:$x, Kern_Float:$weight, Kern_Float:$r);
   let results = (outs Kern_Float:$result);
   let assemblyFormat = "$x `,` $weight `to` $r attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 
-def Kern_GemvMixOp : Kern_PureLaunchOp<"gemv_mix", [AllTypesMatch<["r", "x0", "result"]>]> {
-  let summary = "resid[layer] · (r + x Wᵀ) + skip[layer] · x0 of at most 8 token slots";
+def Kern_ProductMixOp : Kern_PureLaunchOp<"product_mix", [AllTypesMatch<["r", "x0", "result"]>]> {
+  let summary = "resid[layer] · (r + x Wᵀ) + skip[layer] · x0";
   let arguments = (ins Kern_Float:$x, Kern_Float:$weight, Kern_Float:$r, Kern_Float:$x0, Kern_F32:$resid, Kern_F32:$skip,
                        I64Attr:$layer);
   let results = (outs Kern_Float:$result);
@@ -185,8 +186,19 @@ def Kern_GemvMixOp : Kern_PureLaunchOp<"gemv_mix", [AllTypesMatch<["r", "x0", "r
   let hasVerifier = 1;
 }
 
-def Kern_GemvBackoutOp : Kern_PureLaunchOp<"gemv_backout", [AllTypesMatch<["r", "mid", "result"]>]> {
-  let summary = "r + x Wᵀ − λ · mid of at most 8 token slots";
+def Kern_ProductMixSumOp : Kern_PureLaunchOp<"product_mix_sum", [AllTypesMatch<["r", "x0", "sum", "result"]>]> {
+  let summary = "sum = r + x Wᵀ, and resid[layer] · sum + skip[layer] · x0, of at most 8 token slots";
+  let description = "For a sum that something else reads too: the backout does that of the middle layer.";
+  let arguments = (ins Kern_Float:$x, Kern_Float:$weight, Kern_Float:$r, Kern_Float:$x0, Kern_F32:$resid, Kern_F32:$skip,
+                       I64Attr:$layer);
+  let results = (outs Kern_Float:$sum, Kern_Float:$result);
+  let assemblyFormat = [{$x `,` $weight `to` $r `with` $x0 `resid` $resid `skip` $skip `layer` $layer attr-dict `:`
+                         functional-type(operands, results)}];
+  let hasVerifier = 1;
+}
+
+def Kern_ProductBackoutOp : Kern_PureLaunchOp<"product_backout", [AllTypesMatch<["r", "mid", "result"]>]> {
+  let summary = "r + x Wᵀ − λ · mid";
   let arguments = (ins Kern_Float:$x, Kern_Float:$weight, Kern_Float:$r, Kern_Float:$mid, Kern_F32:$lambda);
   let results = (outs Kern_Float:$result);
   let assemblyFormat = [{$x `,` $weight `to` $r `without` $mid `lambda` $lambda attr-dict `:`
@@ -281,11 +293,13 @@ def Kern_SoftcapOp : Kern_PureLaunchOp<"softcap"> {
   let assemblyFormat = "$z `cap` $cap attr-dict `:` functional-type(operands, results)";
 }
 
-def Kern_SampleOp : Kern_PureLaunchOp<"sample"> {
+def Kern_SampleOp : Kern_LaunchOp<"sample"> {
   let summary = "the next token of each row; -1 where the index is -1";
-  let arguments = (ins Kern_F32:$z, Kern_Ids:$index, Kern_Ids:$steps, Kern_Words:$sampling, F32Attr:$cap, I64Attr:$vocab);
-  let results = (outs Kern_Ids:$result);
-  let assemblyFormat = [{$z `,` $index `,` $steps `,` $sampling `vocab` $vocab `cap` $cap attr-dict `:`
+  let description = "Several blocks share a row: they count themselves in `counters`, their partial results are scratch.";
+  let arguments = (ins Kern_F32:$z, Kern_Ids:$index, Kern_Ids:$steps, Kern_Words:$sampling,
+                       Arg<Kern_Words, "", [MemRead, MemWrite]>:$counters, F32Attr:$cap, I64Attr:$vocab);
+  let results = (outs Kern_Words:$partials, Kern_Ids:$result);
+  let assemblyFormat = [{$z `,` $index `,` $steps `,` $sampling `counters` $counters `vocab` $vocab `cap` $cap attr-dict `:`
                          functional-type(operands, results)}];
 }
 
@@ -315,30 +329,66 @@ def Kern_EmbedSmearOp : Kern_PureLaunchOp<"embed_smear"> {
                          functional-type(operands, results)}];
 }
 
+class Kern_QkvPrepare<string mnemonic, dag inputs, dag attributes> : Kern_PureLaunchOp<mnemonic> {
+  let arguments = !con((ins Kern_Float:$qkv, Kern_Float:$table, Kern_Ids:$positions), inputs, (ins F32Attr:$mult),
+                       attributes);
+  let results = (outs Kern_Float:$q, Kern_Float:$k, Kern_Float:$v);
+  let hasVerifier = 1;
+}
+
+def Kern_QkvPrepareOp : Kern_QkvPrepare<"qkv_prepare", (ins), (ins)> {
+  let summary = "q, k and v for attention from what one linear layer makes: q and k rotated, normed by head and scaled";
+  let assemblyFormat = [{$qkv `table` $table `at` $positions `mult` $mult attr-dict `:`
+                         functional-type(operands, results)}];
+}
+
+def Kern_QkvPrepareVeOp : Kern_QkvPrepare<"qkv_prepare_ve",
+    (ins Kern_Float:$x, Kern_Ids:$tokens, Kern_Float:$embeds, Kern_Float:$gate), (ins F32Attr:$range)> {
+  let summary = "kern.qkv_prepare with the value gate on v: v + range · σ(rms_norm(x)[0:c] · gate) · embeds[token]";
+  let assemblyFormat = [{$qkv `table` $table `at` $positions `gate` $gate `of` $x `embeds` $embeds `of` $tokens
+                         `mult` $mult `range` $range attr-dict `:` functional-type(operands, results)}];
+}
+
+def Kern_EmbedNormMixOp : Kern_PureLaunchOp<"embed_norm_mix", [AllTypesMatch<["x0", "result"]>]> {
+  let summary = "x0 as kern.embed_norm, and resid[layer] · x0 + skip[layer] · x0";
+  let arguments = (ins Kern_Ids:$tokens, Kern_Float:$table, Kern_F32:$resid, Kern_F32:$skip, I64Attr:$layer);
+  let results = (outs Kern_Float:$x0, Kern_Float:$result);
+  let assemblyFormat = [{$tokens `,` $table `resid` $resid `skip` $skip `layer` $layer attr-dict `:`
+                         functional-type(operands, results)}];
+}
+
+def Kern_EmbedSmearMixOp : Kern_PureLaunchOp<"embed_smear_mix", [AllTypesMatch<["x0", "result"]>]> {
+  let summary = "x0 as kern.embed_smear, and resid[layer] · x0 + skip[layer] · x0";
+  let arguments = (ins Kern_Ids:$tokens, Kern_Ids:$prev, Kern_Float:$table, Kern_Float:$gate, Kern_F32:$lambda,
+                       Kern_F32:$resid, Kern_F32:$skip, I64Attr:$layer);
+  let results = (outs Kern_Float:$x0, Kern_Float:$result);
+  let assemblyFormat = [{$tokens `,` $prev `,` $table `gate` $gate `lambda` $lambda `resid` $resid `skip` $skip
+                         `layer` $layer attr-dict `:` functional-type(operands, results)}];
+}
+
 class Kern_AttentionDecode<string mnemonic, dag inputs, dag attributes> : Kern_LaunchOp<mnemonic> {
   let arguments = !con((ins Kern_Float:$qkv, Kern_Float:$table, Kern_Ids:$rows, Kern_Ids:$positions,
-                            Arg<Kern_KvType, "", [MemRead, MemWrite]>:$kv,
-                            Arg<Kern_Words, "", [MemRead, MemWrite]>:$counters), inputs,
-                       (ins F32Attr:$mult, I64Attr:$window, I64Attr:$chunk), attributes);
-  let results = (outs Kern_F32:$partials, Kern_Float:$result);
+                            Arg<Kern_KvType, "", [MemRead, MemWrite]>:$kv), inputs,
+                       (ins F32Attr:$mult, I64Attr:$window, I64Attr:$cluster), attributes);
+  let results = (outs Kern_Float:$result);
   let hasVerifier = 1;
 }
 
 def Kern_AttentionDecodeOp : Kern_AttentionDecode<"attention_decode", (ins), (ins)> {
   let summary = "one token's attention from q, k and v as the linear layer makes them";
   let description = [{
-    Rotates, norms and scales q and k, puts k and v into the ring and attends to `window` earlier positions, in chunks of
-    `chunk` positions whose partial results are scratch.
+    Rotates, norms and scales q and k, puts k and v into the ring and attends to `window` earlier positions. `cluster` blocks
+    share the positions of a token and head.
   }];
-  let assemblyFormat = [{$qkv `table` $table `kv` $kv `counters` $counters `at` $rows `,` $positions `mult` $mult
-                         `window` $window `chunk` $chunk attr-dict `:` functional-type(operands, results)}];
+  let assemblyFormat = [{$qkv `table` $table `kv` $kv `at` $rows `,` $positions `mult` $mult
+                         `window` $window `cluster` $cluster attr-dict `:` functional-type(operands, results)}];
 }
 
 def Kern_AttentionDecodeVeOp : Kern_AttentionDecode<"attention_decode_ve",
     (ins Kern_Float:$x, Kern_Ids:$tokens, Kern_Float:$embeds, Kern_Float:$gate), (ins F32Attr:$range)> {
   let summary = "kern.attention_decode with the value gate on v: v + range · σ(rms_norm(x)[0:c] · gate) · embeds[token]";
-  let assemblyFormat = [{$qkv `table` $table `kv` $kv `counters` $counters `at` $rows `,` $positions `gate` $gate `of` $x
-                         `embeds` $embeds `of` $tokens `mult` $mult `window` $window `chunk` $chunk `range` $range
+  let assemblyFormat = [{$qkv `table` $table `kv` $kv `at` $rows `,` $positions `gate` $gate `of` $x
+                         `embeds` $embeds `of` $tokens `mult` $mult `window` $window `cluster` $cluster `range` $range
                          attr-dict `:` functional-type(operands, results)}];
 }
 

@@ -1,5 +1,6 @@
 // What each launch means to its kernel family, and verifiers.
 #include "dialects/kern/Kern.h"
+#include "kernels_templates/common/tile.h"
 
 #include "mlir/IR/OpImplementation.h"
 
@@ -128,34 +129,46 @@ static LogicalResult verifyProduct(Operation *op, Value left, Value right, Value
 
 LogicalResult LinearOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
 
-LogicalResult GemvOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
-LogicalResult GemvAddOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
-LogicalResult GemvMixOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
-LogicalResult GemvBackoutOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
+LogicalResult ProductOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
+LogicalResult ProductAddOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
+LogicalResult ProductMixOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
+LogicalResult ProductMixSumOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
+LogicalResult ProductBackoutOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
 
-KernelCall GemvOp::getKernelCall() {
-  return Call(*this, "gemv")
-      .type("T", getX())
-      .type("O", getResult())
-      .dim("K", channels(getX()))
-      .dim("N", channels(getResult()))
-      .dim("M", slots(getX()))
-      .dim("norm", getNorm())
-      .dim("relu2", getRelu2());
+/// A product's family, of the two that compute it, and its parameters up to those that say how it is spread.
+template <typename Op> static Call product(Op op, StringRef gemv, StringRef gemm, std::optional<Value> output = {}) {
+  int64_t rows = slots(op.getX()), columns = channels(op.getResult());
+  bool few = rows <= kernels::gemvRows;
+  Call call(op, few ? gemv : gemm);
+  call.type("T", op.getX());
+  if (output)
+    call.type("O", *output);
+  call.dim("K", channels(op.getX())).dim("N", columns);
+  if (few)
+    return call.dim("M", rows);
+  kernels::Tile tile = kernels::gemmTile(rows, columns);
+  return call.dim("tile_m", tile.rows).dim("tile_n", tile.columns);
 }
 
-/// A family with the parameters T, K, N and M.
-template <typename Op> static Call residualGemv(Op op, StringRef family) {
-  return Call(op, family)
-      .type("T", op.getX())
-      .dim("K", channels(op.getX()))
-      .dim("N", channels(op.getResult()))
-      .dim("M", slots(op.getX()));
+/// The slots are a scalar of gemm and a parameter of gemv.
+template <typename Op> static KernelCall withSlots(Op op, Call call) {
+  return slots(op.getX()) > kernels::gemvRows ? call.scalar(slots(op.getX())) : call;
 }
 
-KernelCall GemvAddOp::getKernelCall() { return residualGemv(*this, "gemv_add"); }
-KernelCall GemvMixOp::getKernelCall() { return residualGemv(*this, "gemv_mix").scalar(getLayer()); }
-KernelCall GemvBackoutOp::getKernelCall() { return residualGemv(*this, "gemv_backout"); }
+KernelCall ProductOp::getKernelCall() {
+  return withSlots(*this, product(*this, "gemv", "gemm", getResult()).dim("norm", getNorm()).dim("relu2", getRelu2()));
+}
+
+KernelCall ProductAddOp::getKernelCall() { return withSlots(*this, product(*this, "gemv_add", "gemm_add")); }
+KernelCall ProductMixOp::getKernelCall() {
+  return withSlots(*this, product(*this, "gemv_mix", "gemm_mix").scalar(getLayer()));
+}
+KernelCall ProductBackoutOp::getKernelCall() {
+  return withSlots(*this, product(*this, "gemv_backout", "gemm_backout"));
+}
+KernelCall ProductMixSumOp::getKernelCall() {
+  return product(*this, "gemv_mix_sum", "gemv_mix_sum").scalar(getLayer());
+}
 
 KernelCall RopeOp::getKernelCall() {
   int64_t dim = channels(getTable());
@@ -233,6 +246,58 @@ KernelCall EmbedSmearOp::getKernelCall() {
       .scalar(slots(getResult()));
 }
 
+template <typename Op> static Call qkvPrepare(Op op, StringRef family) {
+  int64_t dim = channels(op.getTable());
+  return Call(op, family)
+      .type("T", op.getQkv())
+      .type("P", op.getTable())
+      .dim("heads", channels(op.getQ()) / dim)
+      .dim("kv_heads", channels(op.getK()) / dim)
+      .dim("D", dim);
+}
+
+template <typename Op> static LogicalResult verifyQkvPrepare(Op op) {
+  int64_t dim = channels(op.getTable()), q = channels(op.getQ()), k = channels(op.getK());
+  if (dim == 0 || q % dim || k % dim || op.getK().getType() != op.getV().getType() ||
+      channels(op.getQkv()) != q + 2 * k)
+    return op.emitOpError() << "expects q, k and v of heads of " << dim << " side by side, makes "
+                            << op.getQ().getType() << ", " << op.getK().getType() << " and " << op.getV().getType()
+                            << " of " << op.getQkv().getType();
+  return success();
+}
+
+KernelCall QkvPrepareOp::getKernelCall() {
+  return qkvPrepare(*this, "qkv_prepare").scalar(getMult()).scalar(slots(getQkv()));
+}
+LogicalResult QkvPrepareOp::verify() { return verifyQkvPrepare(*this); }
+
+KernelCall QkvPrepareVeOp::getKernelCall() {
+  return qkvPrepare(*this, "qkv_prepare_ve")
+      .dim("C", channels(getX()))
+      .dim("channels", channels(getGate()))
+      .scalar(getMult())
+      .scalar(slots(getQkv()))
+      .scalar(getRange());
+}
+LogicalResult QkvPrepareVeOp::verify() { return verifyQkvPrepare(*this); }
+
+KernelCall EmbedNormMixOp::getKernelCall() {
+  return Call(*this, "embed_norm_mix")
+      .type("T", getResult())
+      .dim("C", channels(getResult()))
+      .scalar(getLayer())
+      .scalar(slots(getResult()));
+}
+
+KernelCall EmbedSmearMixOp::getKernelCall() {
+  return Call(*this, "embed_smear_mix")
+      .type("T", getResult())
+      .dim("C", channels(getResult()))
+      .dim("channels", tensorType(getGate()).getNumElements())
+      .scalar(getLayer())
+      .scalar(slots(getResult()));
+}
+
 template <typename Op> static Call attentionDecode(Op op, StringRef family) {
   auto kv = cast<KvType>(op.getKv().getType());
   return Call(op, family)
@@ -242,7 +307,7 @@ template <typename Op> static Call attentionDecode(Op op, StringRef family) {
       .dim("kv_heads", kv.getHeads())
       .dim("D", kv.getDim())
       .dim("ring", kv.getPositions())
-      .dim("chunk", op.getChunk())
+      .dim("cluster", op.getCluster())
       .scalar(op.getMult())
       .scalar(op.getWindow())
       .scalar(attentionScale(kv))
@@ -255,8 +320,8 @@ template <typename Op> static LogicalResult verifyAttentionDecode(Op op) {
   if (width == 0 || width % keys || channels(op.getQkv()) != width + 2 * keys || channels(op.getTable()) != kv.getDim())
     return op.emitOpError() << "expects q of the result's " << width << " channels and k and v of " << kv.getHeads()
                             << " heads of " << kv.getDim() << " side by side, has " << op.getQkv().getType();
-  if (static_cast<int64_t>(op.getWindow()) < 0 || static_cast<int64_t>(op.getChunk()) < 1)
-    return op.emitOpError("window must be 0 or more and chunk 1 or more");
+  if (static_cast<int64_t>(op.getWindow()) < 0 || static_cast<int64_t>(op.getCluster()) < 1)
+    return op.emitOpError("window must be 0 or more and cluster 1 or more");
   if (slots(op.getQkv()) > kv.getRows())
     return op.emitOpError() << "serves " << slots(op.getQkv()) << " rows, the ring holds " << kv.getRows();
   return success();

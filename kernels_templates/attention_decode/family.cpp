@@ -7,14 +7,12 @@ static std::vector<uint64_t> allExtents(const Params &p, std::span<const Scalar>
 }
 
 const Family family = {"attention_decode",
-                       {{"T", true}, {"P", true}, {"heads"}, {"kv_heads"}, {"D"}, {"ring"}, {"chunk"}},
+                       {{"T", true}, {"P", true}, {"heads"}, {"kv_heads"}, {"D"}, {"ring"}, {"cluster"}},
                        {{"qkv", ArgKind::In, "T"},
                         {"table", ArgKind::In, "P"},
                         {"rows", ArgKind::In, "i32"},
                         {"positions", ArgKind::In, "i32"},
                         {"kv", ArgKind::InOut, "T"},
-                        {"counters", ArgKind::InOut, "u32"},
-                        {"partials", ArgKind::Scratch, "f32"},
                         {"y", ArgKind::Out, "T"},
                         {"mult", ArgKind::F32},
                         {"window", ArgKind::I32},

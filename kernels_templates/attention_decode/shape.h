@@ -1,31 +1,27 @@
-// What the descriptions of attention_decode and attention_decode_ve share, and the compiler needs to size their
-// buffers.
+// What the descriptions of attention_decode and attention_decode_ve share.
 #pragma once
 
 #include "kernels_templates/common/describe.h"
 
 namespace kernels::attention_decode {
 
-constexpr uint64_t threads = 128;
+// As in common/decode_chunk.cuh.
+constexpr uint64_t tilePositions = 32, maxWarps = 4;
 
-/// Blocks per row and head: the largest number of aligned chunks that the positions of one window touch. A window as
-/// long as the ring is no window: there are no more than `ring` positions then.
-inline uint64_t chunksOf(uint64_t window, uint64_t ring, uint64_t chunk) {
-  return window >= ring ? (ring + chunk - 1) / chunk : (window + chunk - 1) / chunk + 1;
-}
+/// Tiles that as many neighbouring positions as the ring holds touch at most.
+inline uint64_t tilesOf(uint64_t ring) { return (ring + tilePositions - 2) / tilePositions + 1; }
 
-/// Scalars are mult, window, scale, n.
-inline uint64_t chunksOf(const Params &p, std::span<const Scalar> scalars) {
-  return chunksOf(extent(scalars[1]), p["ring"], p["chunk"]);
-}
-
-/// Keys and values of a chunk, queries, partial sums and weights, as in common/decode.cuh.
+/// Tiles under way, queries, and partial results.
 inline uint64_t sharedBytes(const Params &p) {
-  uint64_t D = p["D"], chunk = p["chunk"], group = p["heads"] / p["kv_heads"], size = sizeOf(p.type("T"));
-  uint64_t lanes = 1;
-  while (lanes < D * size / 16 && lanes < 32)
-    lanes *= 2;
-  return 2 * chunk * D * size + 4 * (group * D + threads / lanes * D + group * chunk);
+  const uint64_t D = p["D"], cluster = p["cluster"], group = p["heads"] / p["kv_heads"], size = sizeOf(p.type("T"));
+  const bool tensor = p.type("T") == DType::BF16 && D % 32 == 0 && D <= 256;
+  const uint64_t pitch = D + 16 / size, tileBytes = 2 * tilePositions * pitch * size;
+  const uint64_t local = (tilesOf(p["ring"]) + cluster - 1) / cluster, warps = std::min(local, maxWarps);
+  const uint64_t room = std::max<uint64_t>(1, (72 << 10) / (tileBytes * warps));
+  const uint64_t slots = std::min((local + warps - 1) / warps, room), partials = warps * cluster;
+  const uint64_t query = tensor ? 8 * pitch : group * D, state = tensor ? 0 : warps * group * (D + 2);
+  return warps * slots * tileBytes + 2 * D * size +
+         4 * (query + partials * group * 2 + partials * group * D / cluster + state);
 }
 
 /// The most shared memory of a block on every target (sm_86: 99 KB), less the static part.
@@ -36,28 +32,35 @@ inline std::string constraint(const Params &p) {
                                   requireRange(p, "heads", 1, maxExtent),
                                   requireMultiple(p, "heads", std::max<int64_t>(1, p["kv_heads"]), "kv_heads"),
                                   requireRange(p, "D", 8, 512), requireMultiple(p, "D", 8, "8"),
-                                  requireRange(p, "ring", 1, maxExtent), requireRange(p, "chunk", 1, 1024)});
-  if (violated.empty() && sharedBytes(p) > maxSharedBytes)
-    return "chunk is " + std::to_string(p["chunk"]) + ", which takes " + std::to_string(sharedBytes(p)) +
+                                  requireRange(p, "ring", 1, maxExtent), requireRange(p, "cluster", 1, 8)});
+  if (!violated.empty())
+    return violated;
+  const int64_t group = p["heads"] / p["kv_heads"];
+  if (group > 8)
+    return "heads is " + std::to_string(p["heads"]) + ", which are " + std::to_string(group) +
+           " for each of kv_heads; " + std::to_string(8 * p["kv_heads"]) + " works";
+  if (p["D"] % p["cluster"])
+    return "cluster is " + std::to_string(p["cluster"]) + ", which does not divide D; 1 works";
+  if (sharedBytes(p) > maxSharedBytes)
+    return "D is " + std::to_string(p["D"]) + ", which takes " + std::to_string(sharedBytes(p)) +
            " bytes of shared memory; " + std::to_string(maxSharedBytes) + " work";
-  return violated;
+  return {};
 }
 
 inline LaunchShape shape(const Params &p, std::span<const Scalar> scalars) {
   LaunchShape shape;
-  shape.block[0] = threads;
-  shape.grid[0] = blocksFor(elementCount(extent(scalars[3]), p["kv_heads"], chunksOf(p, scalars)), 1);
+  shape.block[0] = 32 * maxWarps;
+  shape.grid[0] = blocksFor(elementCount(extent(scalars[3]), p["kv_heads"], p["cluster"]), 1);
+  shape.cluster = static_cast<uint32_t>(p["cluster"]);
   shape.sharedBytes = static_cast<uint32_t>(sharedBytes(p));
   return shape;
 }
 
 /// Every window counts as full: positions are unknown here.
 inline Cost cost(const Params &p, std::span<const Scalar> scalars) {
-  uint64_t n = extent(scalars[3]), heads = p["heads"], kvHeads = p["kv_heads"], D = p["D"];
-  uint64_t keys = std::min<uint64_t>(extent(scalars[1]) + 1, p["ring"]);
-  uint64_t size = sizeOf(p.type("T"));
-  return {n * ((2 * heads + 4 * kvHeads) * D * size + 2 * kvHeads * (keys - 1) * D * size + D * sizeOf(p.type("P")) +
-               8 + 8 * kvHeads + 8 * chunksOf(p, scalars) * heads * (D + 2)),
+  const uint64_t n = extent(scalars[3]), heads = p["heads"], kvHeads = p["kv_heads"], D = p["D"];
+  const uint64_t keys = std::min<uint64_t>(extent(scalars[1]) + 1, p["ring"]), size = sizeOf(p.type("T"));
+  return {n * ((2 * heads + 4 * kvHeads) * D * size + 2 * kvHeads * (keys - 1) * D * size + D * sizeOf(p.type("P")) + 8),
           n * heads * D * (4 * keys + 6)};
 }
 
@@ -66,18 +69,13 @@ inline double tolerance(const Params &p) {
   return 2 * roundingOf(p.type("T")) + 2 * reductionOf(p["D"]) + reductionOf(std::min<int64_t>(p["ring"], 4096));
 }
 
-/// Of qkv, table, rows, positions, kv and counters; partials and y come last.
+/// Of qkv, table, rows, positions and kv; y comes last.
 inline std::vector<uint64_t> extents(const Params &p, std::span<const Scalar> scalars, const Limits &limits,
-                                     std::vector<uint64_t> more = {}) {
-  uint64_t n = extent(scalars[3]), heads = p["heads"], kvHeads = p["kv_heads"], D = p["D"];
-  std::vector<uint64_t> result = {elementCount(n, heads + 2 * kvHeads, D),
-                                  elementCount(limits.positions, D),
-                                  n,
-                                  n,
-                                  elementCount(limits.rows, 2, kvHeads, p["ring"], D),
-                                  elementCount(n, kvHeads)};
+                                     const std::vector<uint64_t> &more = {}) {
+  const uint64_t n = extent(scalars[3]), heads = p["heads"], kvHeads = p["kv_heads"], D = p["D"];
+  std::vector<uint64_t> result = {elementCount(n, heads + 2 * kvHeads, D), elementCount(limits.positions, D), n, n,
+                                  elementCount(limits.rows, 2, kvHeads, p["ring"], D)};
   result.insert(result.end(), more.begin(), more.end());
-  result.push_back(elementCount(n, heads, chunksOf(p, scalars), D + 2));
   result.push_back(elementCount(n, heads, D));
   return result;
 }

@@ -1,222 +1,183 @@
 // Decode attention, one token per row: what attention_decode and attention_decode_ve share; the former's kernel.cuh
-// says what it computes.
-
-// 16 bytes from global to shared memory without registers; commitCopies() closes a group, waitForCopies<n>() waits
-// until at most the n newest groups are under way (each thread for its own).
-__device__ inline void copyAsync(void *to, const void *from) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(static_cast<unsigned>(__cvta_generic_to_shared(to))),
-               "l"(from)
-               : "memory");
-}
-__device__ inline void commitCopies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
-template <int groups> __device__ inline void waitForCopies() {
-  asm volatile("cp.async.wait_group %0;" ::"n"(groups) : "memory");
-}
+// says what it computes, common/decode_chunk.cuh how a warp does its part.
 
 // Values as the linear layer made them.
 struct NoGate {
-  __device__ void prepare(int, int) {}
-  __device__ float at(int) const { return 0; }
+  __device__ void prefetch(int, int) {}
+  template <int pairs> __device__ void add(int, int, float (&)[pairs], float (&)[pairs]) const {}
 };
 
-template <typename T, typename P, int heads, int kv_heads, int D, int ring, int chunk, typename Gate>
-__device__ inline void decodeAttention(const T *qkv, const P *table, const int *rows, const int *positions, T *kv,
-                                       unsigned *counters, float *partials, T *y, float mult, int window, float scale,
-                                       int n, Gate gate) {
-  constexpr int threads = 128, warps = threads / 32, group = heads / kv_heads, half = D / 2;
-  constexpr int width = 16 / sizeof(T), vectors = D / width;
-  constexpr int lanes = powerOfTwo(vectors), pieces = (vectors + lanes - 1) / lanes, slices = threads / lanes;
-  extern __shared__ __align__(16) unsigned char shared[];
-  T *keys = reinterpret_cast<T *>(shared), *values = keys + chunk * D; // [chunk][D] each
-  float *query = reinterpret_cast<float *>(values + chunk * D);        // [group][D]
-  float *parts = query + group * D, *weights = parts + slices * D;     // [slices][D], [group][chunk]
-  __shared__ unsigned ticket;
+template <typename T, typename P, int heads, int kv_heads, int D, int ring, int cluster, typename Gate>
+__device__ inline void decodeAttention(const T *qkv, const P *table, const int *rows, const int *positions, T *kv, T *y,
+                                       float mult, int window, float scale, int n, Gate gate) {
+  constexpr int group = heads / kv_heads, half = D / 2, pairs = (half + 31) / 32;
+  using Layout = DecodeLayout<T, group, D, ring, cluster>;
+  constexpr int slots = Layout::slots, pitch = Layout::pitch, share = Layout::share, warps = Layout::warps;
+  extern __shared__ __align__(128) unsigned char shared[];
+  const Layout at(shared);
+  __shared__ Barrier full[warps][slots];
 
-  const int chunks = static_cast<int>(gridDim.x) / (n * kv_heads), c = static_cast<int>(blockIdx.x) % chunks;
-  const int owner = static_cast<int>(blockIdx.x) / chunks, g = owner % kv_heads, t = owner / kv_heads;
+  const int rank = cluster > 1 ? clusterRank() : 0, owner = static_cast<int>(blockIdx.x) / cluster;
+  const int kvHead = owner % kv_heads, t = owner / kv_heads, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   // The step's inputs are the host's or the last kernel's of the step before: safe to read before the wait.
   const int row = rows[t], position = positions[t], seen = least(window, ring - 1);
-  const int first = position > seen ? position - seen : 0, firstChunk = first / chunk;
-  const int active = least(position / chunk - firstChunk + 1, chunks);
-  T *result = y + (static_cast<long long>(t) * heads + g * group) * D;
-  if (row < 0 || c >= active) {
+  const int first = position > seen ? position - seen : 0, firstTile = first / decodeTile;
+  const int active = position / decodeTile - firstTile + 1;
+  T *result = y + (static_cast<long long>(t) * heads + kvHead * group) * D;
+  if (row < 0) { // all blocks of the cluster
     waitForProducers();
-    if (row < 0 && c == 0)
-      for (int i = threadIdx.x; i < group * D; i += threads)
+    if (rank == 0)
+      for (int i = threadIdx.x; i < group * D; i += decodeThreads)
         result[i] = fromFloat<T>(0);
     return;
   }
 
-  const int mine = (firstChunk + c) * chunk, begin = mine > first ? mine : first;
-  const int end = least(position + 1, mine + chunk), count = end - begin;
-  const bool newest = end == position + 1;
-  T *ringKeys = kv + (static_cast<long long>(row) * 2 * kv_heads + g) * ring * D;
+  T *ringKeys = kv + (static_cast<long long>(row) * 2 * kv_heads + kvHead) * ring * D;
   T *ringValues = ringKeys + static_cast<long long>(kv_heads) * ring * D;
-  // Positions before this one were written in earlier steps, and none of them lies in the slot written now: all of the
-  // chunk is under way before the producers are done.
-  const int copies = (newest ? count - 1 : count) * vectors;
-  for (int i = threadIdx.x; i < copies; i += threads)
-    copyAsync(keys + i * width,
-              ringKeys + static_cast<long long>((begin + i / vectors) % ring) * D + i % vectors * width);
-  commitCopies();
-  for (int i = threadIdx.x; i < copies; i += threads)
-    copyAsync(values + i * width,
-              ringValues + static_cast<long long>((begin + i / vectors) % ring) * D + i % vectors * width);
-  commitCopies();
+  // This block's tiles are rank, rank + cluster, ... of the active ones; a warp has every fourth of them to itself.
+  // Positions before this one were written in earlier steps, and none of them lies in the slot written now: they are
+  // under way before the producers are done.
+  auto fetch = [&](int j, int slot) {
+    const int base = (firstTile + rank + j * cluster) * decodeTile;
+    const int from = base > first ? base : first, to = least(position, base + decodeTile), count = to > from ? to - from : 0;
+    const int begin = from % ring, head = least(count, ring - begin), bytes = D * static_cast<int>(sizeof(T));
+    T *keys = at.keys(warp, slot), *values = at.values(warp, slot);
+    // The product of a weight 0 with what an earlier kernel left must be 0.
+    for (int i = lane; i < decodeTile * (D / 8); i += 32)
+      if (const int o = i / (D / 8); base + o < from || base + o >= to)
+#pragma unroll
+        for (int l = 0; l < 8; ++l)
+          values[o * pitch + i % (D / 8) * 8 + l] = fromFloat<T>(0);
+    Barrier *barrier = &full[warp][slot];
+    beginCopies(barrier, 2 * count * bytes);
+    const int o = from - base; // the ring may end between
+    copyRows(keys + o * pitch, pitch * sizeof(T), ringKeys + begin * D, bytes, head, bytes, barrier);
+    copyRows(values + o * pitch, pitch * sizeof(T), ringValues + begin * D, bytes, head, bytes, barrier);
+    copyRows(keys + (o + head) * pitch, pitch * sizeof(T), ringKeys, bytes, count - head, bytes, barrier);
+    copyRows(values + (o + head) * pitch, pitch * sizeof(T), ringValues, bytes, count - head, bytes, barrier);
+    endCopies(barrier);
+  };
+  clusterArrive<cluster>(); // that the others are there is known before their shared memory is written
+  if (warp < warps && lane < slots)
+    initBarrier(&full[warp][lane], copyArrivals);
+  publishBarriers();
+  __syncwarp();
+#pragma unroll 1
+  for (int slot = 0; slot < slots; ++slot)
+    if (warp < warps && rank + (warp + slot * warps) * cluster < active)
+      fetch(warp + slot * warps, slot);
+  float cosines[pairs], sines[pairs];
+#pragma unroll
+  for (int i = 0; i < pairs; ++i)
+    if (lane + i * 32 < half) {
+      cosines[i] = toFloat(table[static_cast<long long>(position) * D + lane + i * 32]);
+      sines[i] = toFloat(table[static_cast<long long>(position) * D + half + lane + i * 32]);
+    }
+  const bool newest = (active - 1) % cluster == rank;
+  if (newest && warp == (group + 1) % decodeWarps)
+    gate.prefetch(t, kvHead);
+  at.clear();
   waitForProducers();
 
-  // Rotation, norm and multiplier: a warp per head, a lane per pair.
-  constexpr int pairs = (half + 31) / 32;
+  // Rotation, norm and multiplier of the queries, and of the new key where this block has the new position: a warp per
+  // head, a lane per pair. A warp for the new value as well.
   const T *x = qkv + static_cast<long long>(t) * (heads + 2 * kv_heads) * D;
-  const P *angles = table + static_cast<long long>(position) * D;
-  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  for (int item = warp; item < group + newest; item += warps) {
-    const T *in = x + (item < group ? g * group + item : heads + g) * D;
+#pragma unroll 1
+  for (int item = warp; item < group + 2 * newest; item += decodeWarps) {
+    const T *in = x + (item < group ? kvHead * group + item : heads + kvHead + (item - group) * kv_heads) * D;
     float a[pairs], b[pairs], squares = 0;
 #pragma unroll
     for (int i = 0; i < pairs; ++i) {
       const int d = lane + i * 32;
-      a[i] = b[i] = 0;
-      if (d < half) {
-        const float left = toFloat(in[d]), right = toFloat(in[half + d]);
-        const float cosine = toFloat(angles[d]), sine = toFloat(angles[half + d]);
-        a[i] = left * cosine + right * sine;
-        b[i] = right * cosine - left * sine;
-      }
-      squares += a[i] * a[i] + b[i] * b[i];
+      a[i] = d < half ? toFloat(in[d]) : 0;
+      b[i] = d < half ? toFloat(in[half + d]) : 0;
     }
-    const float factor = mult * rsqrtf(warpSum(squares) / D + 0x1p-23f);
+    if (item == group + 1) {
+      gate.add(t, kvHead, a, b);
+    } else {
+#pragma unroll
+      for (int i = 0; i < pairs; ++i)
+        if (lane + i * 32 < half) {
+          const float left = a[i], right = b[i];
+          a[i] = left * cosines[i] + right * sines[i];
+          b[i] = right * cosines[i] - left * sines[i];
+          squares += a[i] * a[i] + b[i] * b[i];
+        }
+      const float factor = mult * rsqrtf(warpSum(squares) / D + 0x1p-23f);
+#pragma unroll
+      for (int i = 0; i < pairs; ++i) {
+        a[i] *= factor;
+        b[i] *= factor;
+      }
+    }
+    T *slot = (item == group ? ringKeys : ringValues) + static_cast<long long>(position % ring) * D;
+    T *fresh = item == group ? at.freshKey : at.freshValue;
 #pragma unroll
     for (int i = 0; i < pairs; ++i) {
       const int d = lane + i * 32;
       if (d >= half)
         break;
       if (item < group) {
-        query[item * D + d] = a[i] * factor;
-        query[item * D + half + d] = b[i] * factor;
+        at.putQuery(item, d, a[i]);
+        at.putQuery(item, half + d, b[i]);
       } else {
-        T *slot = ringKeys + static_cast<long long>(position % ring) * D, *tile = keys + (count - 1) * D;
-        slot[d] = tile[d] = fromFloat<T>(a[i] * factor);
-        slot[half + d] = tile[half + d] = fromFloat<T>(b[i] * factor);
+        slot[d] = fresh[d] = fromFloat<T>(a[i]);
+        slot[half + d] = fresh[half + d] = fromFloat<T>(b[i]);
       }
     }
   }
-  if (newest) { // the same for the whole block
-    gate.prepare(t, g);
-    T *slot = ringValues + static_cast<long long>(position % ring) * D, *tile = values + (count - 1) * D;
-    for (int d = threadIdx.x; d < D; d += threads)
-      slot[d] = tile[d] = fromFloat<T>(toFloat(x[(heads + kv_heads + g) * D + d]) + gate.at(d));
-  }
-  waitForCopies<1>();
   __syncthreads();
+  clusterWait<cluster>();
 
-  const int slice = threadIdx.x / lanes, part = threadIdx.x % lanes;
-  for (int h = 0; h < group; ++h) {
-    float q[pieces][width];
-#pragma unroll
-    for (int i = 0; i < pieces; ++i)
-      if (part + i * lanes < vectors)
-#pragma unroll
-        for (int l = 0; l < width; ++l)
-          q[i][l] = query[h * D + (part + i * lanes) * width + l];
-#pragma unroll 4
-    for (int base = 0; base < count; base += slices) { // the same trip count for all lanes
-      const int j = base + slice;
-      float sum = 0;
-      if (j < count)
-#pragma unroll
-        for (int i = 0; i < pieces; ++i)
-          if (part + i * lanes < vectors) {
-            float key[width];
-            load(keys + j * D + (part + i * lanes) * width, key);
-#pragma unroll
-            for (int l = 0; l < width; ++l)
-              sum += q[i][l] * key[l];
-          }
-      sum = groupSum<lanes>(sum);
-      if (part == 0 && j < count)
-        weights[h * chunk + j] = scale * sum;
+  if (warp < warps && rank + warp * cluster < active) {
+    DecodeState<T, group, D, ring, cluster, Layout::tensor> state;
+#pragma unroll 1
+    for (int j = warp, slot = 0, parity = 0; rank + j * cluster < active; j += warps) {
+      const int base = (firstTile + rank + j * cluster) * decodeTile;
+      await(&full[warp][slot], parity);
+      state.add(at, at.keys(warp, slot), at.values(warp, slot), base > first ? 0 : first - base,
+                least(position + 1 - base, decodeTile), position - base, scale);
+      const int next = j + slots * warps;
+      if (slots * warps < Layout::local && rank + next * cluster < active) {
+        __syncwarp(); // the slot has been read
+        fetch(next, slot);
+      }
+      if (++slot == slots) {
+        slot = 0;
+        parity ^= 1;
+      }
     }
+    state.put(at, rank + warp * cluster);
   }
-  __syncthreads();
-
-  float *partial = partials + (static_cast<long long>(owner) * chunks + c) * group * (D + 2);
-  for (int h = warp; h < group; h += warps) {
-    float top = -infinity(), sum = 0;
-    for (int j = lane; j < count; j += 32)
-      top = fmaxf(top, weights[h * chunk + j]);
-    top = warpMax(top);
-    for (int j = lane; j < count; j += 32) {
-      const float weight = expf(weights[h * chunk + j] - top);
-      weights[h * chunk + j] = weight;
-      sum += weight;
-    }
-    sum = warpSum(sum);
-    if (lane == 0) {
-      partial[h * (D + 2) + D] = top;
-      partial[h * (D + 2) + D + 1] = sum;
-    }
-  }
-  waitForCopies<0>();
-  __syncthreads();
-
-  for (int h = 0; h < group; ++h) {
-    float out[pieces][width] = {};
-#pragma unroll 4
-    for (int j = slice; j < count; j += slices) {
-      const float weight = weights[h * chunk + j];
-#pragma unroll
-      for (int i = 0; i < pieces; ++i)
-        if (part + i * lanes < vectors) {
-          float value[width];
-          load(values + j * D + (part + i * lanes) * width, value);
-#pragma unroll
-          for (int l = 0; l < width; ++l)
-            out[i][l] += weight * value[l];
-        }
-    }
-#pragma unroll
-    for (int i = 0; i < pieces; ++i)
-      if (part + i * lanes < vectors)
-#pragma unroll
-        for (int l = 0; l < width; ++l)
-          parts[slice * D + (part + i * lanes) * width + l] = out[i][l];
+  clusterArrive<cluster>();
+  clusterWait<cluster>();
+  if (cluster == 1)
     __syncthreads();
-    for (int d = threadIdx.x; d < D; d += threads) {
-      float sum = 0;
-#pragma unroll
-      for (int s = 0; s < slices; ++s)
-        sum += parts[s * D + d];
-      partial[h * (D + 2) + d] = sum;
-    }
-    __syncthreads();
-  }
 
-  // The last block of this row and head to arrive merges, in order of position whoever it is.
-  __threadfence();
-  __syncthreads();
-  if (threadIdx.x == 0)
-    ticket = atomicAdd(counters + owner, 1u);
-  __syncthreads();
-  if (ticket + 1 != static_cast<unsigned>(active))
-    return;
-  if (threadIdx.x == 0)
-    counters[owner] = 0;
-  __threadfence();
-  for (int i = threadIdx.x; i < group * D; i += threads) {
-    const int h = i / D, d = i % D;
-    const float *from = partials + (static_cast<long long>(owner) * chunks * group + h) * (D + 2);
+  // Partial results merge in an order that plan and position alone decide: eight lanes an output.
+  constexpr int helpers = 8;
+  const int partials = least(active, Layout::partials);
+#pragma unroll 1
+  for (int i = threadIdx.x / helpers; i < (share + 3) / 4 * 4; i += decodeThreads / helpers) {
+    const unsigned output = rank * share + i, h = output / D;
     float top = -infinity(), total = 0, value = 0;
 #pragma unroll 4
-    for (int k = 0; k < active; ++k)
-      top = fmaxf(top, from[static_cast<long long>(k) * group * (D + 2) + D]);
+    for (int p = threadIdx.x % helpers; p < partials; p += helpers)
+      if (i < share)
+        top = fmaxf(top, at.stats[(p * group + h) * 2]);
+#pragma unroll
+    for (int offset = helpers / 2; offset > 0; offset /= 2)
+      top = fmaxf(top, __shfl_xor_sync(0xffffffffu, top, offset));
 #pragma unroll 4
-    for (int k = 0; k < active; ++k) {
-      const float *one = from + static_cast<long long>(k) * group * (D + 2);
-      const float weight = expf(one[D] - top);
-      total += weight * one[D + 1];
-      value += weight * one[d];
-    }
-    result[i] = fromFloat<T>(value / total);
+    for (int p = threadIdx.x % helpers; p < partials; p += helpers)
+      if (i < share) {
+        const float weight = expf(at.stats[(p * group + h) * 2] - top);
+        total += weight * at.stats[(p * group + h) * 2 + 1];
+        value += weight * at.sums[p * share + i];
+      }
+    total = groupSum<helpers>(total);
+    value = groupSum<helpers>(value);
+    if (i < share && threadIdx.x % helpers == 0)
+      result[output] = fromFloat<T>(value / total);
   }
 }

@@ -50,6 +50,7 @@ struct LaunchShape {
   uint32_t grid[3] = {1, 1, 1};
   uint32_t block[3] = {1, 1, 1};
   uint32_t sharedBytes = 0; // dynamic shared memory
+  uint32_t cluster = 1;     // neighbouring blocks along x that run together; depends on the parameters alone
 };
 
 /// What an entry promises about the indices that a launch reads from memory: token slots are < tokens, rows < rows,

@@ -2,30 +2,28 @@
 
 namespace kernels {
 
+// As in common/gemv.cuh.
+constexpr uint64_t sms = 132, warps = 8, heldTiles = 8, ringAndPartials = 96 << 10;
+
+static uint64_t ceilDiv(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
+
 std::string gemvConstraint(const Params &p) {
   return firstOf({requireFloat(p, "T"), requireRange(p, "K", 1, maxExtent), requireRange(p, "N", 1, maxExtent),
                   requireRange(p, "M", 1, gemvRows)});
 }
 
 LaunchShape gemvShape(const Params &p) {
-  constexpr uint64_t sms = 132, warps = 8;
+  const uint64_t columns = ceilDiv(p["N"], sms), k = p["K"], rows = p["M"];
   LaunchShape shape;
-  shape.block[0] = 32 * warps;
-  shape.grid[0] = sms;
-  const uint64_t columns = p["N"];
-  if (columns < sms * warps * 8) {
-    const uint64_t perBlock = (columns + sms - 1) / sms, rounds = (perBlock + 7) / 8;
-    shape.grid[0] = blocksFor(columns, (perBlock + rounds - 1) / rounds * rounds);
+  shape.block[0] = 32 * (warps + 1);
+  shape.grid[0] = blocksFor(p["N"], columns);
+  if (p.type("T") == DType::BF16 && k % 8 == 0) {
+    const uint64_t chunk = ceilDiv(ceilDiv(k, ceilDiv(k, 1280)), 256) * 256, pitch = chunk * 2 + 64;
+    const uint64_t tiles = ceilDiv(columns, 8), partials = warps * rows * 8 * 4 * std::min(tiles, heldTiles);
+    const uint64_t stages = std::min(tiles * ceilDiv(k, chunk), (ringAndPartials - partials) / (8 * pitch));
+    shape.sharedBytes = static_cast<uint32_t>(stages * 8 * pitch + partials);
   }
   return shape;
 }
-
-Cost gemvCost(const Params &p, uint64_t perOutput, uint64_t flopsPerOutput) {
-  const uint64_t k = p["K"], columns = p["N"], rows = p["M"];
-  return {(rows + columns) * k * sizeOf(p.type("T")) + rows * columns * perOutput,
-          rows * columns * (2 * k + flopsPerOutput)};
-}
-
-double gemvReduction(const Params &p) { return reductionOf(p["K"]); }
 
 } // namespace kernels

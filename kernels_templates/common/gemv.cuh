@@ -1,48 +1,41 @@
 // Matrix times a few vectors, for decode: y[M, N] = epilogue(x[M, K] w[N, K]^T), M from 1 to 8, where streaming w is all the
-// work. Weights are constants, so a block has its first 16-byte loads in flight before it waits for its producers.
+// work.
 //
-// bf16: tensor cores (mma m16n8k16, f32 sums), which cost nothing here and spare the ordinary cores the conversions. Which k
-// an operand slot means is free as long as both operands agree: lane (g, t) takes 8 neighbours of k from row g of x and
-// from column g, one 16-byte load each. Rows 0 to 7 of the first operand hold x for the first four of them, rows 8 to 15 x
-// for the others, so that both of a unit's products use the registers as loaded; half of each result is not wanted.
-// A warp's unit of work is 8 columns x 32 of k: one load a lane. A narrow matrix is split over K between the 8 warps of a
-// block, whose sums are added in order; a wide one gives each warp its own columns. 256 threads of at most 128 registers,
-// one block an SM: half of it, so that the next kernel's weights stream while this one ends.
+// bf16: a block owns neighbouring columns of the output, which are neighbouring rows of w. One warp streams them into a
+// ring of stages in shared memory, 8 columns x gemvChunk(K) of k each, and starts before the block's producers have
+// ended: weights are constants. The ring and the registers leave half an SM to the next kernel, which streams its own
+// weights meanwhile. Eight warps share the k of a stage and multiply by mma m16n8k16 (f32 sums), which costs nothing
+// here and spares the ordinary cores the conversions. Which k an operand slot means is free as long as both operands
+// agree: lane (g, t) takes 8 neighbours of k from row g of x and from column g, one 16-byte load each; rows 8 to 15 of
+// the first operand are zeros. At the end of up to gemvTiles tiles the warps' sums are added in order.
 // Other types and odd K: a warp per column, in vectors that divide K.
 
-constexpr int gemvWarps = 8;
-constexpr int gemvSms = 132; // blocks of a full wave, as in common/gemv.h
+constexpr int gemvWarps = 8, gemvConsumers = 32 * gemvWarps;
+constexpr int gemvSms = 132;  // blocks of a full wave
+constexpr int gemvTiles = 8;  // of 8 columns, whose sums a thread holds at a time
+constexpr int gemvShared = 96 << 10; // of a block, on every target
 
-// How N columns are spread, as in common/gemv.h.
-__host__ __device__ constexpr bool gemvIsWide(int N) { return N >= gemvSms * gemvWarps * 8; }
-__host__ __device__ constexpr int gemvColumns(int N) {
-  if (gemvIsWide(N))
-    return 8;
-  const int perBlock = (N + gemvSms - 1) / gemvSms, rounds = (perBlock + 7) / 8;
-  return (perBlock + rounds - 1) / rounds;
+// Keep in step with common/gemv.cpp.
+__host__ __device__ constexpr int gemvColumns(int N) { return (N + gemvSms - 1) / gemvSms; }
+__host__ __device__ constexpr int gemvChunk(int K) {
+  const int chunks = (K + 1279) / 1280;
+  return ((K + chunks - 1) / chunks + 255) / 256 * 256;
+}
+__host__ __device__ constexpr int gemvPitch(int K) { return gemvChunk(K) * 2 + 64; } // neighbouring rows: other banks
+__host__ __device__ constexpr int gemvPartials(int N, int M) {
+  return gemvWarps * M * 8 * 4 * least((gemvColumns(N) + 7) / 8, gemvTiles);
+}
+__host__ __device__ constexpr int gemvStages(int K, int N, int M) {
+  return least((gemvColumns(N) + 7) / 8 * ((K + gemvChunk(K) - 1) / gemvChunk(K)),
+               (gemvShared - gemvPartials(N, M)) / (8 * gemvPitch(K)));
 }
 
-// 16 bytes of weights, or zeros. Volatile: ordered before the wait for the producers.
-__device__ inline uint4 gemvWeights(const void *p, bool inside) {
-  uint4 v;
-  asm volatile("{\n  .reg .pred p;\n  setp.ne.b32 p, %5, 0;\n"
-               "  mov.b32 %0, 0;\n  mov.b32 %1, 0;\n  mov.b32 %2, 0;\n  mov.b32 %3, 0;\n"
-               "  @p ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];\n}"
-               : "=&r"(v.x), "=&r"(v.y), "=&r"(v.z), "=&r"(v.w)
-               : "l"(p), "r"(static_cast<int>(inside)));
-  return v;
-}
-
-// One unit: sums[0] takes half of its k, sums[1] the other.
-__device__ inline void gemvMma(float (&sums)[2][4], uint4 x, uint4 w) {
-  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+// d += x w of 16 slots of k; the rows 8 to 15 of x are zeros.
+__device__ inline void gemvMma(float (&d)[4], unsigned x0, unsigned x1, unsigned w0, unsigned w1) {
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %6, %5, %6}, {%7, %8}, "
       "{%0, %1, %2, %3};"
-      : "+f"(sums[0][0]), "+f"(sums[0][1]), "+f"(sums[0][2]), "+f"(sums[0][3])
-      : "r"(x.x), "r"(x.z), "r"(x.y), "r"(x.w), "r"(w.x), "r"(w.y));
-  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
-      "{%0, %1, %2, %3};"
-      : "+f"(sums[1][0]), "+f"(sums[1][1]), "+f"(sums[1][2]), "+f"(sums[1][3])
-      : "r"(x.x), "r"(x.z), "r"(x.y), "r"(x.w), "r"(w.z), "r"(w.w));
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(x0), "r"(x1), "r"(0), "r"(w0), "r"(w1));
 }
 
 __device__ inline float gemvSquares(uint4 x) {
@@ -59,118 +52,174 @@ __device__ inline float gemvSquares(uint4 x) {
 
 __device__ inline float gemvScale(float squares, int K) { return rsqrtf(squares / K + 0x1p-23f); }
 
+__device__ inline void gemvSync() { asm volatile("bar.sync 1, %0;" ::"n"(gemvConsumers) : "memory"); }
+
 // `epilogue` says what becomes of a sum: fetch(row, column) reads what the output needs besides, early, and
 // epilogue(sum, fetched) is the output.
 template <typename O, int K, int N, int M, bool norm, typename E>
 __device__ inline void gemvTensor(const bf16 *x, const bf16 *w, O *y, const E &epilogue) {
-  constexpr bool wide = gemvIsWide(N);
-  constexpr int split = wide ? 1 : gemvWarps; // warps that share a tile of columns
-  constexpr int columns = gemvColumns(N), tiles = (N + columns - 1) / columns;
-  constexpr int chunks = ((K + 31) / 32 + split - 1) / split; // of a tile, for one warp
-  constexpr int perWave = gemvSms * (gemvWarps / split), waves = (tiles + perWave - 1) / perWave;
-  constexpr int depth = 10; // loads in flight per lane: what 128 registers hold
-  constexpr int groups = (chunks + depth - 1) / depth, length = (chunks + groups - 1) / groups;
-  constexpr int batch = groups == 1 ? least(depth / length, waves) : 1; // tiles whose loads are in flight together
-  __shared__ float partial[2][gemvWarps][8 * M], squaresOf[gemvWarps][8];
+  constexpr int columns = gemvColumns(N), tiles = (columns + 7) / 8, held = least(tiles, gemvTiles);
+  constexpr int chunk = gemvChunk(K), chunks = (K + chunk - 1) / chunk, pitch = gemvPitch(K);
+  constexpr int stages = gemvStages(K, N, M), groups = (tiles + held - 1) / held;
+  constexpr bool refill = stages < tiles * chunks;
+  constexpr int units = chunk / (32 * gemvWarps); // of 32 k, for one warp of a stage
+  constexpr int depth = chunks > 3 ? 2 : chunks;   // stages of x that a thread has under way
+  extern __shared__ __align__(128) unsigned char shared[];
+  float *partial = reinterpret_cast<float *>(shared + stages * 8 * pitch); // [warps][held][M][8]
+  __shared__ Barrier full[stages], empty[stages];
+  __shared__ float squaresOf[gemvWarps][8];
 
-  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
-  const int first = wide ? blockIdx.x * gemvWarps + warp : blockIdx.x;
-  const int stride = gridDim.x * (gemvWarps / split), rounds = (tiles + stride - 1) / stride;
-  auto kOf = [&](int chunk) { return (chunk * split + (wide ? 0 : warp)) * 32 + t * 8; };
-  auto weights = [&](int round, int chunk) {
-    const int column = (first + round * stride) * columns + g, k = kOf(chunk);
-    return gemvWeights(w + static_cast<long long>(column) * K + k, g < columns && column < N && k < K);
-  };
-  auto input = [&](int chunk) {
-    const int k = kOf(chunk);
-    return g < M && k < K ? *reinterpret_cast<const uint4 *>(x + g * K + k) : make_uint4(0, 0, 0, 0);
-  };
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+  const int first = static_cast<int>(blockIdx.x) * columns, end = least(first + columns, N);
 
-  uint4 flight[batch][length], xs[length];
-#pragma unroll
-  for (int b = 0; b < batch; ++b)
-#pragma unroll
-    for (int i = 0; i < length; ++i)
-      flight[b][i] = weights(b, i);
+  if (warp == gemvWarps) {
+    for (int i = lane; i < stages; i += 32) {
+      initBarrier(full + i, copyArrivals);
+      initBarrier(empty + i, gemvWarps);
+    }
+    publishBarriers();
+    __syncwarp();
+  }
+  // The ring starts to fill before anything else is done; the block barrier below publishes the mbarriers.
+  int stage = 0, filled = 0;
+  unsigned parity = 0;
+  auto fill = [&](int group, int part, int tile) {
+    const int column = first + (group * held + tile) * 8, k = part * chunk;
+    if (column >= end)
+      return;
+    if (refill && filled >= stages)
+      await(empty + stage, parity ^ 1);
+    const int rows = least(end - column, 8), bytes = least(K - k, chunk) * 2;
+    beginCopies(full + stage, rows * bytes);
+    copyRows(shared + stage * 8 * pitch, pitch, w + static_cast<long long>(column) * K + k, K * 2ll, rows, bytes,
+             full + stage);
+    endCopies(full + stage);
+    ++filled;
+    if (++stage == stages) {
+      stage = 0;
+      parity ^= 1;
+    }
+  };
+  auto stream = [&](int from, int to) { // stages in the order of consumption
+    for (int i = from; i < to; ++i)
+      fill(i / (chunks * held), i / held % chunks, i % held);
+  };
+  constexpr int total = groups * chunks * held;
+  if (warp == gemvWarps)
+    stream(0, least(stages, total));
   startConsumers();
+  __syncthreads();
+  if (warp == gemvWarps) {
+    awaitProducers();
+    if (refill)
+      stream(least(stages, total), total);
+    return;
+  }
   awaitProducers();
 
+  const int g = lane / 4, t = lane % 4;
   float squares = 0, scale = 1;
-  for (int round = 0; round < rounds; round += batch) {
+  for (int group = 0; group < groups; ++group) {
+    float sums[held][4] = {};
+    constexpr int outputs = held * M * 8, mine = (outputs + gemvConsumers - 1) / gemvConsumers;
+    auto rowOf = [](int i) { return i / 8 % M; };
+    auto columnOf = [&](int i) { return first + (group * held + i / (8 * M)) * 8 + i % 8; };
+    decltype(epilogue.fetch(0, 0)) operands[mine];
 #pragma unroll
-    for (int b = 0; b < batch; ++b) {
-      if (round + b >= rounds)
-        break;
-      float sums[2][2][4] = {}; // four chains: an mma takes some 30 cycles
-      for (int group = 0; group < groups; ++group) {
-        if (groups > 1 || (round == 0 && b == 0)) {
-#pragma unroll
-          for (int i = 0; i < length; ++i) {
-            xs[i] = input(group * length + i);
-            if (norm && round == 0)
-              squares += gemvSquares(xs[i]);
-          }
-        }
-#pragma unroll
-        for (int i = 0; i < length; ++i) {
-          uint4 &v = flight[b][i];
-          gemvMma(sums[i % 2], xs[i], v);
-          if (groups > 1 || waves > batch)
-            v = group + 1 < groups ? weights(round, (group + 1) * length + i) : weights(round + b + batch, i);
-        }
-      }
-      // This lane's two sums: row g, columns 2t and 2t + 1.
-      const float sum[2] = {(sums[0][0][0] + sums[0][1][2]) + (sums[1][0][0] + sums[1][1][2]),
-                            (sums[0][0][1] + sums[0][1][3]) + (sums[1][0][1] + sums[1][1][3])};
-      const int tile = first + (round + b) * stride;
-      if (norm && round == 0 && b == 0)
-        squares = groupSum<4>(squares); // of row g
-      if constexpr (wide) {
-        if (norm && round == 0 && b == 0)
-          scale = gemvScale(squares, K);
-        const int column = tile * columns + t * 2;
-#pragma unroll
-        for (int j = 0; j < 2; ++j)
-          if (g < M && column + j < N)
-            y[g * static_cast<long long>(N) + column + j] =
-                fromFloat<O>(epilogue(sum[j] * scale, epilogue.fetch(g, column + j)));
-      } else {
-        const int buffer = (round + b) % 2; // the other one may still be read
-#pragma unroll
-        for (int j = 0; j < 2; ++j)
-          if (g < M)
-            partial[buffer][warp][g * 8 + t * 2 + j] = sum[j];
-        if (norm && round == 0 && b == 0 && t == 0)
-          squaresOf[warp][g] = squares;
-        const int row = threadIdx.x / 8, column = tile * columns + threadIdx.x % 8;
-        const bool mine = row < M && threadIdx.x % 8 < columns && column < N;
-        const auto operand = mine ? epilogue.fetch(row, column) : decltype(epilogue.fetch(0, 0))();
-        __syncthreads();
-        if (mine) {
-          if (norm && round == 0 && b == 0) {
-            float total = 0;
-#pragma unroll
-            for (int i = 0; i < gemvWarps; ++i)
-              total += squaresOf[i][row];
-            scale = gemvScale(total, K);
-          }
-          float total = 0;
-#pragma unroll
-          for (int i = 0; i < gemvWarps; ++i)
-            total += partial[buffer][i][threadIdx.x];
-          y[row * static_cast<long long>(N) + column] =
-              fromFloat<O>(epilogue(total * scale, operand));
-        }
-      }
+    for (int j = 0; j < mine; ++j) {
+      const int i = threadIdx.x + j * gemvConsumers;
+      if (i < outputs && columnOf(i) < end)
+        operands[j] = epilogue.fetch(rowOf(i), columnOf(i));
     }
+    auto input = [&](int part, int u) {
+      const int k = part * chunk + (warp + u * gemvWarps) * 32 + t * 8;
+      return g < M && k < K ? *reinterpret_cast<const uint4 *>(x + g * K + k) : make_uint4(0, 0, 0, 0);
+    };
+    uint4 ahead[depth][units];
+#pragma unroll
+    for (int i = 0; i < depth; ++i)
+#pragma unroll
+      for (int u = 0; u < units; ++u)
+        ahead[i][u] = input(i, u);
+    auto multiply = [&](int part, uint4(&xs)[units]) {
+      if (norm && group == 0)
+#pragma unroll
+        for (int u = 0; u < units; ++u)
+          squares += gemvSquares(xs[u]);
+#pragma unroll
+      for (int tile = 0; tile < held; ++tile) {
+        if (first + (group * held + tile) * 8 >= end)
+          break;
+        await(full + stage, parity);
+        const unsigned char *from = shared + stage * 8 * pitch + g * pitch + t * 16;
+#pragma unroll
+        for (int u = 0; u < units; ++u) {
+          uint4 v = *reinterpret_cast<const uint4 *>(from + (warp + u * gemvWarps) * 64);
+          if (K % chunk != 0 && part * chunk + (warp + u * gemvWarps) * 32 + t * 8 >= K)
+            v = make_uint4(0, 0, 0, 0); // what the stage held before
+          gemvMma(sums[tile], xs[u].x, xs[u].y, v.x, v.y);
+          gemvMma(sums[tile], xs[u].z, xs[u].w, v.z, v.w);
+        }
+        if (refill) {
+          __syncwarp();
+          if (lane == 0)
+            arrive(empty + stage);
+        }
+        if (++stage == stages) {
+          stage = 0;
+          parity ^= 1;
+        }
+      }
+      if (part + depth < chunks)
+#pragma unroll
+        for (int u = 0; u < units; ++u)
+          xs[u] = input(part + depth, u);
+    };
+#pragma unroll 1
+    for (int part = 0; part < chunks; part += depth)
+#pragma unroll
+      for (int i = 0; i < depth; ++i)
+        if (part + i < chunks)
+          multiply(part + i, ahead[i]);
+    if (norm && group == 0) {
+      squares = groupSum<4>(squares); // of row g
+      if (t == 0)
+        squaresOf[warp][g] = squares;
+    }
+    if (g < M)
+#pragma unroll
+      for (int tile = 0; tile < held; ++tile)
+        *reinterpret_cast<float2 *>(partial + ((warp * held + tile) * M + g) * 8 + t * 2) =
+            make_float2(sums[tile][0], sums[tile][1]);
+    gemvSync();
+#pragma unroll
+    for (int j = 0; j < mine; ++j) {
+      const int i = threadIdx.x + j * gemvConsumers;
+      if (i >= outputs || columnOf(i) >= end)
+        break;
+      if (norm) {
+        float total = 0;
+#pragma unroll
+        for (int k = 0; k < gemvWarps; ++k)
+          total += squaresOf[k][rowOf(i)];
+        scale = gemvScale(total, K);
+      }
+      float sum = 0;
+#pragma unroll
+      for (int k = 0; k < gemvWarps; ++k)
+        sum += partial[k * outputs + i];
+      y[rowOf(i) * static_cast<long long>(N) + columnOf(i)] = fromFloat<O>(epilogue(sum * scale, operands[j]));
+    }
+    if (groups > 1)
+      gemvSync(); // before the sums are written again
   }
 }
 
 template <typename T, typename O, int K, int N, int M, bool norm, typename E>
 __device__ inline void gemvPlain(const T *x, const T *w, O *y, const E &epilogue) {
-  constexpr int lanes = vectorOf<T>(K);
+  constexpr int lanes = vectorOf<T>(K), warps = gemvWarps + 1;
   waitForProducers();
-  for (int column = static_cast<int>(warpIndex()); column < N; column += gridDim.x * gemvWarps) {
+  for (int column = static_cast<int>(warpIndex()); column < N; column += gridDim.x * warps) {
     float sums[M] = {}, squares[M] = {};
     for (int k = threadIdx.x % 32 * lanes; k < K; k += 32 * lanes) {
       float a[lanes];
@@ -193,8 +242,7 @@ __device__ inline void gemvPlain(const T *x, const T *w, O *y, const E &epilogue
       if (norm)
         sum *= gemvScale(warpSum(squares[m]), K);
       if (threadIdx.x % 32 == 0)
-        y[m * static_cast<long long>(N) + column] =
-            fromFloat<O>(epilogue(sum, epilogue.fetch(m, column)));
+        y[m * static_cast<long long>(N) + column] = fromFloat<O>(epilogue(sum, epilogue.fetch(m, column)));
     }
   }
 }

@@ -4,23 +4,26 @@ namespace kernels::gemv_add {
 
 static LaunchShape shape(const Params &p, std::span<const Scalar>) { return gemvShape(p); }
 
-static Cost cost(const Params &p, std::span<const Scalar>) { return gemvCost(p, 2 * sizeOf(p.type("T")), 1); }
+static Cost cost(const Params &p, std::span<const Scalar>) {
+  return productCost(p, p["M"], 2 * sizeOf(p.type("T")), 1);
+}
 
-static double tolerance(const Params &p) { return roundingOf(p.type("T")) + gemvReduction(p); }
+static double tolerance(const Params &p) { return roundingOf(p.type("T")) + productReduction(p); }
 
 static std::vector<uint64_t> extents(const Params &p, std::span<const Scalar>, const Limits &) {
   const uint64_t x = elementCount(p["M"], p["K"]), w = elementCount(p["N"], p["K"]), y = elementCount(p["M"], p["N"]);
   return {x, w, y, y};
 }
 
-const Family family = {"gemv_add",
-                       {{"T", true}, {"K"}, {"N"}, {"M"}},
-                       {{"x", ArgKind::In, "T"}, {"w", ArgKind::In, "T"}, {"r", ArgKind::In, "T"}, {"y", ArgKind::Out, "T"}},
-                       gemvConstraint,
-                       shape,
-                       cost,
-                       tolerance,
-                       extents,
-                       true};
+const Family family = {
+    "gemv_add",
+    {{"T", true}, {"K"}, {"N"}, {"M"}},
+    {{"x", ArgKind::In, "T"}, {"w", ArgKind::In, "T"}, {"r", ArgKind::In, "T"}, {"y", ArgKind::Out, "T"}},
+    gemvConstraint,
+    shape,
+    cost,
+    tolerance,
+    extents,
+    true};
 
 } // namespace kernels::gemv_add

@@ -1,17 +1,7 @@
-#include "kernels_templates/common/cpu.h"
-#include "kernels_templates/common/gemv.h"
+#include "kernels_templates/common/product.h"
 
 namespace kernels::gemv_mix {
 
-void cpu(const CpuArgs &args) {
-  const auto sums = gemvSums(args, false);
-  byType(args.params.type("T"), [&](auto zero) {
-    using T = decltype(zero);
-    const T *r = args.at<T>(2), *x0 = args.at<T>(3);
-    const float resid = args.at<float>(4)[args.scalars[0].i], skip = args.at<float>(5)[args.scalars[0].i];
-    mapElements(args.math, args.params["M"] * args.params["N"], args.at<T>(6),
-                [&](int64_t i) { return resid * (toFloat(r[i]) + sums[i]) + skip * toFloat(x0[i]); });
-  });
-}
+void cpu(const CpuArgs &args) { productMixCpu(args, args.params["M"]); }
 
 } // namespace kernels::gemv_mix

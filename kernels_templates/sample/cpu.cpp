@@ -88,7 +88,7 @@ void cpu(const CpuArgs &args) {
   args.math.parallelFor(args.scalars[1].i, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const float *z = args.at<float>(0) + i * Vp;
-      int32_t &next = args.at<int32_t>(4)[i];
+      int32_t &next = args.at<int32_t>(6)[i];
       if (index[i] < 0)
         next = -1;
       else if (!(sampling.temperature > 0))

@@ -1,4 +1,5 @@
 #include "kernels_templates/common/describe.h"
+#include "kernels_templates/sample/shape.h"
 
 namespace kernels::sample {
 
@@ -6,23 +7,24 @@ static std::string constraint(const Params &p) {
   return firstOf({requireRange(p, "Vp", 1, maxExtent), requireRange(p, "V", 1, p["Vp"])});
 }
 
-static LaunchShape shape(const Params &, std::span<const Scalar> scalars) {
+static LaunchShape shape(const Params &p, std::span<const Scalar> scalars) {
   LaunchShape shape;
-  shape.block[0] = 512; // one block per row
-  shape.grid[0] = blocksFor(extent(scalars[1]), 1);
+  shape.block[0] = threads;
+  shape.grid[0] = blocksFor(elementCount(extent(scalars[1]), slicesOf(p["V"])), 1);
   return shape;
 }
 
 static Cost cost(const Params &p, std::span<const Scalar> scalars) {
-  uint64_t r = extent(scalars[1]);
-  return {r * (4 * p["V"] + 12) + 32, r * p["V"]}; // greedy: one comparison an element
+  uint64_t r = extent(scalars[1]), V = p["V"];
+  // Greedy: one comparison an element, and eight bytes there and back from each block.
+  return {r * (4 * V + 16 * slicesOf(V) + 20) + 32, r * V};
 }
 
 static double tolerance(const Params &) { return 0; } // an id
 
 static std::vector<uint64_t> extents(const Params &p, std::span<const Scalar> scalars, const Limits &) {
   uint64_t r = extent(scalars[1]);
-  return {elementCount(r, p["Vp"]), r, r, 8, r};
+  return {elementCount(r, p["Vp"]), r, r, 8, r, elementCount(r, partialWords(p["V"])), r};
 }
 
 const Family family = {"sample",
@@ -31,6 +33,8 @@ const Family family = {"sample",
                         {"index", ArgKind::In, "i32"},
                         {"steps", ArgKind::In, "i32"},
                         {"sampling", ArgKind::In, "u32"},
+                        {"counters", ArgKind::InOut, "u32"},
+                        {"partials", ArgKind::Scratch, "u32"},
                         {"next", ArgKind::Out, "i32"},
                         {"cap", ArgKind::F32},
                         {"r", ArgKind::I32}},
@@ -38,6 +42,7 @@ const Family family = {"sample",
                        shape,
                        cost,
                        tolerance,
-                       extents};
+                       extents,
+                       true};
 
 } // namespace kernels::sample

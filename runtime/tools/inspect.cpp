@@ -13,7 +13,7 @@ struct InspectOptions {
 
 std::string number(uint64_t value) { return std::to_string(value); }
 
-void printEntry(const schema::Entry &entry) {
+void printEntry(const schema::Program &program, const schema::Entry &entry) {
   uint64_t bytes = 0, flops = 0;
   for (const schema::Node *node : *entry.nodes()) {
     bytes += node->bytes();
@@ -22,6 +22,11 @@ void printEntry(const schema::Entry &entry) {
   print("  entry " + entry.name()->str() + ": " + schema::EnumNameEntryKind(entry.kind()) + ", " +
         number(entry.tokens()) + " tokens, " + number(entry.rows()) + " rows, " + number(entry.nodes()->size()) +
         " launches, " + bytesText(bytes) + " moved, " + number(flops) + " flops\n");
+  if (entry.loops())
+    for (const schema::Loop *loop : *entry.loops())
+      print("    while " + program.buffers()->Get(loop->go())->name()->str() + "[" + number(loop->word()) + "]: " +
+            program.entries()->Get(loop->entry())->name()->str() + ", then " + number(loop->nodes()->size()) +
+            " launches\n");
 }
 
 void printKernels(const schema::Program &program) {

@@ -14,7 +14,7 @@
 namespace {
 
 using nanotest::Case;
-using Formula = std::function<double(const Case &, size_t)>; // element i of the one output
+using Formula = std::function<double(const Case &, size_t)>; // element i of the outputs, one behind another
 
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
@@ -29,6 +29,12 @@ double dot(const Case &c, size_t a, size_t i, size_t b, size_t j, size_t n) {
 double product(const Case &c, size_t i) {
   const size_t K = c.params["K"], N = c.params["N"];
   return dot(c, 0, i / N * K, 1, i % N * K, K);
+}
+
+/// Element i of the residual's sum mixed with x0.
+double productMix(const Case &c, size_t i) {
+  const size_t layer = c.scalars[0].i;
+  return c.get(4, layer) * (c.get(2, i) + product(c, i)) + c.get(5, layer) * c.get(3, i);
 }
 
 double gather(const Case &c, size_t index, size_t table, size_t i) {
@@ -143,6 +149,56 @@ double sample(const Case &c, size_t row) {
   return choice;
 }
 
+/// act(s * x w^T), as gemv and gemm say.
+double scaledProduct(const Case &c, size_t i) {
+  const size_t K = c.params["K"], N = c.params["N"], row = i / N * K;
+  double sum = product(c, i);
+  if (c.params["norm"])
+    sum /= std::sqrt(dot(c, 0, row, 0, row, K) / K + std::ldexp(1.0, -23));
+  return c.params["relu2"] ? std::pow(std::max(sum, 0.0), 2) : sum;
+}
+
+double productAdd(const Case &c, size_t i) { return c.get(2, i) + product(c, i); }
+
+double productMix(const Case &c, size_t i) {
+  const size_t layer = c.scalars[0].i;
+  return c.get(4, layer) * productAdd(c, i) + c.get(5, layer) * c.get(3, i);
+}
+
+double productBackout(const Case &c, size_t i) { return productAdd(c, i) - c.get(4, 0) * c.get(3, i); }
+
+/// qkv_prepare and, if `gated`, qkv_prepare_ve.
+double qkvPrepare(const Case &c, size_t i, bool gated) {
+  const size_t heads = c.params["heads"], kvHeads = c.params["kv_heads"], D = c.params["D"], half = D / 2;
+  const size_t n = c.scalars[1].i, queries = n * heads * D, keys = n * kvHeads * D;
+  auto at = [&](size_t t, size_t head) { return (t * (heads + 2 * kvHeads) + head) * D; };
+  if (i >= queries + keys) {
+    i -= queries + keys;
+    const size_t t = i / D / kvHeads, g = i / D % kvHeads;
+    const double value = c.get(0, at(t, heads + kvHeads + g) + i % D);
+    if (!gated || c.get(4, t) < 0)
+      return value;
+    const size_t C = c.params["C"], channels = c.params["channels"];
+    const double norm = std::sqrt(dot(c, 3, t * C, 3, t * C, C) / C + std::ldexp(1.0, -23));
+    const double gate = sigmoid(dot(c, 3, t * C, 6, g * channels, channels) / norm);
+    return value + c.scalars[2].f * gate * c.get(5, (static_cast<size_t>(c.get(4, t)) * kvHeads + g) * D + i % D);
+  }
+  const bool key = i >= queries;
+  if (key)
+    i -= queries;
+  const size_t t = i / D / (key ? kvHeads : heads), head = i / D % (key ? kvHeads : heads) + (key ? heads : 0);
+  const size_t x = at(t, head), angles = static_cast<size_t>(c.get(2, t)) * D;
+  auto rotated = [&](size_t d) {
+    const double a = c.get(0, x + d % half), b = c.get(0, x + half + d % half);
+    const double cosine = c.get(1, angles + d % half), sine = c.get(1, angles + half + d % half);
+    return d < half ? a * cosine + b * sine : b * cosine - a * sine;
+  };
+  double squares = 0;
+  for (size_t d = 0; d < D; ++d)
+    squares += rotated(d) * rotated(d);
+  return c.scalars[0].f * rotated(i % D) / std::sqrt(squares / D + std::ldexp(1.0, -23));
+}
+
 const std::map<std::string_view, Formula> formulas = {
     {"embed", [](const Case &c, size_t i) { return gather(c, 0, 1, i); }},
     {"last", [](const Case &c, size_t i) { return gather(c, 1, 0, i); }},
@@ -157,23 +213,21 @@ const std::map<std::string_view, Formula> formulas = {
        return c.get(0, i) + c.get(3, 0) * sigmoid(dot(c, 0, i / C * C, 2, 0, c.params["channels"])) * c.get(1, i);
      }},
     {"embed_norm", [](const Case &c, size_t i) { return embedNorm(c, 0, 1, i); }},
+    {"embed_norm_mix", [](const Case &c, size_t i) { return embedNorm(c, 0, 1, i); }},
     {"embed_smear", embedSmear},
+    {"embed_smear_mix", embedSmear},
     {"linear", product},
-    {"gemv",
-     [](const Case &c, size_t i) {
-       const size_t K = c.params["K"], N = c.params["N"], row = i / N * K;
-       double sum = dot(c, 0, row, 1, i % N * K, K);
-       if (c.params["norm"])
-         sum /= std::sqrt(dot(c, 0, row, 0, row, K) / K + std::ldexp(1.0, -23));
-       return c.params["relu2"] ? std::pow(std::max(sum, 0.0), 2) : sum;
-     }},
-    {"gemv_add", [](const Case &c, size_t i) { return c.get(2, i) + product(c, i); }},
-    {"gemv_mix",
-     [](const Case &c, size_t i) {
-       const size_t layer = c.scalars[0].i;
-       return c.get(4, layer) * (c.get(2, i) + product(c, i)) + c.get(5, layer) * c.get(3, i);
-     }},
-    {"gemv_backout", [](const Case &c, size_t i) { return c.get(2, i) + product(c, i) - c.get(4, 0) * c.get(3, i); }},
+    {"gemv", scaledProduct},
+    {"gemv_add", productAdd},
+    {"gemv_mix", productMix},
+    {"gemv_mix_sum", productAdd},
+    {"gemv_backout", productBackout},
+    {"gemm", scaledProduct},
+    {"gemm_add", productAdd},
+    {"gemm_mix", productMix},
+    {"gemm_backout", productBackout},
+    {"qkv_prepare", [](const Case &c, size_t i) { return qkvPrepare(c, i, false); }},
+    {"qkv_prepare_ve", [](const Case &c, size_t i) { return qkvPrepare(c, i, true); }},
     {"rope", rope},
     {"scale", [](const Case &c, size_t i) { return c.scalars[0].f * c.get(0, i); }},
     {"value_gate", valueGate},
@@ -191,6 +245,21 @@ const std::map<std::string_view, Formula> formulas = {
      }},
     {"sample", sample},
     {"nll", nll},
+};
+
+/// The second output of families that have two.
+const std::map<std::string_view, Formula> secondFormulas = {
+    {"embed_norm_mix",
+     [](const Case &c, size_t i) {
+       const size_t layer = c.scalars[0].i;
+       return (c.get(2, layer) + c.get(3, layer)) * embedNorm(c, 0, 1, i);
+     }},
+    {"embed_smear_mix",
+     [](const Case &c, size_t i) {
+       const size_t layer = c.scalars[0].i;
+       return (c.get(5, layer) + c.get(6, layer)) * embedSmear(c, i);
+     }},
+    {"gemv_mix_sum", productMix},
 };
 
 class Formulas : public testing::TestWithParam<const kernels::Family *> {};
@@ -215,23 +284,26 @@ TEST_P(Formulas, ReferenceAgrees) {
     ASSERT_EQ(family.constraint(c.params), "") << c.label();
     const Case inputs = c;
     c.runCpu(*math);
-    const size_t out = std::find_if(c.decls.begin(), c.decls.end(),
-                                    [](const auto &decl) { return decl.kind == kernels::ArgKind::Out; }) -
-                       c.decls.begin();
-    std::vector<double> want(c.elements(out));
-    double largest = 0;
-    for (size_t i = 0; i < want.size(); ++i) {
-      want[i] = formulas.at(family.name)(inputs, i);
-      largest = std::max(largest, std::abs(want[i]));
-    }
-    const double bound = family.tolerance(c.params) * largest + 1e-15; // the formula rounds too
-    for (size_t i = 0; i < want.size(); ++i)
-      ASSERT_TRUE(std::abs(c.get(out, i) - want[i]) <= bound)
-          << c.label() << " element " << i << ": " << c.get(out, i) << ", formula " << want[i] << " +- " << bound;
+    size_t outputs = 0, before = 0; // elements of earlier outputs
     for (size_t b = 0; b < c.buffers.size(); ++b) {
-      if (b == out)
+      if (c.decls[b].kind != kernels::ArgKind::Out) {
+        ASSERT_EQ(c.buffers[b], inputs.buffers[b]) << c.label() << " changed its input " << c.decls[b].name;
         continue;
-      ASSERT_EQ(c.buffers[b], inputs.buffers[b]) << c.label() << " changed its input " << c.decls[b].name;
+      }
+      const bool second = outputs++ > 0 && secondFormulas.count(family.name);
+      const Formula &formula = (second ? secondFormulas : formulas).at(family.name);
+      std::vector<double> want(c.elements(b));
+      double largest = 0;
+      for (size_t i = 0; i < want.size(); ++i) {
+        want[i] = formula(inputs, second ? i : before + i);
+        largest = std::max(largest, std::abs(want[i]));
+      }
+      before += want.size();
+      const double bound = family.tolerance(c.params) * largest + 1e-15; // the formula rounds too
+      for (size_t i = 0; i < want.size(); ++i)
+        ASSERT_TRUE(std::abs(c.get(b, i) - want[i]) <= bound)
+            << c.label() << " " << c.decls[b].name << "[" << i << "]: " << c.get(b, i) << ", formula " << want[i]
+            << " +- " << bound;
     }
   }
 }

@@ -170,7 +170,7 @@ Case makeKvWrite(DType type, int kvHeads, int D, int ring, const std::vector<Pie
   return c;
 }
 
-Case makeAttentionDecode(DType type, DType table, int heads, int kvHeads, int D, int ring, int window, int chunk,
+Case makeAttentionDecode(DType type, DType table, int heads, int kvHeads, int D, int ring, int window, int cluster,
                          const std::vector<DecodeToken> &tokens, int channels) {
   Limits limits{tokens.size(), 1, 29, 1};
   for (const DecodeToken &token : tokens) {
@@ -178,7 +178,7 @@ Case makeAttentionDecode(DType type, DType table, int heads, int kvHeads, int D,
     limits.positions = std::max<uint64_t>(limits.positions, token.position + 1);
   }
   std::vector<int64_t> params = {
-      static_cast<int64_t>(type), static_cast<int64_t>(table), heads, kvHeads, D, ring, chunk};
+      static_cast<int64_t>(type), static_cast<int64_t>(table), heads, kvHeads, D, ring, cluster};
   std::vector<Scalar> scalars = {number(1.2f), integer(window), number(1 / std::sqrt(static_cast<float>(D))),
                                  integer(static_cast<int32_t>(tokens.size()))};
   if (channels) {
@@ -186,7 +186,6 @@ Case makeAttentionDecode(DType type, DType table, int heads, int kvHeads, int D,
     scalars.push_back(number(3));
   }
   Case c = makeCase(channels ? "attention_decode_ve" : "attention_decode", params, scalars, limits);
-  std::fill_n(c.at<uint32_t>(5), c.elements(5), 0);
   std::vector<bool> held(limits.rows * ring);
   for (size_t t = 0; t < tokens.size(); ++t) {
     const auto [row, position] = tokens[t];
@@ -214,6 +213,10 @@ Case makeSample(int V, int Vp, int rows, float cap, const SampleSettings &settin
   }
   if (rows > 2)
     std::fill_n(z + 2 * Vp, V, nan);
+  for (int id = 0; rows > 5 && id < V; ++id) {
+    z[3 * Vp + id] = static_cast<float>(id / 3) / 8;
+    z[4 * Vp + id] = -z[3 * Vp + id];
+  }
   for (int i = 0; i < rows; ++i) {
     c.at<int>(1)[i] = rows > 1 && i == rows - 1 ? -1 : i;
     c.at<int>(2)[i] = 10 + i;
@@ -222,6 +225,7 @@ Case makeSample(int V, int Vp, int rows, float cap, const SampleSettings &settin
                              static_cast<uint32_t>(settings.seed), static_cast<uint32_t>(settings.seed >> 32),
                              settings.rowBase};
   std::memcpy(c.at<uint32_t>(3), words, sizeof words);
+  std::fill_n(c.at<uint32_t>(4), c.elements(4), 0);
   return c;
 }
 
@@ -261,7 +265,30 @@ static void addAttention(std::vector<Case> &cases, DType T, bool write) {
 
 static void addAttentionDecode(std::vector<Case> &cases, DType T, bool gated) {
   struct Layout {
-    int heads, kvHeads, D, ring, window, chunk;
+    int heads, kvHeads, D, ring, window, cluster;
+    std::vector<DecodeToken> tokens;
+  };
+  const Layout layouts[] = {
+      {1, 1, 8, 1, 0, 1, {{0, 0}}},                                                 // the new key alone
+      {3, 3, 32, 64, 64, 4, {{0, 0}, {1, 31}, {2, 32}, {3, 33}, {-1, 0}, {4, 63}}}, // borders of tiles
+      {4, 2, 64, 9, 8, 2, {{3, 100}, {0, 0}, {2, 9}, {1, 8}}},                      // wraps; rows out of order
+      {6, 3, 80, 17, 16, 1, {{0, 15}, {1, 16}, {2, 17}, {3, 31}, {4, 32}, {5, 47}, {6, 48}, {7, 1000}}},
+      {8, 1, 96, 128, 1000, 4, {{0, 127}, {1, 96}, {2, 95}}}, // a window of every position
+      {6, 6, 128, 513, 512, 8, {{0, 512}, {1, 513}, {2, 511}, {3, 1700}}},
+      {2, 1, 64, 3000, 2999, 8, {{0, 3500}}}, // several rounds of tiles
+      {2, 1, 64, 1500, 1499, 1, {{0, 1600}}},
+      {10, 2, 128, 700, 700, 8, {{0, 699}, {1, 640}, {2, 5}, {-1, 0}, {3, 300}}},
+      {4, 4, 88, 21, 12, 1, {{0, 39}, {1, 12}, {2, 13}}}, // ring longer than the window
+      {1, 1, 264, 40, 39, 2, {{0, 42}}},
+  };
+  for (const Layout &l : layouts)
+    cases.push_back(write ? makeKvWrite(T, l.kvHeads, l.D, l.ring, l.pieces, l.padding)
+                          : makeAttention(T, l.heads, l.kvHeads, l.D, l.ring, l.window, l.pieces, l.padding));
+}
+
+static void addAttentionDecode(std::vector<Case> &cases, DType T, bool gated) {
+  struct Layout {
+    int heads, kvHeads, D, ring, window, cluster;
     std::vector<DecodeToken> tokens;
   };
   const Layout layouts[] = {
@@ -278,13 +305,13 @@ static void addAttentionDecode(std::vector<Case> &cases, DType T, bool gated) {
   };
   for (const Layout &l : layouts)
     for (DType table : {T, DType::BF16})
-      cases.push_back(makeAttentionDecode(T, table, l.heads, l.kvHeads, l.D, l.ring, l.window, l.chunk, l.tokens,
+      cases.push_back(makeAttentionDecode(T, table, l.heads, l.kvHeads, l.D, l.ring, l.window, l.cluster, l.tokens,
                                           gated ? std::min(l.D, 12) : 0));
 }
 
 static void addGemv(std::vector<Case> &cases, const std::string &name, int64_t T) {
-  // Split over K in one round and in several, K not a multiple of 32 and of 8, more K than is in flight; a warp per column
-  // at N = 8,448 and more.
+  // Split over K in one round and in several, K not a multiple of 32 and of 8, more K than is in flight; a warp per
+  // column at N = 8,448 and more.
   for (auto [K, N, M] : {std::tuple{32, 48, 1},
                          {33, 17, 3},
                          {96, 65, 8},
@@ -299,11 +326,58 @@ static void addGemv(std::vector<Case> &cases, const std::string &name, int64_t T
       for (int64_t O : {T, f32})
         for (auto [norm, relu2] : {std::pair{0, 0}, {1, 0}, {0, 1}, {1, 1}})
           cases.push_back(makeCase("gemv", {T, O, K, N, M, norm, relu2}, {}));
-    else if (name == "gemv_mix")
-      cases.push_back(makeCase("gemv_mix", {T, K, N, M}, {integer(M % 4)}));
+    else if (name == "gemv_mix" || name == "gemv_mix_sum")
+      cases.push_back(makeCase(name.c_str(), {T, K, N, M}, {integer(M % 4)}));
     else
       cases.push_back(makeCase(name.c_str(), {T, K, N, M}, {}));
   }
+}
+
+static void addGemm(std::vector<Case> &cases, const std::string &name, int64_t T) {
+  // Every tile; rows, columns and K at, below and above a tile's border; one stage of K and more than are in flight; K
+  // that 16-byte loads do not divide.
+  for (auto [K, N, M, tileM, tileN] : {std::tuple{8, 1, 1, 32, 32},
+                                       {72, 33, 9, 32, 32},
+                                       {64, 96, 17, 32, 64},
+                                       {640, 130, 31, 32, 32},
+                                       {33, 64, 65, 64, 64},
+                                       {96, 65, 130, 64, 64},
+                                       {776, 200, 70, 64, 128},
+                                       {136, 258, 129, 128, 64},
+                                       {75, 130, 130, 128, 128},
+                                       {520, 131, 257, 128, 128},
+                                       {256, 128, 128, 128, 128},
+                                       {64, 40, 200, 128, 32}}) {
+    if (name == "gemm")
+      for (int64_t O : {T, f32})
+        for (auto [norm, relu2] : {std::pair{0, 0}, {1, 0}, {0, 1}, {1, 1}})
+          cases.push_back(makeCase("gemm", {T, O, K, N, tileM, tileN, norm, relu2}, {integer(M)}));
+    else if (name == "gemm_mix")
+      cases.push_back(makeCase("gemm_mix", {T, K, N, tileM, tileN}, {integer(M % 4), integer(M)}));
+    else
+      cases.push_back(makeCase(name.c_str(), {T, K, N, tileM, tileN}, {integer(M)}));
+  }
+}
+
+static void addQkvPrepare(std::vector<Case> &cases, int64_t T, bool gated) {
+  for (int64_t P : {f32, bf16Type})
+    for (auto [heads, kvHeads, D, n] : {std::tuple{1, 1, 2, 1},
+                                        {3, 3, 32, 9},
+                                        {6, 3, 64, 17},
+                                        {4, 2, 66, 5},
+                                        {5, 5, 80, 3},
+                                        {8, 2, 96, 7},
+                                        {16, 16, 128, 4},
+                                        {1, 1, 264, 6}}) {
+      std::vector<int64_t> params = {T, P, heads, kvHeads, D};
+      std::vector<Scalar> scalars = {number(1.2f), integer(n)};
+      if (gated) {
+        params.insert(params.end(), {heads * D, std::min(D, 12)});
+        scalars.push_back(number(3));
+      }
+      cases.push_back(
+          makeCase(gated ? "qkv_prepare_ve" : "qkv_prepare", params, scalars, {.vocab = 29, .positions = 37}));
+    }
 }
 
 static void addTyped(std::vector<Case> &cases, const std::string &name, int64_t T) {
@@ -316,6 +390,12 @@ static void addTyped(std::vector<Case> &cases, const std::string &name, int64_t 
   } else if (name == "embed_norm") {
     for (auto [C, n] : {std::pair{1, 3}, {32, 4}, {33, 7}, {90, 65}, {768, 9}, {2048, 1}})
       add({T, C}, {integer(n)}, {.vocab = 101});
+  } else if (name == "embed_norm_mix") {
+    for (auto [C, n] : {std::pair{1, 3}, {32, 4}, {33, 7}, {90, 65}, {768, 9}, {2048, 1}})
+      add({T, C}, {integer(n % 3), integer(n)}, {.vocab = 101});
+  } else if (name == "embed_smear_mix") {
+    for (auto [C, channels, n] : {std::tuple{24, 24, 4}, {33, 12, 7}, {90, 1, 9}, {768, 24, 1}, {2048, 24, 8}})
+      add({T, C, channels}, {integer(n % 3), integer(n)}, {.vocab = 101});
   } else if (name == "embed_smear") {
     for (auto [C, channels, n] : {std::tuple{24, 24, 4}, {33, 12, 7}, {90, 1, 9}, {768, 24, 1}, {2048, 24, 8}})
       add({T, C, channels}, {integer(n)}, {.vocab = 101});
@@ -346,6 +426,10 @@ static void addTyped(std::vector<Case> &cases, const std::string &name, int64_t 
         add({T, O, K, N}, {integer(n)});
   } else if (name.starts_with("gemv")) {
     addGemv(cases, name, T);
+  } else if (name.starts_with("gemm")) {
+    addGemm(cases, name, T);
+  } else if (name.starts_with("qkv_prepare")) {
+    addQkvPrepare(cases, T, name == "qkv_prepare_ve");
   } else if (name == "rope") {
     for (int64_t P : {f32, bf16Type})
       for (auto [heads, D, n] : {std::tuple{1, 2, 1}, {3, 32, 5}, {6, 64, 7}, {2, 80, 9}, {5, 88, 4}, {4, 128, 33}})
@@ -368,7 +452,7 @@ static void addLogits(std::vector<Case> &cases, const std::string &name) {
     return;
   }
   for (float cap : {0.0f, 15.0f})
-    for (auto [V, Vp, n] : {std::tuple{1, 1, 1}, {5, 64, 3}, {257, 257, 4}, {1000, 1024, 5}, {32768, 32768, 4}}) {
+    for (auto [V, Vp, n] : {std::tuple{1, 1, 1}, {5, 64, 3}, {257, 257, 6}, {1000, 1024, 5}, {32768, 32768, 4}}) {
       if (name == "softcap") {
         cases.push_back(makeCase("softcap", {V, Vp}, {number(cap), integer(n)}));
         continue;
@@ -377,6 +461,26 @@ static void addLogits(std::vector<Case> &cases, const std::string &name) {
         for (int topK : {0, 1, 4, 50, V - 1, V + 3})
           cases.push_back(makeSample(V, Vp, n, cap, {temperature, topK, 0x1234567890abcdefull + topK, 7}));
     }
+  if (name == "softcap")
+    return;
+  // Borders of the sampler's slices of 2,048 columns and of a small top_k (64), many rows, and more slices than candidates
+  // are merged of.
+  struct Shape {
+    int V, Vp, rows;
+    std::vector<int> topK;
+  };
+  for (const Shape &s : {Shape{2047, 2048, 3, {0, 63, 64, 65}},
+                         {2048, 2050, 5, {0, 64, 65, 2047, 2048}},
+                         {2049, 2052, 6, {0, 1, 64, 65, 2048}},
+                         {8193, 8193, 6, {0, 2, 50, 64, 100}},
+                         {10001, 10002, 128, {0, 50}},
+                         {65536, 65536, 6, {0, 1, 50, 64, 1000}},
+                         {70003, 70016, 6, {0, 33, 64, 200}},
+                         {270001, 270004, 2, {0, 50}}})
+    for (float temperature : {0.0f, 0.8f})
+      for (int topK : s.topK)
+        if (temperature > 0 || topK == 0)
+          cases.push_back(makeSample(s.V, s.Vp, s.rows, 15, {temperature, topK, 99u + topK, 3}));
 }
 
 std::vector<Case> casesOf(std::string_view family) {

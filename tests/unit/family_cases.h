@@ -53,7 +53,7 @@ struct DecodeToken {
   int row, position;
 };
 Case makeAttentionDecode(kernels::DType type, kernels::DType table, int heads, int kvHeads, int D, int ring, int window,
-                         int chunk, const std::vector<DecodeToken> &tokens, int channels = 0);
+                         int cluster, const std::vector<DecodeToken> &tokens, int channels = 0);
 
 /// How a sample launch chooses.
 struct SampleSettings {
@@ -62,7 +62,8 @@ struct SampleSettings {
   uint64_t seed = 42;
   uint32_t rowBase = 0;
 };
-/// Logits with many ties (multiples of 1/8), a NaN and both infinities in the second row, nothing but NaN in the third;
+/// Logits with many ties (multiples of 1/8), a NaN and an infinity in the second row, nothing but NaN in the third, of six
+/// rows or more ascending ones in the fourth and descending ones in the fifth;
 /// the last row has index -1 if there are more than one.
 Case makeSample(int V, int Vp, int rows, float cap, const SampleSettings &settings);
 

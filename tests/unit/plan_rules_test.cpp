@@ -150,7 +150,7 @@ const Rule rules[] = {
            b["buffer"] = indexOf(p, "rows2");
        node(p, "attention")["args"][4]["buffer"] = indexOf(p, "rows2");
      }},
-    {"ArgWritesInput", "", [](Json &p) { node(p, "sample")["args"][4]["buffer"] = indexOf(p, "steps"); }},
+    {"ArgWritesInput", "", [](Json &p) { node(p, "sample")["args"][6]["buffer"] = indexOf(p, "steps"); }},
     {"ArgTwice", "passed twice", [](Json &p) { node(p, "add")["args"][2]["buffer"] = indexOf(p, "prefill_4.x"); }},
     {"ExtentCount", "touches", [](Json &p) { node(p, "add")["args"][3]["i32"] = 33; }},
     {"ExtentTokens", "touches", [](Json &p) { node(p, "embed")["args"][3]["i32"] = 5; }},

@@ -2,6 +2,7 @@
 
 #include "codegen/Registry.h"
 #include "kernels_templates/common/generation.h"
+#include "kernels_templates/sample/shape.h"
 #include "runtime/base/error.h"
 
 #include <algorithm>
@@ -43,6 +44,7 @@ public:
     buffer("kv", "Kv", "F32", {maxRows, 2, G, kTinyRing, D});
     inputBuffers("", slots, maxRows);
     buffer("sampling", "State", "U32", {8});
+    buffer("counters", "State", "U32", {maxRows});
     buffer("nll", "State", "F32", {slots});
     buffer("logits", "State", "F32", {slots, V});
     for (uint64_t tokens : options.prefill)
@@ -135,8 +137,8 @@ private:
     constants.push_back({{"buffer", index}, {"steps_type", {step}}, {"steps", Json::array({fields})}});
   }
 
-  std::string arena(const std::string &name, std::vector<uint64_t> shape) {
-    const size_t index = buffer(prefix + name, "Arena", "F32", std::move(shape));
+  std::string arena(const std::string &name, std::vector<uint64_t> shape, const char *dtype = "F32") {
+    const size_t index = buffer(prefix + name, "Arena", dtype, std::move(shape));
     buffers[index]["entry"] = entries.size();
     return prefix + name;
   }
@@ -248,10 +250,11 @@ private:
       arena("l", {r, C});
       arena("n", {r, C});
       arena("z", {r, V});
+      arena("partials", {r, ::kernels::sample::partialWords(V)}, "U32");
       node("last", {0, k(C)}, {in("y"), "last", in("l"), r});
       node("rms_norm", {0, k(C)}, {in("l"), in("n"), r});
       node("linear", {0, 0, k(C), k(V)}, {in("n"), "head", in("z"), r});
-      node("sample", {k(V), k(V)}, {in("z"), "last", "steps", "sampling", "next", 15.0, r});
+      node("sample", {k(V), k(V)}, {in("z"), "last", "steps", "sampling", "counters", in("partials"), "next", 15.0, r});
     }
     placeArena(firstBuffer);
     formEdges(0);

@@ -13,6 +13,8 @@ kern.program @cpu precision "bf16" {
   kern.weight @lambdas : tensor<2xf32> cast @lambdas
   // CHECK: kern.rope_table @rope : tensor<32x4xf32> base 1.000000e+05
   kern.rope_table @rope : tensor<32x4xf32> base 1.0e5
+  // CHECK: kern.counters @counters : tensor<2xui32>
+  kern.counters @counters : tensor<2xui32>
   // CHECK: kern.cache @kv : !kern.kv<rows 2, heads 1, positions 9, dim 4, bf16>
   kern.cache @kv : !kern.kv<rows 2, heads 1, positions 9, dim 4, bf16>
 
@@ -62,8 +64,15 @@ kern.program @cpu precision "bf16" {
     %y = kern.last %b, %index : (tensor<2x8xbf16>, tensor<2xi32>) -> tensor<2x8xbf16>
     // CHECK: kern.softcap {{.*}} cap 1.500000e+01 : (tensor<2x8xf32>) -> tensor<2x5xf32>
     %z = kern.softcap %l cap 1.5e1 : (tensor<2x8xf32>) -> tensor<2x5xf32>
-    // CHECK: kern.sample {{.*}} vocab 5 cap 1.500000e+01 : (tensor<2x8xf32>, tensor<2xi32>, tensor<2xi32>, tensor<8xui32>) -> tensor<2xi32>
-    %next = kern.sample %l, %index, %steps, %words vocab 5 cap 1.5e1 : (tensor<2x8xf32>, tensor<2xi32>, tensor<2xi32>, tensor<8xui32>) -> tensor<2xi32>
+    %counters = kern.ref @counters : tensor<2xui32>
+    // CHECK: kern.sample {{.*}} counters {{.*}} vocab 5 cap 1.500000e+01 : (tensor<2x8xf32>, tensor<2xi32>, tensor<2xi32>, tensor<8xui32>, tensor<2xui32>) -> (tensor<256xui32>, tensor<2xi32>)
+    %partials, %next = kern.sample %l, %index, %steps, %words counters %counters vocab 5 cap 1.5e1 : (tensor<2x8xf32>, tensor<2xi32>, tensor<2xi32>, tensor<8xui32>, tensor<2xui32>) -> (tensor<256xui32>, tensor<2xi32>)
+    // CHECK: kern.embed_norm_mix {{.*}} resid {{.*}} skip {{.*}} layer 0 : (tensor<2xi32>, tensor<16x8xbf16>, tensor<2xf32>, tensor<2xf32>) -> (tensor<2x8xbf16>, tensor<2x8xbf16>)
+    %n0, %n1 = kern.embed_norm_mix %ids, %wte resid %lambdas skip %lambdas layer 0 : (tensor<2xi32>, tensor<16x8xbf16>, tensor<2xf32>, tensor<2xf32>) -> (tensor<2x8xbf16>, tensor<2x8xbf16>)
+    // CHECK: kern.embed_smear_mix {{.*}} gate {{.*}} lambda {{.*}} resid {{.*}} skip {{.*}} layer 0 : (tensor<2xi32>, tensor<2xi32>, tensor<16x8xbf16>, tensor<1x4xbf16>, tensor<1xf32>, tensor<2xf32>, tensor<2xf32>) -> (tensor<2x8xbf16>, tensor<2x8xbf16>)
+    %s0, %s1 = kern.embed_smear_mix %ids, %ids, %wte gate %gate lambda %lambda resid %lambdas skip %lambdas layer 0 : (tensor<2xi32>, tensor<2xi32>, tensor<16x8xbf16>, tensor<1x4xbf16>, tensor<1xf32>, tensor<2xf32>, tensor<2xf32>) -> (tensor<2x8xbf16>, tensor<2x8xbf16>)
+    // CHECK: kern.product_mix_sum {{.*}} to {{.*}} with {{.*}} resid {{.*}} skip {{.*}} layer 1 : (tensor<2x8xbf16>, tensor<8x8xbf16>, tensor<2x8xbf16>, tensor<2x8xbf16>, tensor<2xf32>, tensor<2xf32>) -> (tensor<2x8xbf16>, tensor<2x8xbf16>)
+    %m0, %m1 = kern.product_mix_sum %s0, %w to %s1 with %n0 resid %lambdas skip %lambdas layer 1 : (tensor<2x8xbf16>, tensor<8x8xbf16>, tensor<2x8xbf16>, tensor<2x8xbf16>, tensor<2xf32>, tensor<2xf32>) -> (tensor<2x8xbf16>, tensor<2x8xbf16>)
     // CHECK: kern.nll {{.*}} : (tensor<2x5xf32>, tensor<2xi32>) -> tensor<2xf32>
     %n = kern.nll %z, %ids : (tensor<2x5xf32>, tensor<2xi32>) -> tensor<2xf32>
     return

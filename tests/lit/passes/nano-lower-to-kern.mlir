@@ -11,6 +11,7 @@
 // CHECK-DAG: kern.cache @narrow : !kern.kv<rows 2, heads 1, positions 9, dim 4, bf16>
 // CHECK-DAG: kern.cache @wide : !kern.kv<rows 2, heads 1, positions 16, dim 4, bf16>
 // CHECK-DAG: kern.cache @full : !kern.kv<rows 2, heads 1, positions 16, dim 4, bf16>
+// CHECK-DAG: kern.counters @sample.counters : tensor<2xui32>
 // CHECK-LABEL: func.func @decode_2(
 // CHECK-SAME: [[POS:%[^:]+]]: tensor<2xi32> {nano.binding = "positions"}
 // CHECK-SAME: [[ROWS:%[^:]+]]: tensor<2xi32> {nano.binding = "rows"}
@@ -39,7 +40,8 @@
 // CHECK: kern.backout
 // CHECK: kern.last
 // CHECK: kern.linear {{.*}} -> tensor<2x16xf32>
-// CHECK: kern.sample {{.*}} vocab 10 cap 1.500000e+01
+// CHECK: [[COUNTERS:%.+]] = kern.ref @sample.counters
+// CHECK: kern.sample {{.*}} counters [[COUNTERS]] vocab 10 cap 1.500000e+01
 // No attention, so no rows, positions or lengths either.
 // CHECK-LABEL: func.func @score_4(
 // CHECK-NOT: "positions"

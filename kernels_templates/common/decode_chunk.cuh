@@ -1,0 +1,248 @@
+// The part of decode attention that one warp does, and the shared memory of a block.
+
+constexpr int decodeWarps = 4, decodeThreads = 32 * decodeWarps;
+constexpr int decodeTile = 32; // positions that a warp does at a time
+
+// bf16 heads of whole 32 elements go to the tensor cores.
+template <typename T> constexpr bool decodeIsBf16 = false;
+template <> constexpr bool decodeIsBf16<bf16> = true;
+
+// Keep in step with attention_decode/shape.h. Tiles are aligned to positions; `ring` neighbouring positions touch at
+// most `tiles` of them. Each warp of a cluster gives one partial result.
+template <typename T, int group, int D, int ring, int cluster> struct DecodeLayout {
+  static constexpr bool tensor = decodeIsBf16<T> && D % 32 == 0 && D <= 256;
+  static constexpr int pitch = D + 16 / static_cast<int>(sizeof(T)); // elements; neighbouring rows: other banks
+  static constexpr int tiles = (ring + decodeTile - 2) / decodeTile + 1;
+  static constexpr int tile = 2 * decodeTile * pitch, tileBytes = tile * static_cast<int>(sizeof(T));
+  static constexpr int local = (tiles + cluster - 1) / cluster; // of a block
+  static constexpr int warps = least(local, decodeWarps);       // that have any
+  static constexpr int room = (72 << 10) / (tileBytes * warps);
+  static constexpr int slots = least((local + warps - 1) / warps, room < 1 ? 1 : room); // tiles of a warp at a time
+  static constexpr int share = group * D / cluster;                                     // outputs that a block merges
+  static constexpr int partials = warps * cluster;
+  static constexpr int queryFloats = tensor ? 8 * pitch : group * D;
+
+  T *ringTiles;             // [warps][slots][2][decodeTile][pitch]
+  T *freshKey, *freshValue; // [D]: the new position
+  float *query;             // [group][D]; tensor: upper and lower halves in bf16, [2][8][pitch]
+  float *stats;             // [partials][group][2]: maximum, sum
+  float *sums;              // [partials][share]
+  float *state;             // unless tensor: [warps][group][D + 2]
+
+  __device__ explicit DecodeLayout(unsigned char *shared)
+      : ringTiles(reinterpret_cast<T *>(shared)), freshKey(ringTiles + warps * slots * tile), freshValue(freshKey + D),
+        query(reinterpret_cast<float *>(freshValue + D)), stats(query + queryFloats), sums(stats + partials * group * 2),
+        state(sums + partials * share) {}
+
+  __device__ T *keys(int warp, int slot) const { return ringTiles + (warp * slots + slot) * tile; }
+  __device__ T *values(int warp, int slot) const { return keys(warp, slot) + decodeTile * pitch; }
+
+  __device__ void clear() const {
+    if constexpr (tensor) { // heads that the group does not have
+      for (int i = threadIdx.x; i < queryFloats; i += decodeThreads)
+        query[i] = 0;
+      __syncthreads();
+    } else {
+      for (int i = threadIdx.x; i < warps * group * (D + 2); i += decodeThreads)
+        state[i] = i % (D + 2) == D ? -infinity() : 0;
+    }
+  }
+  // The query is f32; as two bf16 it keeps 16 bits.
+  __device__ void putQuery(int head, int d, float x) const {
+    if constexpr (tensor) {
+      bf16 *upper = reinterpret_cast<bf16 *>(query) + head * pitch + d;
+      *upper = fromFloat<bf16>(x);
+      upper[8 * pitch] = fromFloat<bf16>(x - toFloat(*upper));
+    } else {
+      query[head * D + d] = x;
+    }
+  }
+  // Partial results go to the blocks that merge them.
+  __device__ void putStats(int partial, int head, int rank, float top, float total) const {
+    clusterStore<cluster>(stats + (partial * group + head) * 2, rank, top);
+    clusterStore<cluster>(stats + (partial * group + head) * 2 + 1, rank, total);
+  }
+  __device__ void putSum(int partial, unsigned output, float sum) const {
+    clusterStore<cluster>(sums + partial * share + output % share, output / share, sum);
+  }
+};
+
+__device__ inline void decodeMma(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+      "{%0, %1, %2, %3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+__device__ inline unsigned decodePack(float low, float high) {
+  unsigned packed;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(high), "f"(low));
+  return packed;
+}
+
+// (maximum, sum, out) of the tiles so far of one warp, up to 8 heads. Operands are split into upper and lower bf16
+// halves, which are the rows 0 to 7 and 8 to 15 of the first operand of mma m16n8k16: the products are those of the f32
+// query and weights but for their last 8 bits, at no cost.
+template <typename T, int group, int D, int ring, int cluster, bool tensor> struct DecodeState {
+  using Layout = DecodeLayout<T, group, D, ring, cluster>;
+  float out[D / 8][4] = {}, top = -infinity(), total = 0; // of head lane / 4
+
+  // Positions [from, to) of a tile, `fresh` the new one.
+  __device__ void add(const Layout &at, const T *keys, const T *values, int from, int to, int fresh, float scale) {
+    constexpr int units = D / 32, pitch = Layout::pitch;
+    const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+    const uint4 *upper = reinterpret_cast<const uint4 *>(reinterpret_cast<const bf16 *>(at.query) + g * pitch) + t;
+    const uint4 *lower = upper + pitch; // 8 rows of 16 bytes further
+    float scores[4][4] = {};
+#pragma unroll
+    for (int u = 0; u < units; ++u) {
+      // Which k an operand slot means is free: a lane takes 8 neighbours with one load.
+      const uint4 a = upper[u * 4], b = lower[u * 4];
+      const unsigned low[4] = {a.x, b.x, a.y, b.y}, high[4] = {a.z, b.z, a.w, b.w};
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const int o = i * 8 + g;
+        const T *key = o == fresh ? at.freshKey : keys + o * pitch;
+        const uint4 v = *reinterpret_cast<const uint4 *>(key + u * 32 + t * 8);
+        decodeMma(scores[i], low, v.x, v.y);
+        decodeMma(scores[i], high, v.z, v.w);
+      }
+    }
+    // This lane's positions: 2 t and 2 t + 1 of each 8.
+    float weights[4][2], higher = top, sum = 0;
+#pragma unroll
+    for (int i = 0; i < 4; ++i)
+#pragma unroll
+      for (int l = 0; l < 2; ++l) {
+        const int o = i * 8 + t * 2 + l;
+        weights[i][l] = o >= from && o < to ? scale * (scores[i][l] + scores[i][l + 2]) : -infinity();
+        higher = fmaxf(higher, weights[i][l]);
+      }
+    higher = fmaxf(higher, __shfl_xor_sync(0xffffffffu, higher, 1));
+    higher = fmaxf(higher, __shfl_xor_sync(0xffffffffu, higher, 2));
+    const float shrink = expf(top - higher);
+    unsigned lowers[4], uppers[4];
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const float a = expf(weights[i][0] - higher), b = expf(weights[i][1] - higher);
+      sum += a + b;
+      uppers[i] = decodePack(a, b);
+      lowers[i] = decodePack(a - __uint_as_float(uppers[i] << 16), b - __uint_as_float(uppers[i] & 0xffff0000u));
+    }
+    top = higher;
+    total = total * shrink + groupSum<4>(sum);
+#pragma unroll
+    for (int i = 0; i < D / 8; ++i)
+#pragma unroll
+      for (int l = 0; l < 4; ++l)
+        out[i][l] *= shrink;
+#pragma unroll
+    for (int half = 0; half < 2; ++half) { // 16 positions
+      const unsigned a[4] = {uppers[half * 2], lowers[half * 2], uppers[half * 2 + 1], lowers[half * 2 + 1]};
+      const int o = half * 16 + lane % 16;
+      const T *value = o == fresh ? at.freshValue : values + o * pitch;
+      const unsigned address = sharedAddress(value + lane / 16 * 8);
+#pragma unroll
+      for (int i = 0; i < D / 16; ++i) {
+        unsigned v[4];
+        asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                     : "=r"(v[0]), "=r"(v[1]), "=r"(v[2]), "=r"(v[3])
+                     : "r"(address + i * 32)
+                     : "memory");
+        decodeMma(out[i * 2], a, v[0], v[1]);
+        decodeMma(out[i * 2 + 1], a, v[2], v[3]);
+      }
+    }
+  }
+
+  __device__ void put(const Layout &at, int partial) const {
+    const int head = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
+    if (head >= group)
+      return;
+    for (int rank = t; rank < cluster; rank += 4)
+      at.putStats(partial, head, rank, top, total);
+#pragma unroll
+    for (int i = 0; i < D / 8; ++i)
+#pragma unroll
+      for (int l = 0; l < 2; ++l)
+        at.putSum(partial, head * D + i * 8 + t * 2 + l, out[i][l] + out[i][l + 2]);
+  }
+};
+
+// The same on ordinary cores, with its state in shared memory. A group of lanes per position, 16 bytes of a key a lane;
+// afterwards each lane holds the weight of one position.
+template <typename T, int group, int D, int ring, int cluster> struct DecodeState<T, group, D, ring, cluster, false> {
+  using Layout = DecodeLayout<T, group, D, ring, cluster>;
+  static constexpr int width = 16 / sizeof(T), vectors = D / width;
+  static constexpr int lanes = powerOfTwo(vectors), pieces = (vectors + lanes - 1) / lanes, perStep = 32 / lanes;
+
+  __device__ void add(const Layout &at, const T *keys, const T *values, int from, int to, int fresh, float scale) {
+    const int lane = threadIdx.x % 32, part = lane % lanes, sub = lane / lanes;
+#pragma unroll 1
+    for (int head = 0; head < group; ++head) {
+      float *own = at.state + (threadIdx.x / 32 * group + head) * (D + 2), score = -infinity();
+#pragma unroll 2
+      for (int i = 0; i < lanes; ++i) {
+        const int o = i * perStep + sub;
+        const T *key = o == fresh ? at.freshKey : keys + o * Layout::pitch;
+        float sum = 0;
+#pragma unroll
+        for (int p = 0; p < pieces; ++p)
+          if (const int d = (part + p * lanes) * width; d < D) {
+            float v[width];
+            load(key + d, v);
+#pragma unroll
+            for (int l = 0; l < width; ++l)
+              sum += at.query[head * D + d + l] * v[l];
+          }
+        sum = groupSum<lanes>(sum);
+        if (part == i && o >= from && o < to)
+          score = scale * sum;
+      }
+      const float top = own[D], higher = fmaxf(top, warpMax(score)), shrink = expf(top - higher);
+      const float weight = expf(score - higher), total = own[D + 1] * shrink + warpSum(weight);
+      float out[pieces][width] = {};
+#pragma unroll 2
+      for (int i = 0; i < lanes; ++i) {
+        const int o = i * perStep + sub;
+        const float w = __shfl_sync(0xffffffffu, weight, sub * lanes + i);
+        const T *value = o == fresh ? at.freshValue : values + o * Layout::pitch;
+#pragma unroll
+        for (int p = 0; p < pieces; ++p)
+          if (const int d = (part + p * lanes) * width; d < D) {
+            float v[width];
+            load(value + d, v);
+#pragma unroll
+            for (int l = 0; l < width; ++l)
+              out[p][l] += w * v[l];
+          }
+      }
+#pragma unroll
+      for (int p = 0; p < pieces; ++p)
+#pragma unroll
+        for (int l = 0; l < width; ++l) {
+#pragma unroll
+          for (int offset = lanes; offset < 32; offset *= 2)
+            out[p][l] += __shfl_xor_sync(0xffffffffu, out[p][l], offset);
+          if (const int d = (part + p * lanes) * width + l; sub == 0 && d < D)
+            own[d] = own[d] * shrink + out[p][l];
+        }
+      __syncwarp(); // all have read the maximum and the sum
+      if (lane == 0) {
+        own[D] = higher;
+        own[D + 1] = total;
+      }
+      __syncwarp();
+    }
+  }
+
+  __device__ void put(const Layout &at, int partial) const {
+    const float *own = at.state + threadIdx.x / 32 * group * (D + 2);
+    for (int head = 0; head < group; ++head, own += D + 2) {
+      for (int rank = threadIdx.x % 32; rank < cluster; rank += 32)
+        at.putStats(partial, head, rank, own[D], own[D + 1]);
+      for (int d = threadIdx.x % 32; d < D; d += 32)
+        at.putSum(partial, head * D + d, own[d]);
+    }
+  }
+};

@@ -1,0 +1,231 @@
+// Matrix times matrix, for prefill, scores and large batches: y[M, N] = epilogue(x[M, K] w[N, K]^T) by tiles of tileM x
+// tileN outputs, a block each; neighbouring blocks share columns, so that w is read from memory once.
+//
+// bf16: tensor cores (mma m16n8k16, f32 sums). 64 of K of both operands make a stage of shared memory, in rows of 128
+// bytes whose 16-byte pieces are permuted by the row, so that neither the copies nor ldmatrix meet bank conflicts. As many
+// stages as 96 KiB hold (99 is the most of a block on some devices, half of an SM on the others) are in flight, those of
+// w before the wait for the producers. Two rows of warps split the tile's rows, 2 or 4 columns of them its columns.
+// Other types and K that no 16-byte piece divides: sums on the ordinary cores, 16 of K at a time.
+// Every output is a sum in order of K, whatever the tile: a row's result does not depend on how many there are. The norm's
+// sum of squares is taken from the tile of x as it passes, its four quarters (by k / 16 % 4) added in order.
+
+// 16 bytes from global to shared memory, zeros if not `inside`; as copyAsync of common/decode.cuh.
+__device__ inline void copyOrZero(unsigned to, const void *from, bool inside) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(inside ? 16 : 0) : "memory");
+}
+
+// Four 8 x 8 matrices of 16-bit elements; lane i gives the address of row i % 8 of matrix i / 8.
+__device__ inline void loadMatrices(unsigned (&m)[4], unsigned from) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(m[0]), "=r"(m[1]), "=r"(m[2]), "=r"(m[3])
+               : "r"(from)
+               : "memory");
+}
+
+__device__ inline void mmaBf16(float (&sums)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+      "{%0, %1, %2, %3};"
+      : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+// Of two bf16.
+__device__ inline float squaresOf(unsigned pair) {
+  const float low = __uint_as_float(pair << 16), high = __uint_as_float(pair & 0xffff0000u);
+  return low * low + high * high;
+}
+
+// Where 16-byte piece `piece` of row `row` lies in a tile with rows of 128 bytes.
+__device__ inline unsigned gemmPiece(int row, int piece) { return row * 128 + (piece ^ (row & 7)) * 16; }
+
+template <typename O, int K, int N, int tileM, int tileN, bool norm, typename E>
+__device__ inline void gemmTensor(const bf16 *x, const bf16 *w, O *y, int M, const E &epilogue) {
+  constexpr int warpsN = tileN == 128 ? 4 : 2, threads = 64 * warpsN;
+  constexpr int stageBytes = (tileM + tileN) * 128, stages = least(6, 98304 / stageBytes);
+  constexpr int steps = (K + 63) / 64;
+  constexpr int blocksM = tileM / 32, blocksN = tileN / warpsN / 16; // of 16 rows and of 16 columns, for a warp
+  constexpr int quarters = 4 / warpsN; // of a row's squares that a warp adds up: others have the same rows
+  extern __shared__ __align__(128) unsigned char shared[];
+  __shared__ float squaresOfRow[4][tileM];
+
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+  const int warpM = warp / warpsN, warpN = warp % warpsN;
+  const int tilesM = (M + tileM - 1) / tileM;
+  const int firstRow = static_cast<int>(blockIdx.x) % tilesM * tileM;
+  const int firstColumn = static_cast<int>(blockIdx.x) / tilesM * tileN;
+  const unsigned base = static_cast<unsigned>(__cvta_generic_to_shared(shared));
+
+  // Piece threadIdx.x % 8 of every (threads / 8)th row of an operand's tile.
+  auto copy = [&](const bf16 *from, int first, int end, int rows, int step, unsigned to) {
+    const int piece = threadIdx.x % 8, k = step * 64 + piece * 8;
+    for (int row = threadIdx.x / 8; row < rows; row += threads / 8) {
+      const bool inside = first + row < end && (K % 64 == 0 || k < K);
+      copyOrZero(to + gemmPiece(row, piece), inside ? from + static_cast<long long>(first + row) * K + k : from, inside);
+    }
+  };
+  auto copyX = [&](int step) {
+    copy(x, firstRow, M, tileM, step, base + step % stages * stageBytes);
+  };
+  auto copyW = [&](int step) {
+    copy(w, firstColumn, N, tileN, step, base + step % stages * stageBytes + tileM * 128);
+  };
+
+#pragma unroll
+  for (int step = 0; step < stages - 1; ++step)
+    if (step < steps)
+      copyW(step);
+  startConsumers();
+  awaitProducers();
+#pragma unroll
+  for (int step = 0; step < stages - 1; ++step) {
+    if (step < steps)
+      copyX(step);
+    commitCopies(); // the first group holds all of w so far
+  }
+
+  float sums[blocksM][blocksN * 2][4] = {}, squares[blocksM][quarters][2] = {};
+  for (int step = 0; step < steps; ++step) {
+    waitForCopies<stages - 2>();
+    __syncthreads(); // the step's tiles are there, and those of the step before are no longer read
+    if (step + stages - 1 < steps) {
+      copyX(step + stages - 1);
+      copyW(step + stages - 1);
+    }
+    commitCopies();
+    const unsigned xs = base + step % stages * stageBytes, ws = xs + tileM * 128;
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+      unsigned a[blocksM][4], b[blocksN][4];
+#pragma unroll
+      for (int i = 0; i < blocksM; ++i)
+        loadMatrices(a[i], xs + gemmPiece(warpM * (tileM / 2) + i * 16 + lane % 16, k * 2 + lane / 16));
+#pragma unroll
+      for (int j = 0; j < blocksN; ++j)
+        loadMatrices(b[j], ws + gemmPiece(warpN * (tileN / warpsN) + j * 16 + lane / 16 * 8 + lane % 8,
+                                          k * 2 + lane / 8 % 2));
+      if (norm && k % warpsN == warpN)
+#pragma unroll
+        for (int i = 0; i < blocksM; ++i) {
+          squares[i][k / warpsN][0] += squaresOf(a[i][0]) + squaresOf(a[i][2]);
+          squares[i][k / warpsN][1] += squaresOf(a[i][1]) + squaresOf(a[i][3]);
+        }
+#pragma unroll
+      for (int i = 0; i < blocksM; ++i)
+#pragma unroll
+        for (int j = 0; j < blocksN; ++j) {
+          mmaBf16(sums[i][j * 2], a[i], b[j][0], b[j][1]);
+          mmaBf16(sums[i][j * 2 + 1], a[i], b[j][2], b[j][3]);
+        }
+    }
+  }
+
+  if (norm) {
+#pragma unroll
+    for (int i = 0; i < blocksM; ++i)
+#pragma unroll
+      for (int q = 0; q < quarters; ++q)
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+          const float sum = groupSum<4>(squares[i][q][half]);
+          if (t == 0)
+            squaresOfRow[q * warpsN + warpN][warpM * (tileM / 2) + i * 16 + half * 8 + g] = sum;
+        }
+    __syncthreads();
+  }
+#pragma unroll
+  for (int i = 0; i < blocksM; ++i)
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const int inTile = warpM * (tileM / 2) + i * 16 + half * 8 + g, row = firstRow + inTile;
+      if (row >= M)
+        continue;
+      float scale = 1;
+      if (norm) {
+        float total = 0;
+#pragma unroll
+        for (int q = 0; q < 4; ++q)
+          total += squaresOfRow[q][inTile];
+        scale = rsqrtf(total / K + 0x1p-23f);
+      }
+#pragma unroll
+      for (int j = 0; j < blocksN * 2; ++j) {
+        const int column = firstColumn + warpN * (tileN / warpsN) + j * 8 + t * 2;
+        O *to = y + static_cast<long long>(row) * N + column;
+        if (N % 2 == 0) { // then pairs start aligned, and lie inside or outside as a whole
+          if (column >= N)
+            continue;
+          const float pair[2] = {epilogue(sums[i][j][half * 2] * scale, epilogue.fetch(row, column)),
+                                 epilogue(sums[i][j][half * 2 + 1] * scale, epilogue.fetch(row, column + 1))};
+          store(to, pair);
+        } else {
+#pragma unroll
+          for (int l = 0; l < 2; ++l)
+            if (column + l < N)
+              to[l] = fromFloat<O>(epilogue(sums[i][j][half * 2 + l] * scale, epilogue.fetch(row, column + l)));
+        }
+      }
+    }
+}
+
+template <typename T, typename O, int K, int N, int tileM, int tileN, bool norm, typename E>
+__device__ inline void gemmPlain(const T *x, const T *w, O *y, int M, const E &epilogue) {
+  constexpr int depth = 16, threads = tileN == 128 ? 256 : 128, across = 16, down = threads / across;
+  constexpr int blocksM = tileM / down, blocksN = tileN / across; // outputs of a thread, `down` and `across` apart
+  // Transposed; the padding spreads the stores over the banks.
+  __shared__ float xs[depth][tileM + 1], ws[depth][tileN + 1];
+  const int column = threadIdx.x % across, row = threadIdx.x / across;
+  const int tilesM = (M + tileM - 1) / tileM;
+  const int firstRow = static_cast<int>(blockIdx.x) % tilesM * tileM;
+  const int firstColumn = static_cast<int>(blockIdx.x) / tilesM * tileN;
+  waitForProducers();
+
+  auto read = [&](const T *from, int first, int end, int k) {
+    return first < end && k < K ? toFloat(from[static_cast<long long>(first) * K + k]) : 0.0f;
+  };
+  float sums[blocksM][blocksN] = {}, squares[blocksM] = {};
+  for (int start = 0; start < K; start += depth) {
+    __syncthreads(); // the tiles of the round before are no longer read
+    for (int i = threadIdx.x; i < tileM * depth; i += threads)
+      xs[i % depth][i / depth] = read(x, firstRow + i / depth, M, start + i % depth);
+    for (int i = threadIdx.x; i < tileN * depth; i += threads)
+      ws[i % depth][i / depth] = read(w, firstColumn + i / depth, N, start + i % depth);
+    __syncthreads();
+#pragma unroll 4
+    for (int k = 0; k < depth; ++k) {
+      float a[blocksM], b[blocksN];
+#pragma unroll
+      for (int i = 0; i < blocksM; ++i) {
+        a[i] = xs[k][row + i * down];
+        if (norm)
+          squares[i] += a[i] * a[i];
+      }
+#pragma unroll
+      for (int j = 0; j < blocksN; ++j)
+        b[j] = ws[k][column + j * across];
+#pragma unroll
+      for (int i = 0; i < blocksM; ++i)
+#pragma unroll
+        for (int j = 0; j < blocksN; ++j)
+          sums[i][j] += a[i] * b[j];
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < blocksM; ++i) {
+    const int m = firstRow + row + i * down;
+    const float scale = norm ? rsqrtf(squares[i] / K + 0x1p-23f) : 1;
+#pragma unroll
+    for (int j = 0; j < blocksN; ++j) {
+      const int n = firstColumn + column + j * across;
+      if (m < M && n < N)
+        y[static_cast<long long>(m) * N + n] = fromFloat<O>(epilogue(sums[i][j] * scale, epilogue.fetch(m, n)));
+    }
+  }
+}
+
+template <typename T, typename O, int K, int N, int tileM, int tileN, bool norm, typename E>
+__device__ inline void gemmRun(const T *x, const T *w, O *y, int M, const E &epilogue) {
+  if constexpr (gemvIsBf16<T> && K % 8 == 0)
+    gemmTensor<O, K, N, tileM, tileN, norm>(x, w, y, M, epilogue);
+  else
+    gemmPlain<T, O, K, N, tileM, tileN, norm>(x, w, y, M, epilogue);
+}

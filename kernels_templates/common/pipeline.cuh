@@ -1,0 +1,119 @@
+// Weights on their way to shared memory while something else is waited for: mbarriers and asynchronous copies.
+
+using Barrier = unsigned long long;
+
+__device__ inline unsigned sharedAddress(const void *p) { return static_cast<unsigned>(__cvta_generic_to_shared(p)); }
+
+__device__ inline void initBarrier(Barrier *barrier, int arrivals) {
+  asm volatile("mbarrier.init.shared.b64 [%0], %1;" ::"r"(sharedAddress(barrier)), "r"(arrivals) : "memory");
+}
+
+// After the last initBarrier(): copies that complete on them may follow, by the same thread or behind a block barrier.
+__device__ inline void publishBarriers() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+#endif
+}
+
+__device__ inline void arrive(Barrier *barrier) {
+  asm volatile("{\n  .reg .b64 state;\n  mbarrier.arrive.shared.b64 state, [%0];\n}" ::"r"(sharedAddress(barrier))
+               : "memory");
+}
+
+// Waits until the phase of this parity is over.
+__device__ inline void await(Barrier *barrier, unsigned parity) {
+  unsigned done;
+  do {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("{\n  .reg .pred p;\n  mbarrier.try_wait.parity.shared.b64 p, [%1], %2;\n  selp.u32 %0, 1, 0, p;\n}"
+                 : "=r"(done)
+                 : "r"(sharedAddress(barrier)), "r"(parity)
+                 : "memory");
+#else
+    asm volatile("{\n  .reg .pred p;\n  mbarrier.test_wait.parity.shared.b64 p, [%1], %2;\n  selp.u32 %0, 1, 0, p;\n}"
+                 : "=r"(done)
+                 : "r"(sharedAddress(barrier)), "r"(parity)
+                 : "memory");
+#endif
+  } while (!done);
+}
+
+// Copies of a warp that complete on a barrier: beginCopies() with the sum of their bytes, the copies, endCopies(). From
+// sm_90 on the copy engine does them, before by the lanes. The barrier counts copyArrivals.
+#if __CUDA_ARCH__ >= 900
+constexpr int copyArrivals = 1;
+#else
+constexpr int copyArrivals = 32;
+#endif
+
+__device__ inline void beginCopies(Barrier *barrier, int bytes) {
+#if __CUDA_ARCH__ >= 900
+  if (threadIdx.x % 32 == 0)
+    asm volatile("{\n  .reg .b64 state;\n  mbarrier.arrive.expect_tx.shared.b64 state, [%0], %1;\n}" ::"r"(
+                     sharedAddress(barrier)),
+                 "r"(bytes)
+                 : "memory");
+  __syncwarp();
+#endif
+}
+
+__device__ inline void endCopies(Barrier *barrier) {
+#if __CUDA_ARCH__ < 900
+  asm volatile("cp.async.mbarrier.arrive.noinc.shared.b64 [%0];" ::"r"(sharedAddress(barrier)) : "memory");
+#endif
+}
+
+// Rows of `bytes` (a multiple of 16), `stride` bytes apart in global memory and `pitch` bytes apart in shared memory.
+__device__ inline void copyRows(void *to, int pitch, const void *from, long long stride, int rows, int bytes,
+                                Barrier *barrier) {
+  const int lane = threadIdx.x % 32;
+#if __CUDA_ARCH__ >= 900
+  for (int row = lane; row < rows; row += 32)
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
+                     sharedAddress(to) + row * pitch),
+                 "l"(static_cast<const char *>(from) + row * stride), "r"(bytes), "r"(sharedAddress(barrier))
+                 : "memory");
+#else
+  const int vectors = bytes / 16;
+  for (int i = lane; i < rows * vectors; i += 32)
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(sharedAddress(to) + i / vectors * pitch +
+                                                                  i % vectors * 16),
+                 "l"(static_cast<const char *>(from) + i / vectors * stride + i % vectors * 16)
+                 : "memory");
+#endif
+}
+
+// Clusters of blocks, from sm_90 on; a block elsewhere is alone.
+__device__ inline int clusterRank() {
+  unsigned rank = 0;
+#if __CUDA_ARCH__ >= 900
+  asm volatile("mov.u32 %0, %cluster_ctarank;" : "=r"(rank));
+#endif
+  return static_cast<int>(rank);
+}
+
+template <int blocks> __device__ inline void clusterArrive() {
+#if __CUDA_ARCH__ >= 900
+  if constexpr (blocks > 1)
+    asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
+#endif
+}
+template <int blocks> __device__ inline void clusterWait() {
+#if __CUDA_ARCH__ >= 900
+  if constexpr (blocks > 1)
+    asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
+#endif
+}
+
+// Writes a float to the shared memory of a block of the cluster, at the place that `p` has in this one.
+template <int blocks> __device__ inline void clusterStore(float *p, int rank, float x) {
+#if __CUDA_ARCH__ >= 900
+  if constexpr (blocks > 1) {
+    unsigned address;
+    asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(address) : "r"(sharedAddress(p)), "r"(rank));
+    asm volatile("st.shared::cluster.f32 [%0], %1;" ::"r"(address), "f"(x) : "memory");
+    return;
+  }
+#endif
+  *p = x;
+}

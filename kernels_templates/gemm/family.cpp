@@ -1,0 +1,36 @@
+#include "kernels_templates/common/gemm.h"
+
+namespace kernels::gemm {
+
+static std::string constraint(const Params &p) {
+  return firstOf(
+      {gemmConstraint(p), requireFloat(p, "O"), requireRange(p, "norm", 0, 1), requireRange(p, "relu2", 0, 1)});
+}
+
+static LaunchShape shape(const Params &p, std::span<const Scalar> scalars) { return gemmShape(p, extent(scalars[0])); }
+
+static Cost cost(const Params &p, std::span<const Scalar> scalars) {
+  return productCost(p, extent(scalars[0]), sizeOf(p.type("O")), 3);
+}
+
+// A square doubles a relative error.
+static double tolerance(const Params &p) { return 2 * (roundingOf(p.type("O")) + productReduction(p)); }
+
+static std::vector<uint64_t> extents(const Params &p, std::span<const Scalar> scalars, const Limits &) {
+  const uint64_t n = extent(scalars[0]);
+  const uint64_t x = elementCount(n, p["K"]), w = elementCount(p["N"], p["K"]), y = elementCount(n, p["N"]);
+  return {x, w, y};
+}
+
+const Family family = {
+    "gemm",
+    {{"T", true}, {"O", true}, {"K"}, {"N"}, {"tile_m"}, {"tile_n"}, {"norm"}, {"relu2"}},
+    {{"x", ArgKind::In, "T"}, {"w", ArgKind::In, "T"}, {"y", ArgKind::Out, "O"}, {"n", ArgKind::I32}},
+    constraint,
+    shape,
+    cost,
+    tolerance,
+    extents,
+    true};
+
+} // namespace kernels::gemm
