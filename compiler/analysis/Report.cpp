@@ -138,9 +138,9 @@ std::string nanocc::reportText(ModuleOp module) {
                               predicted);
     }
     MemoryLine memory = memoryOf(program);
-    stream << llvm::formatv("  bytes: weights {0}, constants {1}, kv {2}, state {3}, arena {4}, workspace {5}, mapped {6}\n",
-                            memory.weights, memory.tables, memory.kv, memory.state, memory.arena, memory.workspace,
-                            memory.mapped);
+    stream << llvm::formatv(
+        "  bytes: weights {0}, constants {1}, kv {2}, state {3}, arena {4}, workspace {5}, mapped {6}\n",
+        memory.weights, memory.tables, memory.kv, memory.state, memory.arena, memory.workspace, memory.mapped);
   }
   return text;
 }

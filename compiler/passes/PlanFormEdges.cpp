@@ -1,9 +1,9 @@
 // The fewest edges that order every pair of nodes that touch the same bytes, and which of them may be programmatic.
 //
 // A consumer with a programmatic edge starts while its producer P still runs and waits on the device (every block of
-// every kernel executes griddepcontrol.wait) until P has finished and its writes are visible. That wait covers P alone, yet it
-// orders the consumer after every ancestor of P too, the ones that the reduction below left without an edge included,
-// because P cannot have finished before they had:
+// every kernel executes griddepcontrol.wait) until P has finished and its writes are visible. That wait covers P alone,
+// yet it orders the consumer after every ancestor of P too, the ones that the reduction below left without an edge
+// included, because P cannot have finished before they had:
 //   - P came after a full edge: then P started after that ancestor had finished;
 //   - P came after a programmatic edge: then every block of P waited for that ancestor before it could end.
 // By induction along the chain an edge of either kind means "has finished and is visible", whatever an ancestor's own

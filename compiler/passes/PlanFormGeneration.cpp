@@ -122,10 +122,10 @@ private:
 
     Location loc = prefill.getLoc();
     builder.setInsertionPointToEnd(&program.getBody().front());
-    auto entry = plan::EntryOp::create(
-        builder, loc, ("generate_" + Twine(slots) + "_" + Twine(batch)).str(), plan::EntryKind::Generate, slots,
-        std::min(chunkRows, batch), builder.getDictionaryAttr({bind("prompt", prompt), bind("request", request)}),
-        builder.getDictionaryAttr({bind("ring", ring)}));
+    auto entry = plan::EntryOp::create(builder, loc, ("generate_" + Twine(slots) + "_" + Twine(batch)).str(),
+                                       plan::EntryKind::Generate, slots, std::min(chunkRows, batch),
+                                       builder.getDictionaryAttr({bind("prompt", prompt), bind("request", request)}),
+                                       builder.getDictionaryAttr({bind("ring", ring)}));
     Block *body = &entry.getBody().emplaceBlock();
     // The first feed accepts no tokens, and what the prefill entry samples is in that entry's arena.
     builder.setInsertionPointToEnd(body);
@@ -134,7 +134,8 @@ private:
     node(loc, "feed", first, {slots, chunkRows, batch, 0}, {0, 1});
     auto loop = [&](plan::EntryOp repeated, int64_t word) {
       builder.setInsertionPointToEnd(body);
-      auto made = plan::WhileOp::create(builder, loc, symbol(repeated.getSymName()), go, builder.getI64IntegerAttr(word));
+      auto made =
+          plan::WhileOp::create(builder, loc, symbol(repeated.getSymName()), go, builder.getI64IntegerAttr(word));
       builder.setInsertionPointToEnd(&made.getBody().emplaceBlock());
     };
     loop(prefill, generation::goChunks);

@@ -58,8 +58,7 @@ LogicalResult BufferOp::verifySymbolUses(SymbolTableCollection &) {
   auto part = cast<RankedTensorType>(getType()), whole = cast<RankedTensorType>(parent.getType());
   if (part.getElementType() != whole.getElementType() || part.getRank() == 0 || part.getRank() != whole.getRank() ||
       part.getShape().drop_front() != whole.getShape().drop_front() || !getRow() ||
-      static_cast<int64_t>(*getRow()) < 0 ||
-      static_cast<int64_t>(*getRow()) > whole.getDimSize(0) - part.getDimSize(0))
+      static_cast<int64_t>(*getRow()) < 0 || static_cast<int64_t>(*getRow()) > whole.getDimSize(0) - part.getDimSize(0))
     return emitOpError() << part << " is not a range of rows of " << getParentAttr() << ", " << whole;
   if (*getRow() * (getBytes() / part.getDimSize(0)) % 256)
     return emitOpError() << "row " << *getRow() << " of " << getParentAttr() << " is not at a multiple of 256 bytes";

@@ -25,8 +25,8 @@ enum ProgressRowWord { rowEmitted = 0, rowStatus = 1 };
 
 enum Status : int32_t { waiting = 0, active = 1, stopped = 2, length = 3, context = 4, cancelled = 5 };
 
-/// ring i32: what the host sees while the device runs. Header, then pairs (row, id); id -status ends the row. `ringCount`
-/// pairs are valid; the host sets `ringCancel` to end the generation early.
+/// ring i32: what the host sees while the device runs. Header, then pairs (row, id); id -status ends the row.
+/// `ringCount` pairs are valid; the host sets `ringCancel` to end the generation early.
 enum RingWord { ringCount = 0, ringCancel = 4 };
 inline constexpr int ringHeader = 8;
 

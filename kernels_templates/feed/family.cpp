@@ -22,8 +22,8 @@ static double tolerance(const Params &) { return 0; } // integers
 static std::vector<uint64_t> extents(const Params &p, std::span<const Scalar> scalars, const Limits &) {
   const uint64_t slots = extent(scalars[0]), rows = extent(scalars[1]), batch = extent(scalars[2]),
                  used = std::min(rows, batch), positions = p["max_seq"];
-  std::vector<uint64_t> extents = {used * positions,    requestWords(used), rows,
-                                   progressWords(used), goWords,            ringWords(used, positions)};
+  std::vector<uint64_t> extents = {used * positions, requestWords(used),        rows, progressWords(used),
+                                   goWords,          ringWords(used, positions)};
   extents.insert(extents.end(), 4, slots);
   extents.insert(extents.end(), 4, rows);
   extents.insert(extents.end(), 8, batch);

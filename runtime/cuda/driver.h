@@ -71,8 +71,7 @@ struct GraphNodeParams {
   };
   long long reserved2;
 };
-static_assert(sizeof(KernelNodeParams) == 72 && sizeof(ConditionalNodeParams) == 32 &&
-              sizeof(GraphNodeParams) == 256);
+static_assert(sizeof(KernelNodeParams) == 72 && sizeof(ConditionalNodeParams) == 32 && sizeof(GraphNodeParams) == 256);
 
 /// CUgraphEdgeData.
 struct GraphEdgeData {

@@ -333,8 +333,8 @@ private:
         for (const schema::Edge *edge : *node->edges()) {
           const uint32_t from = edge->from();
           if (edge->kind() == schema::EdgeKind::Programmatic)
-            onEdge[node->kernel()] =
-                onEdge[(from < first ? before->Get(from) : nodes.Get(from - first))->kernel()] = true;
+            onEdge[node->kernel()] = onEdge[(from < first ? before->Get(from) : nodes.Get(from - first))->kernel()] =
+                true;
         }
       }
     };
@@ -389,10 +389,10 @@ private:
   Inputs inputs;
   std::unique_ptr<CublasLt> library;
   ArgumentStore arguments;
-  std::vector<std::vector<Step>> steps;                // by entry
-  std::vector<std::vector<std::vector<Step>>> tails;   // by entry and loop: the loop's own nodes
-  std::vector<std::unique_ptr<Graph>> graphs; // by entry; null until it first runs
-  std::string lastRun;                        // for errors that surface later
+  std::vector<std::vector<Step>> steps;              // by entry
+  std::vector<std::vector<std::vector<Step>>> tails; // by entry and loop: the loop's own nodes
+  std::vector<std::unique_ptr<Graph>> graphs;        // by entry; null until it first runs
+  std::string lastRun;                               // for errors that surface later
   bool synchronous, poison, useGraphs;
   ExecutorStats numbers;
 };

@@ -82,9 +82,9 @@ void GraphBody::addCaptured(const std::function<void()> &enqueue, std::span<cons
 unsigned long long GraphBody::addCondition(const std::string &thing) {
   const Driver &driver = device.driver();
   unsigned long long condition = 0;
-  driver.check(driver.cuGraphConditionalHandleCreate(&condition, handle(thing), device.handle(), 1,
-                                                     ConditionAssignDefault),
-               "cuGraphConditionalHandleCreate", thing);
+  driver.check(
+      driver.cuGraphConditionalHandleCreate(&condition, handle(thing), device.handle(), 1, ConditionAssignDefault),
+      "cuGraphConditionalHandleCreate", thing);
   return condition;
 }
 

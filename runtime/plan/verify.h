@@ -72,7 +72,8 @@ void checkNodes(const ProgramContext &context, uint32_t entryIndex, const Place 
 bool isGenerationFamily(std::string_view family);
 /// Loops: none, or in a generate entry one over a prefill entry, then one over a decode entry.
 void checkLoops(const ProgramContext &context, const schema::Entry &entry, const Place &place);
-/// Arguments of feed and advance: they write what other entries read as indices, so each must be the buffer of its role.
+/// Arguments of feed and advance: they write what other entries read as indices, so each must be the buffer of its
+/// role.
 void checkGenerationBuffer(const ProgramContext &context, const Nodes &nodes, const KernelInstance &kernel,
                            std::string_view argument, uint32_t buffer, const Place &place);
 void checkGenerationScalars(const ProgramContext &context, const Nodes &nodes, const KernelInstance &kernel,

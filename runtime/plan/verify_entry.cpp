@@ -24,13 +24,13 @@ struct BindingRule {
   Count count;
 };
 constexpr BindingRule kBindings[] = {
-    {"tokens", true, schema::DType::I32, Count::Tokens},  {"prev", true, schema::DType::I32, Count::Tokens},
-    {"rows", true, schema::DType::I32, Count::Tokens},    {"positions", true, schema::DType::I32, Count::Tokens},
-    {"targets", true, schema::DType::I32, Count::Tokens}, {"starts", true, schema::DType::I32, Count::Rows},
-    {"ends", true, schema::DType::I32, Count::Rows},      {"last", true, schema::DType::I32, Count::Rows},
-    {"steps", true, schema::DType::I32, Count::Rows},     {"sampling", true, schema::DType::U32, Count::Sampling},
-    {"next", false, schema::DType::I32, Count::Rows},     {"nll", false, schema::DType::F32, Count::Tokens},
-    {"logits", false, schema::DType::F32, Count::Logits}, {"prompt", true, schema::DType::I32, Count::Prompts},
+    {"tokens", true, schema::DType::I32, Count::Tokens},   {"prev", true, schema::DType::I32, Count::Tokens},
+    {"rows", true, schema::DType::I32, Count::Tokens},     {"positions", true, schema::DType::I32, Count::Tokens},
+    {"targets", true, schema::DType::I32, Count::Tokens},  {"starts", true, schema::DType::I32, Count::Rows},
+    {"ends", true, schema::DType::I32, Count::Rows},       {"last", true, schema::DType::I32, Count::Rows},
+    {"steps", true, schema::DType::I32, Count::Rows},      {"sampling", true, schema::DType::U32, Count::Sampling},
+    {"next", false, schema::DType::I32, Count::Rows},      {"nll", false, schema::DType::F32, Count::Tokens},
+    {"logits", false, schema::DType::F32, Count::Logits},  {"prompt", true, schema::DType::I32, Count::Prompts},
     {"request", true, schema::DType::I32, Count::Request}, {"ring", false, schema::DType::I32, Count::Ring},
 };
 
@@ -268,8 +268,7 @@ private:
       if (edge->kind() != schema::EdgeKind::Programmatic)
         continue;
       // The wait in a kernel covers one producer; a library's kernels need not have one at all.
-      if (node.kind() != schema::NodeKind::Launch ||
-          nodes.at(program, edge->from()).kind() != schema::NodeKind::Launch)
+      if (node.kind() != schema::NodeKind::Launch || nodes.at(program, edge->from()).kind() != schema::NodeKind::Launch)
         place.bad("a programmatic edge joins what is not two launches");
       if (node.edges()->size() != 1)
         place.bad("a programmatic edge is one of several: a join needs full edges");

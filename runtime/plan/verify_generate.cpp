@@ -98,8 +98,8 @@ void checkGenerationScalars(const ProgramContext &context, const Nodes &nodes, c
   const schema::Entry &prefill = repeated(context, *nodes.generate, 0), &decode = repeated(context, *nodes.generate, 1);
   std::vector<uint64_t> expected = {decode.rows(), generation::goSteps};
   if (kernel.family->name == "feed")
-    expected = {prefill.tokens(),     prefill.rows(),       decode.rows(), nodes.loop < 0 ? 0u : 1u,
-                generation::goChunks, generation::goSteps};
+    expected = {prefill.tokens(),         prefill.rows(),       decode.rows(),
+                nodes.loop < 0 ? 0u : 1u, generation::goChunks, generation::goSteps};
   if (nodes.loop < 0 ? kernel.family->name != "feed" : (kernel.family->name == "feed") != (nodes.loop == 0))
     place.bad("family " + std::string(kernel.family->name) + " does not belong here");
   for (size_t i = 0; i < expected.size(); ++i)

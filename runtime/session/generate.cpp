@@ -119,8 +119,8 @@ std::optional<uint32_t> entryFor(const Session &session, const GenerateOptions &
   uint64_t tokens = 0;
   for (const std::vector<int32_t> &prompt : prompts)
     tokens += prompt.size();
-  auto entry = options.force ? std::nullopt
-                             : Generation::entryFor(session, prompts.size(), tokens, options.stopIds.size());
+  auto entry =
+      options.force ? std::nullopt : Generation::entryFor(session, prompts.size(), tokens, options.stopIds.size());
   if (!entry && options.mode == GenerateMode::Graph)
     fail(Exit::Usage, session.plan().path().string() +
                           ": no entry generates this request at once; compile the model again with nanocc, give fewer "

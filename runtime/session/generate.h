@@ -42,8 +42,8 @@ struct Timing {
 
 /// One sample a prompt. More prompts than the plan's batch run in groups; sample i draws as row i whatever the group.
 /// A sample ends at a stop id, at maxNew tokens, or when prompt and sample fill the context. Errors: Exit::Input for a
-/// prompt of positions() tokens or more, an empty one, or an id outside the vocabulary; Exit::Usage for mode Graph where
-/// the plan or the options do not allow it.
+/// prompt of positions() tokens or more, an empty one, or an id outside the vocabulary; Exit::Usage for mode Graph
+/// where the plan or the options do not allow it.
 std::vector<Sample> generate(Session &session, std::span<const std::vector<int32_t>> prompts,
                              const GenerateOptions &options, Timing *timing = nullptr);
 

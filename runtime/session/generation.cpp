@@ -27,10 +27,10 @@ std::optional<uint32_t> Generation::entryFor(const Session &session, uint64_t ro
     if (entries[i]->rows() < rows)
       continue;
     const bool holds = entries[i]->tokens() >= tokens, held = best && entries[*best]->tokens() >= tokens;
-    const bool better = !best                                            ? true
+    const bool better = !best                                              ? true
                         : entries[i]->tokens() == entries[*best]->tokens() ? batchOf(i) < batchOf(*best)
-                        : holds && held                                  ? entries[i]->tokens() < entries[*best]->tokens()
-                                                                         : entries[i]->tokens() > entries[*best]->tokens();
+                        : holds && held ? entries[i]->tokens() < entries[*best]->tokens()
+                                        : entries[i]->tokens() > entries[*best]->tokens();
     if (better)
       best = i;
   }
@@ -51,8 +51,8 @@ Generation::Generation(Session &session, uint32_t index, std::span<const std::ve
     own[words::rowEnd] = static_cast<int32_t>(packed.size());
     own[words::rowLimit] = static_cast<int32_t>(std::min<uint32_t>(maxNew, std::numeric_limits<int32_t>::max()));
     const std::vector<int32_t> &prompt = prompts[row];
-    rows.push_back({static_cast<uint32_t>(prompt.size()), 0, prompt.size() > 1 ? prompt[prompt.size() - 2] : -1,
-                    prompt.back()});
+    rows.push_back(
+        {static_cast<uint32_t>(prompt.size()), 0, prompt.size() > 1 ? prompt[prompt.size() - 2] : -1, prompt.back()});
   }
   request[words::requestTokens] = static_cast<int32_t>(packed.size());
   request[words::requestRows] = static_cast<int32_t>(prompts.size());

@@ -51,8 +51,8 @@ private:
   const std::atomic<bool> *stop;
   int32_t *ring;
   std::vector<Row> rows;
-  size_t open = 0;                // rows that have not ended
-  int32_t seen = 0, count = 0;    // events taken, and known to be in the ring
+  size_t open = 0;             // rows that have not ended
+  int32_t seen = 0, count = 0; // events taken, and known to be in the ring
 };
 
 } // namespace nanort

@@ -213,8 +213,7 @@ Result measure(Session &session, const schema::Program &program, uint32_t batch,
   std::vector<double> first, whole, means, steps;
   // Once more than asked for: the first makes graphs and warms caches up.
   for (uint32_t run = 0; run <= options.repeat; ++run) {
-    const Times times =
-        atOnce ? runWhole(session, prompts, options.fresh) : runSteps(session, prompts, options.fresh);
+    const Times times = atOnce ? runWhole(session, prompts, options.fresh) : runSteps(session, prompts, options.fresh);
     if (run == 0)
       continue;
     const double decode = std::accumulate(times.steps.begin(), times.steps.end(), 0.0);
@@ -307,9 +306,10 @@ void addBench(CLI::App &app) {
       ->check(CLI::Range(2u, 1u << 24))
       ->capture_default_str();
   command
-      ->add_option("--mode", options->mode,
-                   "graph-full: a request is one graph (default on CUDA if the plan can); graph: a chunk or step is one; "
-                   "eager, fused: launch by launch, whichever the plan was compiled for (nanocc --fuse none or all)")
+      ->add_option(
+          "--mode", options->mode,
+          "graph-full: a request is one graph (default on CUDA if the plan can); graph: a chunk or step is one; "
+          "eager, fused: launch by launch, whichever the plan was compiled for (nanocc --fuse none or all)")
       ->type_name("MODE")
       ->check(CLI::IsMember({"eager", "fused", "graph", "graph-full"}));
   command->add_option("--repeat", options->repeat, "Runs after one to warm up; medians are reported")

@@ -24,8 +24,8 @@ void printEntry(const schema::Program &program, const schema::Entry &entry) {
         " launches, " + bytesText(bytes) + " moved, " + number(flops) + " flops\n");
   if (entry.loops())
     for (const schema::Loop *loop : *entry.loops())
-      print("    while " + program.buffers()->Get(loop->go())->name()->str() + "[" + number(loop->word()) + "]: " +
-            program.entries()->Get(loop->entry())->name()->str() + ", then " + number(loop->nodes()->size()) +
+      print("    while " + program.buffers()->Get(loop->go())->name()->str() + "[" + number(loop->word()) +
+            "]: " + program.entries()->Get(loop->entry())->name()->str() + ", then " + number(loop->nodes()->size()) +
             " launches\n");
 }
 

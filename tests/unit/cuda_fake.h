@@ -14,7 +14,7 @@ struct FakeCuda {
   size_t memory = size_t{1} << 30;
   // What fails: a CUresult, or -1 in a call's place.
   int initResult = 0, launchResult = 0, synchronizeResult = 0, graphNodeResult = 0, graphLaunchResult = 0;
-  int registers = 32; // of every kernel, per thread
+  int registers = 32;  // of every kernel, per thread
   int queryResult = 0; // of cuStreamQuery
 
   struct Launch {
@@ -39,8 +39,8 @@ struct FakeCuda {
     std::vector<Node> body; // of a loop, as it is when the graph is instantiated
   };
   void (*onLaunch)(const Launch &) = nullptr; // stands for what a kernel does
-  std::map<void *, size_t> device, host; // live allocations
-  std::vector<size_t> allocations;       // of device memory, in order
+  std::map<void *, size_t> device, host;      // live allocations
+  std::vector<size_t> allocations;            // of device memory, in order
   std::vector<Launch> launches;
   std::vector<Product> products;
   std::vector<std::vector<Node>> graphs;       // as instantiated, in order

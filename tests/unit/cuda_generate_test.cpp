@@ -1,8 +1,8 @@
-// Generate entries in the CUDA executor, against a driver that records: the graph with its loops, and the same launch by
-// launch.
-#include "runtime/session/executor.h"
+// Generate entries in the CUDA executor, against a driver that records: the graph with its loops, and the same launch
+// by launch.
 #include "codegen/Registry.h"
 #include "runtime/base/error.h"
+#include "runtime/session/executor.h"
 #include "tests/unit/cuda_fake.h"
 #include "tests/unit/tiny_plan.h"
 

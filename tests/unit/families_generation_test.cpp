@@ -42,8 +42,8 @@ TEST_F(Generation, FeedPacksThePromptsEndToEnd) {
   EXPECT_EQ(ints(c, 7), (std::vector<int32_t>{-1, prompt[4], prompt[5], prompt[6]}));
   EXPECT_EQ(ints(c, 8), (std::vector<int32_t>{2, 2, 2, 2}));
   EXPECT_EQ(ints(c, 9), (std::vector<int32_t>{0, 1, 2, 3}));
-  EXPECT_EQ(ints(c, 10), (std::vector<int32_t>{3, 1, 0, 0}));    // starts
-  EXPECT_EQ(ints(c, 11), (std::vector<int32_t>{3, 1, 4, 0}));    // ends
+  EXPECT_EQ(ints(c, 10), (std::vector<int32_t>{3, 1, 0, 0}));     // starts
+  EXPECT_EQ(ints(c, 11), (std::vector<int32_t>{3, 1, 4, 0}));     // ends
   EXPECT_EQ(ints(c, 12), (std::vector<int32_t>{-1, -1, -1, -1})); // no prompt ends here
   EXPECT_EQ(ints(c, 13), (std::vector<int32_t>{1, 1, 0, 0}));
   // Rows 0 and 1 ended in the first chunk: their tokens are out, and they are steps.

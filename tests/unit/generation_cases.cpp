@@ -43,8 +43,9 @@ void fill(Case &c, size_t request, size_t progress, size_t ring, const Generatio
 
 Case makeFeed(const GenerationMoment &m, int slots, int chunkRows, int batch, int positions, bool accept) {
   const auto scalar = [](int value) { return Scalar{.i = value}; };
-  Case c = makeCase("feed", {positions},
-                    {scalar(slots), scalar(chunkRows), scalar(batch), scalar(accept), scalar(0), scalar(1)}, {.vocab = 50});
+  Case c =
+      makeCase("feed", {positions},
+               {scalar(slots), scalar(chunkRows), scalar(batch), scalar(accept), scalar(0), scalar(1)}, {.vocab = 50});
   fill(c, 1, 3, 5, m);
   for (size_t i = 0; i < c.elements(0); ++i) // ids, no padding
     c.at<int32_t>(0)[i] = static_cast<int32_t>(i * 37 % 50);
@@ -71,7 +72,7 @@ std::vector<Case> generationCases(std::string_view family) {
     for (const std::vector<int> &stops : {std::vector<int>{}, {14, 0}, {7, 49, 21, 3}}) {
       if (family == "advance") {
         cases.push_back(makeAdvance({{5}, stops, 9, 0, 3, cancel}, 1, 16));
-        cases.push_back(makeAdvance({{5, 1, 9, 4}, stops, 4, 0, 3, cancel}, 6, 16)); // at the limit
+        cases.push_back(makeAdvance({{5, 1, 9, 4}, stops, 4, 0, 3, cancel}, 6, 16));      // at the limit
         cases.push_back(makeAdvance({{5, 12, 9, 4, 1}, stops, 90, 0, 4, cancel}, 5, 17)); // row 1 fills its context
         cases.push_back(makeAdvance({many, stops, 90, 0, 2, cancel}, 301, 12));
         continue;
@@ -80,7 +81,8 @@ std::vector<Case> generationCases(std::string_view family) {
         const GenerationMoment four = {{3, 1, 7, 8}, stops, 5, cursor, 0, cancel};
         cases.push_back(makeFeed(four, 4, 5, 4, 16, true));
         cases.push_back(makeFeed({{3, 1, 7, 8}, stops, 1, cursor, 0, cancel}, 4, 4, 6, 16, true)); // one token each
-        cases.push_back(makeFeed({{3, 1, 7, 4}, stops, 5, cursor, 0, cancel}, 4, 4, 4, 8, true));  // row 2 has room for one
+        cases.push_back(
+            makeFeed({{3, 1, 7, 4}, stops, 5, cursor, 0, cancel}, 4, 4, 4, 8, true)); // row 2 has room for one
       }
       cases.push_back(makeFeed({{3, 1, 7, 8}, stops, 5, 77, 0, cancel}, 4, 5, 4, 16, false));
       cases.push_back(makeFeed({many, stops, 5, 0, 0, cancel}, 600, 300, 310, 9, true));

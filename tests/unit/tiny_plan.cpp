@@ -370,7 +370,7 @@ private:
   /// Every conflict with an earlier node, without those that other edges imply.
   void formEdges(size_t first) {
     std::vector<std::set<uint32_t>> before(uses.size()); // transitive
-    for (uint32_t i = 0; i < first; ++i) // have theirs
+    for (uint32_t i = 0; i < first; ++i)                 // have theirs
       for (const Json &edge : nodes[i]["edges"]) {
         const uint32_t from = edge["from"];
         before[i].insert(from);
