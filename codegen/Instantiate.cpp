@@ -33,6 +33,8 @@ static std::string declaration(const ArgDecl &arg, const Params &params) {
     return "int " + name;
   case ArgKind::F32:
     return "float " + name;
+  case ArgKind::Condition:
+    return "unsigned long long " + name;
   case ArgKind::In:
     return "const " + std::string(deviceType(elementType(arg, params))) + " *" + name;
   default:
@@ -75,7 +77,7 @@ std::string instantiate(const Family &family, const Params &params) {
   // A family's block size depends on its parameters alone, so the compiler may rely on it.
   const std::array<kernels::Scalar, 8> none{};
   const size_t scalars = std::count_if(family.args.begin(), family.args.end(), [](const ArgDecl &arg) {
-    return arg.kind == ArgKind::I32 || arg.kind == ArgKind::F32;
+    return isScalar(arg.kind);
   });
   const kernels::LaunchShape shape = family.shape(params, std::span(none).first(scalars));
   const uint32_t threads = shape.block[0] * shape.block[1] * shape.block[2];

@@ -6,15 +6,33 @@
 using namespace mlir;
 using namespace nanocc;
 
-std::vector<std::vector<Access>> nanocc::accessesOf(plan::EntryOp entry) {
-  auto program = entry->getParentOfType<plan::ProgramOp>();
-  SymbolTable symbols(program);
+std::vector<Operation *> nanocc::nodesOf(plan::EntryOp entry) {
+  std::vector<Operation *> nodes;
+  for (Operation &op : entry.getBody().front())
+    if (!isa<plan::WhileOp>(op))
+      nodes.push_back(&op);
+  return nodes;
+}
+
+std::vector<Operation *> nanocc::nodesOf(plan::WhileOp loop) {
+  auto program = loop->getParentOfType<plan::ProgramOp>();
+  std::vector<Operation *> nodes =
+      nodesOf(SymbolTable::lookupNearestSymbolFrom<plan::EntryOp>(program, loop.getEntryAttr()));
+  for (Operation &op : loop.getBody().front())
+    nodes.push_back(&op);
+  return nodes;
+}
+
+std::vector<std::vector<Access>> nanocc::accessesOf(ArrayRef<Operation *> nodes) {
+  if (nodes.empty())
+    return {};
+  SymbolTable symbols(nodes.front()->getParentOfType<plan::ProgramOp>());
   std::vector<std::vector<Access>> result;
-  for (Operation &node : entry.getBody().front()) {
+  for (Operation *node : nodes) {
     std::vector<Access> accesses;
-    auto kernel = symbols.lookup<plan::KernelOp>(node.getAttrOfType<FlatSymbolRefAttr>("kernel").getValue());
+    auto kernel = symbols.lookup<plan::KernelOp>(node->getAttrOfType<FlatSymbolRefAttr>("kernel").getValue());
     const kernels::Family *family = codegen::findFamily(kernel.getFamily().str());
-    for (auto [i, arg] : llvm::enumerate(node.getAttrOfType<ArrayAttr>("args"))) {
+    for (auto [i, arg] : llvm::enumerate(node->getAttrOfType<ArrayAttr>("args"))) {
       auto name = dyn_cast<FlatSymbolRefAttr>(arg);
       if (!name)
         continue;
@@ -46,11 +64,11 @@ ArrayRef<int32_t> nanocc::afterOf(Operation *node) {
 
 bool nanocc::fitsHalfSm(plan::LaunchOp launch) { return static_cast<int64_t>(launch.getShared()) <= halfSmSharedBytes; }
 
-std::vector<llvm::BitVector> nanocc::ancestorsOf(plan::EntryOp entry) {
+std::vector<llvm::BitVector> nanocc::ancestorsOf(ArrayRef<Operation *> nodes) {
   std::vector<llvm::BitVector> ancestors;
-  for (Operation &node : entry.getBody().front()) {
+  for (Operation *node : nodes) {
     llvm::BitVector mine(ancestors.size());
-    for (int32_t before : afterOf(&node))
+    for (int32_t before : afterOf(node))
       if (before >= 0 && static_cast<size_t>(before) < ancestors.size()) {
         mine |= ancestors[before];
         mine.set(before);

@@ -16,14 +16,19 @@ struct Access {
   bool writes;
 };
 
-/// Accesses of every node of a placed entry, in order.
-std::vector<std::vector<Access>> accessesOf(plan::EntryOp entry);
+/// Nodes of an entry, without its loops.
+std::vector<mlir::Operation *> nodesOf(plan::EntryOp entry);
+/// What a loop repeats: the nodes of the entry that it names, then its own.
+std::vector<mlir::Operation *> nodesOf(plan::WhileOp loop);
+
+/// Accesses of nodes that are placed, in order.
+std::vector<std::vector<Access>> accessesOf(llvm::ArrayRef<mlir::Operation *> nodes);
 
 /// True if the two nodes must not run at the same time: they share bytes and one of them writes.
 bool conflict(const std::vector<Access> &a, const std::vector<Access> &b);
 
 /// For every node, all nodes that its `after` edges put before it, transitively.
-std::vector<llvm::BitVector> ancestorsOf(plan::EntryOp entry);
+std::vector<llvm::BitVector> ancestorsOf(llvm::ArrayRef<mlir::Operation *> nodes);
 
 /// The edges of a plan.launch or plan.gemm.
 llvm::ArrayRef<int32_t> afterOf(mlir::Operation *node);

@@ -108,3 +108,26 @@ FailureOr<FamilyCall> nanocc::resolve(kern::KernelOp op) {
     return op->emitOpError() << "does not fit kernel family '" << call.family << "': " << violated;
   return result;
 }
+
+FlatSymbolRefAttr nanocc::declareKernel(plan::ProgramOp program, const FamilyCall &call, Location loc) {
+  std::string name = call.name();
+  auto symbol = FlatSymbolRefAttr::get(program.getContext(), name);
+  if (SymbolTable::lookupSymbolIn(program, symbol.getAttr()))
+    return symbol;
+  Block &body = program.getBody().front();
+  auto entry = llvm::find_if(body, [](Operation &op) { return isa<plan::EntryOp>(op); });
+  OpBuilder builder(&body, entry);
+  SmallVector<NamedAttribute> params;
+  for (auto [value, decl] : llvm::zip(call.params.values, call.family->params)) {
+    Attribute attribute = builder.getI64IntegerAttr(value.second);
+    if (decl.isType)
+      attribute = TypeAttr::get(typeOf(static_cast<kernels::DType>(value.second), builder.getContext()));
+    params.push_back(builder.getNamedAttr(value.first, attribute));
+  }
+  StringAttr source;
+  if (program.getSymName() != "cpu")
+    source = builder.getStringAttr(codegen::instantiate(*call.family, call.params));
+  plan::KernelOp::create(builder, loc, name, StringRef(call.family->name.data(), call.family->name.size()),
+                         builder.getDictionaryAttr(params), source, ElementsAttr());
+  return symbol;
+}

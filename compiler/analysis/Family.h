@@ -2,6 +2,7 @@
 #pragma once
 
 #include "dialects/kern/Kern.h"
+#include "dialects/plan/Plan.h"
 #include "kernels_templates/common/family.h"
 
 #include "mlir/IR/BuiltinTypes.h"
@@ -30,5 +31,8 @@ kernels::DType argType(const kernels::Family &family, const kernels::ArgDecl &ar
 
 /// Errors are emitted on `op`: unknown family, parameters that it does not have, a violated constraint.
 mlir::FailureOr<FamilyCall> resolve(kern::KernelOp op);
+
+/// The plan.kernel of a call in `program`, made before its entries on first use.
+mlir::FlatSymbolRefAttr declareKernel(plan::ProgramOp program, const FamilyCall &call, mlir::Location loc);
 
 } // namespace nanocc

@@ -1,5 +1,6 @@
 #include "compiler/analysis/Report.h"
 
+#include "compiler/analysis/Conflicts.h"
 #include "compiler/analysis/DeviceModel.h"
 
 #include "llvm/Support/FormatVariadic.h"
@@ -16,11 +17,15 @@ struct EntryCost {
   double predictedUs = 0;
 };
 
+/// Of a generate entry: with every loop run once, for a prompt of one chunk and one decode step.
 EntryCost costOf(plan::EntryOp entry, const std::optional<DeviceModel> &device, bool bf16) {
   EntryCost cost;
-  for (Operation &node : entry.getBody().front()) {
-    int64_t bytes = node.getAttrOfType<IntegerAttr>("bytes").getInt();
-    int64_t flops = node.getAttrOfType<IntegerAttr>("flops").getInt();
+  std::vector<Operation *> nodes = nodesOf(entry);
+  for (plan::WhileOp loop : entry.getBody().getOps<plan::WhileOp>())
+    llvm::append_range(nodes, nodesOf(loop));
+  for (Operation *node : nodes) {
+    int64_t bytes = node->getAttrOfType<IntegerAttr>("bytes").getInt();
+    int64_t flops = node->getAttrOfType<IntegerAttr>("flops").getInt();
     ++cost.launches;
     cost.bytes += bytes;
     cost.flops += flops;
@@ -33,7 +38,7 @@ EntryCost costOf(plan::EntryOp entry, const std::optional<DeviceModel> &device, 
 }
 
 struct MemoryLine {
-  int64_t weights = 0, tables = 0, kv = 0, state = 0, arena = 0, workspace = 0;
+  int64_t weights = 0, tables = 0, kv = 0, state = 0, arena = 0, workspace = 0, mapped = 0;
 };
 
 /// Constants split into what comes from the weights file and what is computed.
@@ -49,6 +54,8 @@ MemoryLine memoryOf(plan::ProgramOp program) {
   line.state = bytes("state");
   line.arena = bytes("arena");
   line.workspace = bytes("workspace");
+  if (program.getMemory()->contains("mapped"))
+    line.mapped = bytes("mapped");
   return line;
 }
 
@@ -92,6 +99,7 @@ static void programJson(llvm::json::OStream &json, plan::ProgramOp program) {
       json.attribute("state", memory.state);
       json.attribute("arena", memory.arena);
       json.attribute("workspace", memory.workspace);
+      json.attribute("mapped", memory.mapped);
     });
   });
 }
@@ -130,8 +138,9 @@ std::string nanocc::reportText(ModuleOp module) {
                               predicted);
     }
     MemoryLine memory = memoryOf(program);
-    stream << llvm::formatv("  bytes: weights {0}, constants {1}, kv {2}, state {3}, arena {4}, workspace {5}\n",
-                            memory.weights, memory.tables, memory.kv, memory.state, memory.arena, memory.workspace);
+    stream << llvm::formatv(
+        "  bytes: weights {0}, constants {1}, kv {2}, state {3}, arena {4}, workspace {5}, mapped {6}\n",
+        memory.weights, memory.tables, memory.kv, memory.state, memory.arena, memory.workspace, memory.mapped);
   }
   return text;
 }

@@ -1,5 +1,4 @@
 // From launches on values to nodes on buffers.
-#include "codegen/Instantiate.h"
 #include "compiler/analysis/Family.h"
 #include "compiler/passes/Passes.h"
 
@@ -92,32 +91,11 @@ private:
     return symbol(name);
   }
 
-  /// The kernel of a launch, made on first use.
-  FlatSymbolRefAttr kernel(const FamilyCall &call, Location loc) {
-    std::string name = call.name();
-    if (kernels.insert(name).second) {
-      SmallVector<NamedAttribute> params;
-      for (auto [value, decl] : llvm::zip(call.params.values, call.family->params)) {
-        Attribute attribute = builder.getI64IntegerAttr(value.second);
-        if (decl.isType)
-          attribute = TypeAttr::get(typeOf(static_cast<kernels::DType>(value.second), builder.getContext()));
-        params.push_back(builder.getNamedAttr(value.first, attribute));
-      }
-      StringRef family(call.family->name.data(), call.family->name.size());
-      StringAttr text = cpu ? StringAttr() : builder.getStringAttr(codegen::instantiate(*call.family, call.params));
-      OpBuilder::InsertionGuard guard(builder);
-      auto entry = llvm::find_if(program.getBody().front(), [](Operation &op) { return isa<plan::EntryOp>(op); });
-      builder.setInsertionPoint(&program.getBody().front(), entry);
-      plan::KernelOp::create(builder, loc, name, family, builder.getDictionaryAttr(params), text, ElementsAttr());
-    }
-    return symbol(name);
-  }
-
   LogicalResult lower(func::FuncOp function) {
     auto shape = function->getAttrOfType<DictionaryAttr>(nano::NanoDialect::entryAttr);
     std::optional<plan::EntryKind> kind =
         shape ? plan::symbolizeEntryKind(shape.getAs<StringAttr>("kind").getValue()) : std::nullopt;
-    if (!kind)
+    if (!kind || *kind == plan::EntryKind::Generate)
       return function.emitError("is not an entry point: it needs 'nano.entry' with kind prefill, decode or score");
     if (function.isExternal())
       return function.emitError("is not an entry point: it has no body");
@@ -186,7 +164,7 @@ private:
       FailureOr<FamilyCall> call = resolve(cast<kern::KernelOp>(op));
       if (failed(call))
         return failure();
-      FlatSymbolRefAttr instance = kernel(*call, op->getLoc());
+      FlatSymbolRefAttr instance = declareKernel(program, *call, op->getLoc());
       builder.setInsertionPointToEnd(nodes);
       node(op, *call, instance, buffers);
     }
@@ -222,7 +200,7 @@ private:
   plan::ProgramOp program;
   OpBuilder builder;
   bool cpu, usesLibrary = false;
-  llvm::StringSet<> kernels, parts;
+  llvm::StringSet<> parts;
 };
 
 struct KernLowerToPlanPass : nanocc::impl::KernLowerToPlanBase<KernLowerToPlanPass> {

@@ -44,7 +44,7 @@ struct KernVerifyPass : nanocc::impl::KernVerifyBase<KernVerifyPass> {
     size_t buffer = 0, scalar = 0;
     for (const kernels::ArgDecl &arg : call->family->args) {
       StringRef name(arg.name.data(), arg.name.size());
-      if (arg.kind == kernels::ArgKind::I32 || arg.kind == kernels::ArgKind::F32) {
+      if (isScalar(arg.kind)) {
         ++scalar;
         continue;
       }

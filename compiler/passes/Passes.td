@@ -98,6 +98,15 @@ def KernLowerToPlan : Pass<"kern-lower-to-plan", "::mlir::ModuleOp"> {
   let dependentDialects = ["::nanocc::plan::PlanDialect"];
 }
 
+def PlanFormGeneration : Pass<"plan-form-generation", "::mlir::ModuleOp"> {
+  let summary = "Whole generations: a generate entry for every prefill and decode entry";
+  let description = [{
+    `generate_T_B` feeds the prompts' first chunk, repeats `prefill_T` with a feed of the next chunk behind it, then
+    `decode_B` with an advance of its rows behind it. Prompts and request are inputs; tokens come out through a ring in
+    mapped memory. A program whose prefill or decode entries a session could not use gets none.
+  }];
+}
+
 def PlanPlaceMemory : Pass<"plan-place-memory", "::mlir::ModuleOp"> {
   let summary = "An offset for every buffer, and the bytes of every space";
   let description = [{

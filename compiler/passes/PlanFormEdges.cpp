@@ -1,9 +1,9 @@
 // The fewest edges that order every pair of nodes that touch the same bytes, and which of them may be programmatic.
 //
 // A consumer with a programmatic edge starts while its producer P still runs and waits on the device (every block of
-// every kernel executes griddepcontrol.wait) until P has finished and its writes are visible. That wait covers P alone, yet it
-// orders the consumer after every ancestor of P too, the ones that the reduction below left without an edge included,
-// because P cannot have finished before they had:
+// every kernel executes griddepcontrol.wait) until P has finished and its writes are visible. That wait covers P alone,
+// yet it orders the consumer after every ancestor of P too, the ones that the reduction below left without an edge
+// included, because P cannot have finished before they had:
 //   - P came after a full edge: then P started after that ancestor had finished;
 //   - P came after a programmatic edge: then every block of P waited for that ancestor before it could end.
 // By induction along the chain an edge of either kind means "has finished and is visible", whatever an ancestor's own
@@ -27,19 +27,19 @@ namespace {
 
 struct PlanFormEdgesPass : nanocc::impl::PlanFormEdgesBase<PlanFormEdgesPass> {
   void runOnOperation() override {
-    getOperation().walk([](plan::EntryOp entry) {
-      form(entry);
-      // The CPU executor runs one launch at a time.
-      if (entry->getParentOfType<plan::ProgramOp>().getSymName() != "cpu")
-        markProgrammatic(entry);
+    // Entries first: loops go on from their edges.
+    getOperation().walk([](plan::EntryOp entry) { form(nodesOf(entry), 0); });
+    getOperation().walk([](plan::WhileOp loop) {
+      std::vector<Operation *> nodes = nodesOf(loop);
+      form(nodes, nodes.size() - loop.getBody().front().getOperations().size());
     });
   }
 
-  static void form(plan::EntryOp entry) {
-    std::vector<std::vector<Access>> accesses = accessesOf(entry);
-    std::vector<llvm::BitVector> ancestors;
-    Builder builder(entry.getContext());
-    for (auto [j, node] : llvm::enumerate(entry.getBody().front())) {
+  /// Edges of the nodes from `first` on; those before have theirs.
+  static void form(ArrayRef<Operation *> nodes, size_t first) {
+    std::vector<std::vector<Access>> accesses = accessesOf(nodes);
+    std::vector<llvm::BitVector> ancestors = ancestorsOf(nodes.take_front(first));
+    for (size_t j = first; j < nodes.size(); ++j) {
       // Latest first: what an edge already implies needs none of its own.
       llvm::BitVector before(j);
       SmallVector<int32_t> after;
@@ -50,17 +50,24 @@ struct PlanFormEdgesPass : nanocc::impl::PlanFormEdgesBase<PlanFormEdgesPass> {
           before.set(i);
         }
       std::reverse(after.begin(), after.end());
-      node.setAttr("after", builder.getDenseI32ArrayAttr(after));
+      nodes[j]->setAttr("after", DenseI32ArrayAttr::get(nodes[j]->getContext(), after));
       ancestors.push_back(std::move(before));
     }
+    // The CPU executor runs one launch at a time.
+    if (!nodes.empty() && nodes.front()->getParentOfType<plan::ProgramOp>().getSymName() != "cpu")
+      markProgrammatic(nodes, first);
   }
 
   /// Chains only: the edge must come from the node right before, so that what starts early is what would run next.
-  static void markProgrammatic(plan::EntryOp entry) {
+  static void markProgrammatic(ArrayRef<Operation *> nodes, size_t first) {
     plan::LaunchOp previous;
-    for (auto [j, node] : llvm::enumerate(entry.getBody().front())) {
+    for (auto [j, node] : llvm::enumerate(nodes)) {
       auto launch = dyn_cast<plan::LaunchOp>(node);
-      ArrayRef<int32_t> after = afterOf(&node);
+      ArrayRef<int32_t> after = afterOf(node);
+      if (j < first) {
+        previous = launch;
+        continue;
+      }
       if (launch && previous && after.size() == 1 && after[0] + 1 == static_cast<int32_t>(j) && fitsHalfSm(previous) &&
           fitsHalfSm(launch))
         launch.setProgrammatic(after);

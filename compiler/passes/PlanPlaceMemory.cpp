@@ -52,7 +52,7 @@ struct PlanPlaceMemoryPass : nanocc::impl::PlanPlaceMemoryBase<PlanPlaceMemoryPa
   }
 
   static void place(plan::ProgramOp program) {
-    int64_t total[5] = {};
+    int64_t total[6] = {};
     llvm::MapVector<StringRef, SmallVector<plan::BufferOp>> arenas;
     for (plan::BufferOp buffer : program.getOps<plan::BufferOp>()) {
       if (buffer.getSpace() == plan::Space::Arena) {
@@ -79,6 +79,8 @@ struct PlanPlaceMemoryPass : nanocc::impl::PlanPlaceMemoryBase<PlanPlaceMemoryPa
                                std::pair("state", plan::Space::State), std::pair("arena", plan::Space::Arena),
                                std::pair("workspace", plan::Space::Workspace)})
       memory.push_back(builder.getNamedAttr(name, builder.getI64IntegerAttr(total[static_cast<int>(space)])));
+    if (int64_t mapped = total[static_cast<int>(plan::Space::Mapped)])
+      memory.push_back(builder.getNamedAttr("mapped", builder.getI64IntegerAttr(mapped)));
     program.setMemoryAttr(builder.getDictionaryAttr(memory));
   }
 };

@@ -18,8 +18,13 @@ struct PlanVerifyPass : nanocc::impl::PlanVerifyBase<PlanVerifyPass> {
     WalkResult walk = getOperation().walk([](Operation *op) -> WalkResult {
       if (auto program = dyn_cast<plan::ProgramOp>(op))
         return failed(verify(program)) ? WalkResult::interrupt() : WalkResult::advance();
+      LogicalResult result = success();
       if (auto entry = dyn_cast<plan::EntryOp>(op))
-        return failed(verify(entry)) ? WalkResult::interrupt() : WalkResult::advance();
+        result = verify(nodesOf(entry));
+      else if (auto loop = dyn_cast<plan::WhileOp>(op))
+        result = verify(nodesOf(loop));
+      if (failed(result))
+        return WalkResult::interrupt();
       return WalkResult::advance();
     });
     if (walk.wasInterrupted())
@@ -27,8 +32,9 @@ struct PlanVerifyPass : nanocc::impl::PlanVerifyBase<PlanVerifyPass> {
   }
 
   static int64_t bytesOf(plan::ProgramOp program, plan::Space space) {
-    StringRef names[] = {"constants", "kv", "state", "arena", "workspace"};
-    return program.getMemory()->getAs<IntegerAttr>(names[static_cast<int>(space)]).getInt();
+    StringRef names[] = {"constants", "kv", "state", "arena", "workspace", "mapped"};
+    auto bytes = program.getMemory()->getAs<IntegerAttr>(names[static_cast<int>(space)]);
+    return bytes ? bytes.getInt() : 0; // a program without loops has no mapped memory
   }
 
   static LogicalResult verify(plan::ProgramOp program) {
@@ -63,9 +69,9 @@ struct PlanVerifyPass : nanocc::impl::PlanVerifyBase<PlanVerifyPass> {
   }
 
   /// What makes an early start correct (PlanFormEdges.cpp), and what makes it possible (half an SM each).
-  static LogicalResult verifyProgrammatic(plan::EntryOp entry, plan::LaunchOp launch) {
+  static LogicalResult verifyProgrammatic(ArrayRef<Operation *> nodes, plan::LaunchOp launch) {
     for (int32_t i : launch.getProgrammatic().value_or(ArrayRef<int32_t>())) {
-      auto producer = dyn_cast<plan::LaunchOp>(*std::next(entry.getBody().front().begin(), i));
+      auto producer = dyn_cast<plan::LaunchOp>(nodes[i]);
       if (!producer)
         return launch.emitOpError() << "has a programmatic edge from node " << i << ", which is not a launch";
       if (afterOf(launch).size() != 1)
@@ -80,23 +86,23 @@ struct PlanVerifyPass : nanocc::impl::PlanVerifyBase<PlanVerifyPass> {
     return success();
   }
 
-  static LogicalResult verify(plan::EntryOp entry) {
-    for (auto [j, node] : llvm::enumerate(entry.getBody().front())) {
-      if (!node.hasAttr("after"))
-        return node.emitOpError("has no edges: plan-form-edges must run first");
-      for (int32_t i : afterOf(&node))
+  static LogicalResult verify(ArrayRef<Operation *> nodes) {
+    for (auto [j, node] : llvm::enumerate(nodes)) {
+      if (!node->hasAttr("after"))
+        return node->emitOpError("has no edges: plan-form-edges must run first");
+      for (int32_t i : afterOf(node))
         if (i < 0 || static_cast<size_t>(i) >= j)
-          return node.emitOpError() << "waits for node " << i << ", which is not before it";
+          return node->emitOpError() << "waits for node " << i << ", which is not before it";
       if (auto launch = dyn_cast<plan::LaunchOp>(node))
-        if (failed(verifyProgrammatic(entry, launch)))
+        if (failed(verifyProgrammatic(nodes, launch)))
           return failure();
     }
-    std::vector<std::vector<Access>> accesses = accessesOf(entry);
-    std::vector<llvm::BitVector> ancestors = ancestorsOf(entry);
-    for (auto [j, node] : llvm::enumerate(entry.getBody().front()))
+    std::vector<std::vector<Access>> accesses = accessesOf(nodes);
+    std::vector<llvm::BitVector> ancestors = ancestorsOf(nodes);
+    for (auto [j, node] : llvm::enumerate(nodes))
       for (size_t i = 0; i < j; ++i)
         if (!ancestors[j].test(i) && conflict(accesses[i], accesses[j]))
-          return node.emitOpError() << "touches bytes of node " << i << " without an edge to it";
+          return node->emitOpError() << "touches bytes of node " << i << " without an edge to it";
     return success();
   }
 };

@@ -67,6 +67,7 @@ void nanocc::populateStage(OpPassManager &manager, Stage stage, bool fuse) {
     break;
   case Stage::Plan:
     manager.addPass(createKernLowerToPlan());
+    manager.addPass(createPlanFormGeneration());
     manager.addPass(createPlanPlaceMemory());
     manager.addPass(createPlanFormEdges());
     manager.addPass(createPlanCompileKernels());

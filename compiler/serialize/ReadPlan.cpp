@@ -59,11 +59,13 @@ private:
     Location loc = builder.getUnknownLoc();
     const fb::Memory &memory = *source.memory();
     auto bytes = [&](StringRef name, uint64_t value) { return builder.getNamedAttr(name, number(value)); };
-    auto program = plan::ProgramOp::create(
-        builder, loc, source.target()->str(), source.precision()->str(), source.min_driver(),
-        builder.getDictionaryAttr({bytes("constants", memory.constants()), bytes("kv", memory.kv()),
-                                   bytes("state", memory.state()), bytes("arena", memory.arena()),
-                                   bytes("workspace", memory.workspace())}));
+    SmallVector<NamedAttribute> spaces = {bytes("constants", memory.constants()), bytes("kv", memory.kv()),
+                                          bytes("state", memory.state()), bytes("arena", memory.arena()),
+                                          bytes("workspace", memory.workspace())};
+    if (memory.mapped())
+      spaces.push_back(bytes("mapped", memory.mapped()));
+    auto program = plan::ProgramOp::create(builder, loc, source.target()->str(), source.precision()->str(),
+                                           source.min_driver(), builder.getDictionaryAttr(spaces));
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToEnd(&program.getBody().emplaceBlock());
     for (const fb::Buffer *buffer : *source.buffers()) {
@@ -146,6 +148,17 @@ private:
     builder.setInsertionPointToEnd(&entry.getBody().emplaceBlock());
     for (const fb::Node *node : *source.nodes())
       read(program, *node);
+    if (!source.loops())
+      return;
+    for (const fb::Loop *loop : *source.loops()) {
+      builder.setInsertionPointToEnd(&entry.getBody().front());
+      auto repeated = symbol(program.entries()->Get(loop->entry())->name()->str());
+      auto made = plan::WhileOp::create(builder, builder.getUnknownLoc(), repeated, bufferName(program, loop->go()),
+                                        number(loop->word()));
+      builder.setInsertionPointToEnd(&made.getBody().emplaceBlock());
+      for (const fb::Node *node : *loop->nodes())
+        read(program, *node);
+    }
   }
 
   void read(const fb::Program &program, const fb::Node &node) {
@@ -153,7 +166,9 @@ private:
     for (const fb::Arg *arg : *node.args())
       args.push_back(arg->kind() == fb::ArgKind::Buffer ? Attribute(bufferName(program, arg->buffer()))
                      : arg->kind() == fb::ArgKind::I32  ? Attribute(builder.getI32IntegerAttr(arg->i32()))
-                                                        : Attribute(builder.getF32FloatAttr(arg->f32())));
+                     : arg->kind() == fb::ArgKind::F32
+                         ? Attribute(builder.getF32FloatAttr(arg->f32()))
+                         : Attribute(plan::ConditionAttr::get(builder.getContext(), arg->loop())));
     SmallVector<int32_t> after, programmatic;
     for (const fb::Edge *edge : *node.edges()) {
       after.push_back(edge->from());

@@ -1,4 +1,5 @@
 // `plan` IR to plan.fb.
+#include "compiler/analysis/Conflicts.h"
 #include "compiler/analysis/Family.h"
 #include "compiler/analysis/Report.h"
 #include "compiler/pipeline/Options.h"
@@ -107,12 +108,11 @@ private:
       if (!dtype)
         return buffer.emitOpError() << "has element type " << type.getElementType() << ", which plan.fb does not know";
       std::vector<uint64_t> shape(type.getShape().begin(), type.getShape().end());
-      buffers.push_back(fb::CreateBuffer(builder, text(buffer.getSymName()), static_cast<fb::Space>(buffer.getSpace()),
-                                         static_cast<fb::DType>(*dtype), builder.CreateVector(shape),
-                                         *buffer.getOffset(), buffer.getBytes(),
-                                         buffer.getEntry() ? entryIndex.lookup(*buffer.getEntry()) : -1,
-                                         buffer.getFirst().value_or(0), buffer.getLast().value_or(0),
-                                         buffer.getParent() ? bufferIndex.lookup(*buffer.getParent()) : -1));
+      buffers.push_back(fb::CreateBuffer(
+          builder, text(buffer.getSymName()), static_cast<fb::Space>(buffer.getSpace()), static_cast<fb::DType>(*dtype),
+          builder.CreateVector(shape), *buffer.getOffset(), buffer.getBytes(),
+          buffer.getEntry() ? entryIndex.lookup(*buffer.getEntry()) : -1, buffer.getFirst().value_or(0),
+          buffer.getLast().value_or(0), buffer.getParent() ? bufferIndex.lookup(*buffer.getParent()) : -1));
     }
     std::vector<Offset<fb::Constant>> constants;
     for (plan::ConstantOp constant : program.getOps<plan::ConstantOp>())
@@ -127,10 +127,13 @@ private:
     }
     std::vector<Offset<fb::Entry>> entries;
     for (plan::EntryOp entry : program.getOps<plan::EntryOp>())
-      entries.push_back(write(entry));
-    auto bytes = [&](StringRef space) { return program.getMemory()->getAs<IntegerAttr>(space).getInt(); };
-    auto memory =
-        fb::CreateMemory(builder, bytes("constants"), bytes("kv"), bytes("state"), bytes("arena"), bytes("workspace"));
+      entries.push_back(write(entry, entryIndex));
+    auto bytes = [&](StringRef space) {
+      auto value = program.getMemory()->getAs<IntegerAttr>(space);
+      return value ? value.getInt() : 0;
+    };
+    auto memory = fb::CreateMemory(builder, bytes("constants"), bytes("kv"), bytes("state"), bytes("arena"),
+                                   bytes("workspace"), bytes("mapped"));
     return fb::CreateProgram(builder, text(program.getSymName()), text(program.getPrecision()), program.getMinDriver(),
                              builder.CreateVector(buffers), builder.CreateVector(constants),
                              builder.CreateVector(kernels), builder.CreateVector(entries), memory);
@@ -186,7 +189,7 @@ private:
                             source, cubin);
   }
 
-  Offset<fb::Entry> write(plan::EntryOp entry) {
+  Offset<fb::Entry> write(plan::EntryOp entry, const llvm::StringMap<int32_t> &entryIndex) {
     auto bindings = [&](DictionaryAttr dictionary) {
       std::vector<Offset<fb::Binding>> result;
       for (NamedAttribute binding : dictionary)
@@ -196,10 +199,19 @@ private:
     };
     auto inputs = bindings(entry.getInputs()), outputs = bindings(entry.getOutputs());
     std::vector<Offset<fb::Node>> nodes;
-    for (Operation &node : entry.getBody().front())
-      nodes.push_back(write(&node));
+    for (Operation *node : nodesOf(entry))
+      nodes.push_back(write(node));
+    std::vector<Offset<fb::Loop>> loops;
+    for (plan::WhileOp loop : entry.getBody().getOps<plan::WhileOp>()) {
+      std::vector<Offset<fb::Node>> own;
+      for (Operation &node : loop.getBody().front())
+        own.push_back(write(&node));
+      loops.push_back(fb::CreateLoop(builder, entryIndex.lookup(loop.getEntry()), bufferIndex.lookup(loop.getGo()),
+                                     loop.getWord(), builder.CreateVector(own)));
+    }
     return fb::CreateEntry(builder, text(entry.getSymName()), static_cast<fb::EntryKind>(entry.getKind()),
-                           entry.getTokens(), entry.getRows(), inputs, outputs, builder.CreateVector(nodes));
+                           entry.getTokens(), entry.getRows(), inputs, outputs, builder.CreateVector(nodes),
+                           loops.empty() ? 0 : builder.CreateVector(loops));
   }
 
   Offset<fb::Node> write(Operation *node) {
@@ -207,6 +219,8 @@ private:
     for (Attribute arg : node->getAttrOfType<ArrayAttr>("args")) {
       if (auto buffer = dyn_cast<FlatSymbolRefAttr>(arg))
         args.push_back(fb::CreateArg(builder, fb::ArgKind::Buffer, bufferIndex.lookup(buffer.getValue())));
+      else if (auto condition = dyn_cast<plan::ConditionAttr>(arg))
+        args.push_back(fb::CreateArg(builder, fb::ArgKind::Condition, 0, 0, 0, condition.getLoop()));
       else if (auto integer = dyn_cast<IntegerAttr>(arg))
         args.push_back(fb::CreateArg(builder, fb::ArgKind::I32, 0, static_cast<int32_t>(integer.getInt())));
       else

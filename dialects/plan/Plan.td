@@ -15,7 +15,7 @@ def Plan_Dialect : Dialect {
   let summary = "Where everything lies and when it runs: plan.fb as IR.";
   let description = [{
     Mirrors runtime/schema/plan.fbs table for table, so that writing the file is dull and a file reads back into this
-    dialect. A `plan.program` holds buffers (a range of one of five spaces), constants with the recipe that makes them,
+    dialect. A `plan.program` holds buffers (a range of one of six spaces), constants with the recipe that makes them,
     kernels (source, and machine code where NVRTC was there) and entry points: launches with their arguments, shapes and
     the earlier launches they must wait for.
   }];
@@ -24,13 +24,14 @@ def Plan_Dialect : Dialect {
 
 def Plan_Space : I32EnumAttr<"Space", "one allocation each at run time", [
     I32EnumAttrCase<"Constant", 0, "constant">, I32EnumAttrCase<"Kv", 1, "kv">, I32EnumAttrCase<"State", 2, "state">,
-    I32EnumAttrCase<"Arena", 3, "arena">, I32EnumAttrCase<"Workspace", 4, "workspace">]> {
+    I32EnumAttrCase<"Arena", 3, "arena">, I32EnumAttrCase<"Workspace", 4, "workspace">,
+    I32EnumAttrCase<"Mapped", 5, "mapped">]> {
   let cppNamespace = "::nanocc::plan";
 }
 
 def Plan_EntryKind : I32EnumAttr<"EntryKind", "what an entry point does", [
     I32EnumAttrCase<"Prefill", 0, "prefill">, I32EnumAttrCase<"Decode", 1, "decode">,
-    I32EnumAttrCase<"Score", 2, "score">]> {
+    I32EnumAttrCase<"Score", 2, "score">, I32EnumAttrCase<"Generate", 3, "generate">]> {
   let cppNamespace = "::nanocc::plan";
 }
 
@@ -46,6 +47,12 @@ def Plan_RopeStepAttr : Plan_Attr<"RopeStep", "rope"> {
   let summary = "rotary table (positions, head size): cos, then sin, of position · base^(-2i/D)";
   let parameters = (ins "::mlir::FloatAttr":$base);
   let assemblyFormat = "`<` $base `>`";
+}
+
+def Plan_ConditionAttr : Plan_Attr<"Condition", "condition"> {
+  let summary = "argument: the handle of the generate entry's loop of this index, with which a kernel ends it";
+  let parameters = (ins "int64_t":$loop);
+  let assemblyFormat = "`<` $loop `>`";
 }
 
 class Plan_Op<string mnemonic, list<Trait> traits = []> : Op<Plan_Dialect, mnemonic, traits>;
@@ -117,6 +124,10 @@ def Plan_KernelOp : Plan_Op<"kernel", [Symbol, HasParent<"ProgramOp">]> {
 def Plan_EntryOp : Plan_Op<"entry", [Symbol, SingleBlock, NoTerminator, NoRegionArguments, HasParent<"ProgramOp">,
                                     DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "an entry point: nodes in a valid order";
+  let description = [{
+    A generate entry has loops after its nodes: `plan.while` over a prefill entry (the chunks of the prompts), then over a
+    decode entry (the steps).
+  }];
   let arguments = (ins SymbolNameAttr:$sym_name, Plan_EntryKind:$kind, I64Attr:$tokens, I64Attr:$rows,
                        DictionaryAttr:$inputs, DictionaryAttr:$outputs);
   let regions = (region SizedRegion<1>:$body);
@@ -125,13 +136,26 @@ def Plan_EntryOp : Plan_Op<"entry", [Symbol, SingleBlock, NoTerminator, NoRegion
   let hasRegionVerifier = 1;
 }
 
-class Plan_NodeOp<string mnemonic> : Plan_Op<mnemonic, [HasParent<"EntryOp">,
+def Plan_WhileOp : Plan_Op<"while", [SingleBlock, NoTerminator, NoRegionArguments, HasParent<"EntryOp">,
+                                    DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "the nodes of an entry, then those of the region, again and again while a word is not 0";
+  let description = [{
+    `go` is a u32 buffer that the nodes set; in a CUDA graph they set the loop's condition as well. Nodes of the region are
+    counted on from those of the entry, so that their edges may name both.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$entry, FlatSymbolRefAttr:$go, I64Attr:$word);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$entry `go` $go `[` $word `]` attr-dict-with-keyword $body";
+  let hasRegionVerifier = 1;
+}
+
+class Plan_NodeOp<string mnemonic> : Plan_Op<mnemonic, [ParentOneOf<["EntryOp", "WhileOp"]>,
                                                           DeclareOpInterfaceMethods<SymbolUserOpInterface>]>;
 
 def Plan_LaunchOp : Plan_NodeOp<"launch"> {
   let summary = "one kernel launch";
   let description = [{
-    `args` are buffers (symbols), i32 and f32 scalars in the template's order. `after` lists the earlier nodes of the entry
+    `args` are buffers (symbols), i32 and f32 scalars and conditions in the template's order. `after` lists the earlier nodes of the entry
     that must have finished, by index; `programmatic` those of them that may still be running, on which the kernel itself
     waits. Both are absent until `plan-form-edges` has run. `bytes` and `flops` are the family's cost.
   }];

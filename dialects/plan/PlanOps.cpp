@@ -23,6 +23,8 @@ LogicalResult ProgramOp::verify() {
     if (!bytes || bytes.getInt() < 0)
       return emitOpError() << "memory needs '" << space << "' in bytes";
   }
+  if (auto bytes = getMemory()->getAs<IntegerAttr>("mapped"); bytes && bytes.getInt() < 0)
+    return emitOpError("memory has fewer than 0 bytes of 'mapped'");
   return success();
 }
 
@@ -56,8 +58,7 @@ LogicalResult BufferOp::verifySymbolUses(SymbolTableCollection &) {
   auto part = cast<RankedTensorType>(getType()), whole = cast<RankedTensorType>(parent.getType());
   if (part.getElementType() != whole.getElementType() || part.getRank() == 0 || part.getRank() != whole.getRank() ||
       part.getShape().drop_front() != whole.getShape().drop_front() || !getRow() ||
-      static_cast<int64_t>(*getRow()) < 0 ||
-      static_cast<int64_t>(*getRow()) > whole.getDimSize(0) - part.getDimSize(0))
+      static_cast<int64_t>(*getRow()) < 0 || static_cast<int64_t>(*getRow()) > whole.getDimSize(0) - part.getDimSize(0))
     return emitOpError() << part << " is not a range of rows of " << getParentAttr() << ", " << whole;
   if (*getRow() * (getBytes() / part.getDimSize(0)) % 256)
     return emitOpError() << "row " << *getRow() << " of " << getParentAttr() << " is not at a multiple of 256 bytes";
@@ -104,9 +105,40 @@ LogicalResult EntryOp::verifySymbolUses(SymbolTableCollection &) {
 }
 
 LogicalResult EntryOp::verifyRegions() {
+  bool loops = false;
+  for (Operation &op : getBody().front()) {
+    if (isa<WhileOp>(op)) {
+      if (getKind() != EntryKind::Generate)
+        return op.emitOpError("is a loop: only a generate entry has them");
+      loops = true;
+    } else if (!isa<LaunchOp, GemmOp>(op)) {
+      return op.emitOpError("is not a node: an entry holds plan.launch and plan.gemm");
+    } else if (loops) {
+      return op.emitOpError("comes after a loop: an entry's nodes come before");
+    }
+  }
+  return success();
+}
+
+LogicalResult WhileOp::verifyRegions() {
   for (Operation &op : getBody().front())
     if (!isa<LaunchOp, GemmOp>(op))
-      return op.emitOpError("is not a node: an entry holds plan.launch and plan.gemm");
+      return op.emitOpError("is not a node: a loop holds plan.launch and plan.gemm");
+  return success();
+}
+
+LogicalResult WhileOp::verifySymbolUses(SymbolTableCollection &) {
+  auto program = (*this)->getParentOfType<ProgramOp>();
+  auto entry = SymbolTable::lookupNearestSymbolFrom<EntryOp>(program, getEntryAttr());
+  if (!entry || (entry.getKind() != EntryKind::Prefill && entry.getKind() != EntryKind::Decode))
+    return emitOpError() << "repeats " << getEntryAttr() << ", which is not a prefill or decode entry of this program";
+  if (failed(expectBuffer(*this, getGoAttr(), "the word that it goes on by")))
+    return failure();
+  auto type = cast<RankedTensorType>(SymbolTable::lookupNearestSymbolFrom<BufferOp>(program, getGoAttr()).getType());
+  if (!type.getElementType().isUnsignedInteger(32) || static_cast<int64_t>(getWord()) < 0 ||
+      static_cast<int64_t>(getWord()) >= type.getNumElements())
+    return emitOpError() << "goes on by element " << static_cast<int64_t>(getWord()) << " of " << getGoAttr()
+                         << ", which is no u32 of it";
   return success();
 }
 
@@ -119,9 +151,11 @@ static LogicalResult verifyNode(Operation *op, FlatSymbolRefAttr kernel, ArrayAt
         return failure();
       continue;
     }
+    if (isa<ConditionAttr>(arg))
+      continue;
     auto scalar = dyn_cast<TypedAttr>(arg);
     if (!scalar || !(scalar.getType().isF32() || scalar.getType().isInteger(32)))
-      return op->emitOpError() << "argument " << i << " must be a buffer, an i32 or an f32, is " << arg;
+      return op->emitOpError() << "argument " << i << " must be a buffer, an i32, an f32 or a condition, is " << arg;
   }
   return success();
 }

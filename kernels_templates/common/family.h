@@ -27,8 +27,12 @@ struct ParamDecl {
   bool isType = false; // a DType rather than an integer
 };
 
-/// Scratch is written and read within the launch alone: nothing may rely on what it holds before or after.
-enum class ArgKind : uint8_t { In, Out, InOut, Scratch, I32, F32 };
+/// Scratch is written and read within the launch alone: nothing may rely on what it holds before or after. A Condition is
+/// the handle of a loop of a CUDA graph, 0 outside one; references ignore it.
+enum class ArgKind : uint8_t { In, Out, InOut, Scratch, I32, F32, Condition };
+constexpr bool isScalar(ArgKind kind) {
+  return kind == ArgKind::I32 || kind == ArgKind::F32 || kind == ArgKind::Condition;
+}
 
 struct ArgDecl {
   std::string_view name;
@@ -38,7 +42,7 @@ struct ArgDecl {
 };
 
 union Scalar {
-  int32_t i;
+  int32_t i; // of a Condition: the loop's index
   float f;
 };
 

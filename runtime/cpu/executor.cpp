@@ -51,6 +51,11 @@ struct Launch {
 
 struct Graph {
   std::vector<Launch> launches;
+  struct Loop {
+    uint32_t body; // index of the graph of another entry's launches and the loop's own
+    uint32_t go, word;
+  };
+  std::vector<Loop> loops;
   std::vector<std::pair<uint32_t, uint32_t>> users; // (arena buffer that does not outlive the entry, its launches)
 };
 
@@ -70,7 +75,13 @@ public:
       params.push_back(std::move(values));
     }
     for (const schema::Entry *entry : *program.entries())
-      graphs.push_back(makeGraph(*entry));
+      graphs.push_back(makeGraph(*entry, nullptr));
+    for (uint32_t i = 0; i < program.entries()->size(); ++i)
+      if (const auto *loops = program.entries()->Get(i)->loops())
+        for (const schema::Loop *loop : *loops) {
+          graphs[i].loops.push_back({static_cast<uint32_t>(graphs.size()), loop->go(), loop->word()});
+          graphs.push_back(makeGraph(*program.entries()->Get(loop->entry()), loop));
+        }
     numbers.loadMs = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   }
 
@@ -85,7 +96,16 @@ public:
   void read(uint32_t buffer, void *data, size_t bytes) override { std::memcpy(data, range(buffer, bytes), bytes); }
 
   void run(uint32_t entry) override {
-    const Graph &graph = graphs.at(entry);
+    launch(graphs.at(entry));
+    for (const Graph::Loop &loop : graphs[entry].loops)
+      while (reinterpret_cast<const uint32_t *>(addresses[loop.go])[loop.word] != 0)
+        launch(graphs[loop.body]);
+  }
+  void runNode(uint32_t entry, uint32_t node) override { execute(graphs.at(entry).launches.at(node)); }
+  std::byte *mapped(uint32_t buffer) override { return addresses.at(buffer); }
+
+private:
+  void launch(const Graph &graph) {
     if (poison)
       std::memset(arena.data(), 0xff, program.memory()->arena());
     std::vector<uint32_t> pending(program.buffers()->size());
@@ -98,9 +118,6 @@ public:
           std::memset(addresses[buffer], 0xff, program.buffers()->Get(buffer)->bytes());
     }
   }
-  void runNode(uint32_t entry, uint32_t node) override { execute(graphs.at(entry).launches.at(node)); }
-
-private:
   std::shared_ptr<const Plan> plan;
   const schema::Program &program;
   const Weights weights; // keeps mapped constants alive
@@ -108,11 +125,11 @@ private:
   const bool poison, shuffle;
   std::mt19937_64 random;
   ExecutorStats numbers;
-  Block kv, state, arena, workspace;
+  Block kv, state, arena, workspace, shared;
   std::vector<Block> constants;
   std::vector<std::byte *> addresses;  // of each buffer
   std::vector<kernels::Params> params; // of each kernel
-  std::vector<Graph> graphs;           // of each entry
+  std::vector<Graph> graphs;           // of each entry, then of each loop
 
   schema::Space space(uint32_t buffer) const { return program.buffers()->Get(buffer)->space(); }
 
@@ -126,7 +143,7 @@ private:
   /// touched.
   void allocate() {
     const schema::Memory &memory = *program.memory();
-    uint64_t needed = memory.kv() + memory.state() + memory.arena() + memory.workspace();
+    uint64_t needed = memory.kv() + memory.state() + memory.arena() + memory.workspace() + memory.mapped();
     for (const schema::Constant *constant : *program.constants())
       if (!weights.view(program, *constant))
         needed += program.buffers()->Get(constant->buffer())->bytes();
@@ -140,10 +157,12 @@ private:
     state = Block(memory.state());
     arena = Block(memory.arena());
     workspace = Block(memory.workspace());
+    shared = Block(memory.mapped());
     numbers.kv = memory.kv();
     numbers.state = memory.state();
     numbers.arena = memory.arena();
     numbers.workspace = memory.workspace();
+    numbers.mapped = memory.mapped();
     for (const schema::Buffer *buffer : *program.buffers()) {
       std::byte *base = nullptr;
       switch (buffer->space()) {
@@ -160,6 +179,9 @@ private:
         break;
       case schema::Space::Workspace:
         base = workspace.data();
+        break;
+      case schema::Space::Mapped:
+        base = shared.data();
         break;
       }
       addresses.push_back(base ? base + buffer->offset() : nullptr);
@@ -184,10 +206,14 @@ private:
         addresses[i] = addresses[part.parent()] + (part.offset() - program.buffers()->Get(part.parent())->offset());
   }
 
-  Graph makeGraph(const schema::Entry &entry) const {
+  /// The launches of an entry, and of a loop that repeats it.
+  Graph makeGraph(const schema::Entry &entry, const schema::Loop *loop) const {
     Graph graph;
     std::vector<uint32_t> users(program.buffers()->size());
-    for (const schema::Node *node : *entry.nodes()) {
+    std::vector<const schema::Node *> nodes(entry.nodes()->begin(), entry.nodes()->end());
+    if (loop)
+      nodes.insert(nodes.end(), loop->nodes()->begin(), loop->nodes()->end());
+    for (const schema::Node *node : nodes) {
       Launch launch;
       const schema::Kernel &kernel = *program.kernels()->Get(node->kernel());
       launch.kernel = codegen::findCpuKernel(kernel.family()->string_view());
@@ -210,6 +236,8 @@ private:
           break;
         case schema::ArgKind::F32:
           scalar.f = arg->f32();
+          break;
+        case schema::ArgKind::Condition: // the loop's word decides
           break;
         }
         launch.scalars.push_back(scalar);

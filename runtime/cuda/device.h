@@ -19,6 +19,7 @@ public:
   const Arch &arch() const { return capability; }
   uint64_t maxSharedBytes() const { return sharedBytes; } // dynamic shared memory of one block
   Stream stream() const { return queue; }
+  Context handle() const { return context; }
 
   /// A context belongs to a thread: every public call into an executor starts with this.
   void makeCurrent() const { api->check(bind(), "cuCtxSetCurrent", model); }

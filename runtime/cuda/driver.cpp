@@ -62,7 +62,8 @@ std::shared_ptr<const Driver> Driver::open(std::string &why) {
     return nullptr;
   NANO_CUDA_DRIVER_FUNCTIONS(X)
 #undef X
-  if (wanted == NewestKnown && !bind("cuGraphAddNode", driver->cuGraphAddNode))
+  if (wanted == NewestKnown && !(bind("cuGraphAddNode", driver->cuGraphAddNode) &&
+                                 bind("cuGraphConditionalHandleCreate", driver->cuGraphConditionalHandleCreate)))
     return nullptr;
 
   if (Result result = driver->cuInit(0)) {

@@ -34,7 +34,11 @@ inline constexpr int FunctionSharedCarveout = 9; // percent
 inline constexpr unsigned StreamNonBlocking = 1;
 inline constexpr unsigned EventDisableTiming = 2;
 inline constexpr int CaptureRelaxed = 2; // a library may load its kernels during the capture
-inline constexpr int NodeKernel = 0;
+inline constexpr unsigned HostPortable = 1, HostMapped = 2;
+inline constexpr Result NotReady = 600;
+inline constexpr int NodeKernel = 0, NodeConditional = 13;
+inline constexpr int ConditionWhile = 1;
+inline constexpr unsigned ConditionAssignDefault = 1;
 inline constexpr unsigned char ProgrammaticPort = 1, ProgrammaticEdge = 1;
 
 /// CUDA_KERNEL_NODE_PARAMS, which its versions 2 and 3 share.
@@ -48,17 +52,27 @@ struct KernelNodeParams {
   Context context;
 };
 
-/// CUgraphNodeParams with the one kind of node that needs it.
+/// CUDA_CONDITIONAL_NODE_PARAMS: the driver makes `size` graphs and points `bodies` at their handles.
+struct ConditionalNodeParams {
+  unsigned long long handle;
+  int type;
+  unsigned size;
+  GraphHandle *bodies;
+  Context context;
+};
+
+/// CUgraphNodeParams with the kinds of node that need it.
 struct GraphNodeParams {
   int type;
   int reserved0[3];
   union {
     long long reserved1[29];
     KernelNodeParams kernel;
+    ConditionalNodeParams conditional;
   };
   long long reserved2;
 };
-static_assert(sizeof(KernelNodeParams) == 72 && sizeof(GraphNodeParams) == 256);
+static_assert(sizeof(KernelNodeParams) == 72 && sizeof(ConditionalNodeParams) == 32 && sizeof(GraphNodeParams) == 256);
 
 /// CUgraphEdgeData.
 struct GraphEdgeData {
@@ -84,12 +98,14 @@ struct GraphEdgeData {
   X(cuMemAlloc, (DevicePtr * address, size_t bytes))                                                                   \
   X(cuMemFree, (DevicePtr address))                                                                                    \
   X(cuMemHostAlloc, (void **address, size_t bytes, unsigned flags))                                                    \
+  X(cuMemHostGetDevicePointer, (DevicePtr * address, void *host, unsigned flags))                                      \
   X(cuMemFreeHost, (void *address))                                                                                    \
   X(cuMemsetD8Async, (DevicePtr address, unsigned char value, size_t bytes, Stream stream))                            \
   X(cuMemcpyHtoDAsync, (DevicePtr to, const void *from, size_t bytes, Stream stream))                                  \
   X(cuMemcpyDtoHAsync, (void *to, DevicePtr from, size_t bytes, Stream stream))                                        \
   X(cuStreamCreate, (Stream * stream, unsigned flags))                                                                 \
   X(cuStreamDestroy, (Stream stream))                                                                                  \
+  X(cuStreamQuery, (Stream stream))                                                                                    \
   X(cuStreamSynchronize, (Stream stream))                                                                              \
   X(cuEventCreate, (Event * event, unsigned flags))                                                                    \
   X(cuEventDestroy, (Event event))                                                                                     \
@@ -131,6 +147,9 @@ public:
   /// With edge data; null where the driver is older than 13.0, whose entry point of this name takes none.
   Result (*cuGraphAddNode)(GraphNode *node, GraphHandle graph, const GraphNode *dependencies,
                            const GraphEdgeData *edges, size_t count, GraphNodeParams *params) = nullptr;
+  /// Null with it.
+  Result (*cuGraphConditionalHandleCreate)(unsigned long long *handle, GraphHandle graph, Context context,
+                                           unsigned initially, unsigned flags) = nullptr;
 
   int version() const { return driverVersion; } // 13000 for 13.0
   const std::string &path() const { return library; }

@@ -30,17 +30,18 @@ struct Step {
   KernelLaunch kernel; // without a function: a Gemm
   size_t product = 0;  // Gemm only, with the three operands
   DevicePtr x = 0, w = 0, y = 0;
+  std::vector<std::pair<void *, uint32_t>> conditions; // arguments that a graph fills in, and the loops they end
 };
 
 /// Kernel arguments as cuLaunchKernel wants them: values of up to 8 bytes, and a list of pointers to them per launch.
 class ArgumentStore {
 public:
   explicit ArgumentStore(size_t count) : values(count), pointers(count) {}
-  template <typename T> void push(T value) {
+  template <typename T> void *push(T value) {
     static_assert(sizeof(T) <= sizeof(uint64_t));
     std::memcpy(&values[used], &value, sizeof value);
     pointers[used] = &values[used];
-    ++used;
+    return pointers[used++];
   }
   void **next() { return pointers.data() + used; }
 
@@ -52,18 +53,14 @@ private:
 
 size_t countArguments(const schema::Program &program) {
   size_t count = 0;
-  for (const schema::Entry *entry : *program.entries())
-    for (const schema::Node *node : *entry->nodes())
-      count += node->args()->size();
+  forEachNode(program, [&](const schema::Node &node) { count += node.args()->size(); });
   return count;
 }
 
 bool usesGemm(const schema::Program &program) {
-  for (const schema::Entry *entry : *program.entries())
-    for (const schema::Node *node : *entry->nodes())
-      if (node->kind() == schema::NodeKind::Gemm)
-        return true;
-  return false;
+  bool uses = false;
+  forEachNode(program, [&](const schema::Node &node) { uses |= node.kind() == schema::NodeKind::Gemm; });
+  return uses;
 }
 
 const schema::Program &fitting(const Device &device, const schema::Program &program) {
@@ -117,6 +114,14 @@ public:
       for (const schema::Node *node : *entry->nodes())
         list.push_back(node->kind() == schema::NodeKind::Gemm ? gemm(*node) : launch(*node));
     }
+    tails.resize(steps.size());
+    for (uint32_t i = 0; i < steps.size(); ++i)
+      if (const auto *loops = program.entries()->Get(i)->loops())
+        for (const schema::Loop *loop : *loops) {
+          std::vector<Step> &list = tails[i].emplace_back();
+          for (const schema::Node *node : *loop->nodes())
+            list.push_back(launch(*node));
+        }
     graphs.resize(steps.size());
     lastRun = "upload of the constants";
     gpu.synchronize(lastRun);
@@ -152,12 +157,10 @@ public:
       spaces.fill(schema::Space::Arena, 0xff);
     lastRun = "entry ";
     lastRun += program.entries()->Get(entry)->name()->c_str();
-    if (useGraphs) {
+    if (useGraphs && (tails[entry].empty() || supportsLoops(gpu)))
       graph(entry).launch(lastRun);
-    } else {
-      for (uint32_t node = 0; node < steps[entry].size(); ++node)
-        enqueue(entry, node);
-    }
+    else
+      runEager(entry);
     if (!synchronous)
       lastRun += " (NANORT_SYNC=1 names the launch)";
   }
@@ -165,8 +168,19 @@ public:
   void runNode(uint32_t entry, uint32_t node) override {
     gpu.makeCurrent();
     inputs.send();
-    enqueue(entry, node);
-    lastRun = nodeText(entry, node);
+    lastRun = nodeText(*program.entries()->Get(entry)->nodes(), entry, node);
+    enqueue(steps[entry][node], [&] { return lastRun; });
+  }
+
+  bool prefersGeneration() const override { return useGraphs && supportsLoops(gpu); }
+  std::byte *mapped(uint32_t buffer) override { return spaces.host(*program.buffers()->Get(buffer)); }
+
+  bool finished() override {
+    gpu.makeCurrent();
+    const Result result = gpu.driver().cuStreamQuery(gpu.stream());
+    if (result != NotReady)
+      gpu.driver().check(result, "cuStreamQuery", lastRun);
+    return result == Success;
   }
 
 private:
@@ -195,6 +209,9 @@ private:
       case schema::ArgKind::F32:
         arguments.push(arg->f32());
         break;
+      case schema::ArgKind::Condition:
+        step.conditions.emplace_back(arguments.push(uint64_t{0}), arg->loop());
+        break;
       }
     }
     return step;
@@ -211,45 +228,93 @@ private:
     return step;
   }
 
-  std::string nodeText(uint32_t entry, uint32_t node) const {
-    const schema::Entry &from = *program.entries()->Get(entry);
-    const schema::Kernel &kernel = *program.kernels()->Get(from.nodes()->Get(node)->kernel());
-    return "entry " + from.name()->str() + ", node " + std::to_string(node) + " (" + kernel.name()->str() + ")";
+  using Nodes = flatbuffers::Vector<flatbuffers::Offset<schema::Node>>;
+
+  std::string nodeText(const Nodes &nodes, uint32_t entry, uint32_t node) const {
+    const schema::Kernel &kernel = *program.kernels()->Get(nodes.Get(node)->kernel());
+    return "entry " + program.entries()->Get(entry)->name()->str() + ", node " + std::to_string(node) + " (" +
+           kernel.name()->str() + ")";
   }
 
-  void enqueue(uint32_t entry, uint32_t node) {
+  /// Text is made for errors alone: a step's launches are many.
+  template <typename Text> void enqueue(const Step &step, Text &&text) {
     const Driver &driver = gpu.driver();
-    const Step &step = steps[entry][node];
     if (const KernelLaunch &k = step.kernel; k.function) {
       Result result = driver.cuLaunchKernel(k.function, k.grid[0], k.grid[1], k.grid[2], k.block[0], k.block[1],
                                             k.block[2], k.sharedBytes, gpu.stream(), k.arguments, nullptr);
       if (result != Success)
-        driver.raise(result, "cuLaunchKernel", nodeText(entry, node));
+        driver.raise(result, "cuLaunchKernel", text());
     } else if (int status = library->run(step.product, step.x, step.w, step.y, spaces.base(schema::Space::Workspace))) {
-      library->raise(status, "cublasLtMatmul", nodeText(entry, node));
+      library->raise(status, "cublasLtMatmul", text());
     }
     if (synchronous)
-      gpu.synchronize(nodeText(entry, node));
+      gpu.synchronize(text());
+  }
+
+  void enqueue(const std::vector<Step> &list, const Nodes &nodes, uint32_t entry) {
+    for (uint32_t i = 0; i < list.size(); ++i)
+      enqueue(list[i], [&] { return nodeText(nodes, entry, i); });
+  }
+
+  /// Launch by launch: before each turn of a loop the host reads its word.
+  void runEager(uint32_t index) {
+    const schema::Entry &entry = *program.entries()->Get(index);
+    enqueue(steps[index], *entry.nodes(), index);
+    for (uint32_t i = 0; i < tails[index].size(); ++i) {
+      const schema::Loop &loop = *entry.loops()->Get(i);
+      const DevicePtr word = spaces.at(*program.buffers()->Get(loop.go())) + loop.word() * sizeof(uint32_t);
+      for (uint32_t go = 0; staging.read(&go, word, sizeof go, lastRun), go != 0;) {
+        enqueue(steps[loop.entry()], *program.entries()->Get(loop.entry())->nodes(), loop.entry());
+        enqueue(tails[index][i], *loop.nodes(), index);
+      }
+    }
+  }
+
+  /// Adds nodes, whose edges count those that `body` has.
+  void add(GraphBody &body, const std::vector<Step> &list, const Nodes &nodes, uint32_t entry,
+           std::span<const unsigned long long> conditions) {
+    std::vector<GraphEdge> edges;
+    for (uint32_t i = 0; i < list.size(); ++i) {
+      edges.clear();
+      for (const schema::Edge *edge : *nodes.Get(i)->edges())
+        edges.push_back({edge->from(), edge->kind() == schema::EdgeKind::Programmatic});
+      const std::string text = nodeText(nodes, entry, i);
+      // The node copies its arguments; launched alone, the kernel gets handle 0.
+      for (auto [argument, loop] : list[i].conditions)
+        std::memcpy(argument, &conditions[loop], sizeof conditions[loop]);
+      if (list[i].kernel.function)
+        body.addKernel(list[i].kernel, edges, text);
+      else
+        body.addCaptured([&] { enqueue(list[i], [&] { return text; }); }, edges, text);
+      for (auto [argument, loop] : list[i].conditions)
+        std::memset(argument, 0, sizeof conditions[loop]);
+    }
   }
 
   /// The graph of an entry, built when the entry first runs.
-  const Graph &graph(uint32_t entry) {
-    if (graphs[entry])
-      return *graphs[entry];
+  const Graph &graph(uint32_t index) {
+    if (graphs[index])
+      return *graphs[index];
     auto made = std::make_unique<Graph>(gpu);
-    std::vector<GraphEdge> edges;
-    const schema::Entry &described = *program.entries()->Get(entry);
-    for (uint32_t i = 0; i < steps[entry].size(); ++i) {
-      edges.clear();
-      for (const schema::Edge *edge : *described.nodes()->Get(i)->edges())
-        edges.push_back({edge->from(), edge->kind() == schema::EdgeKind::Programmatic});
-      if (steps[entry][i].kernel.function)
-        made->addKernel(steps[entry][i].kernel, edges, nodeText(entry, i));
-      else
-        made->addCaptured([&] { enqueue(entry, i); }, edges, nodeText(entry, i));
+    const schema::Entry &entry = *program.entries()->Get(index);
+    const std::string text = "entry " + entry.name()->str();
+    std::vector<unsigned long long> conditions;
+    for (size_t i = 0; i < tails[index].size(); ++i)
+      conditions.push_back(made->addCondition(text));
+    add(*made, steps[index], *entry.nodes(), index, conditions);
+    // One loop after the other, after all nodes; what they leave behind orders them, so no edge is programmatic.
+    for (uint32_t i = 0; i < tails[index].size(); ++i) {
+      const schema::Loop &loop = *entry.loops()->Get(i);
+      std::vector<GraphEdge> before;
+      for (uint32_t node = i == 0 ? 0 : entry.nodes()->size() + i - 1; node < entry.nodes()->size() + i; ++node)
+        before.push_back({node, false});
+      GraphBody body = made->addLoop(conditions[i], before, text + ", loop " + std::to_string(i));
+      add(body, steps[loop.entry()], *program.entries()->Get(loop.entry())->nodes(), loop.entry(), conditions);
+      add(body, tails[index][i], *loop.nodes(), index, conditions);
     }
-    made->instantiate("entry " + described.name()->str());
-    return *(graphs[entry] = std::move(made));
+    made->instantiate(text);
+    graphs[index] = std::move(made);
+    return *graphs[index];
   }
 
   /// Names the kernels on programmatic edges that leave too few registers for the other end to start early: correct,
@@ -258,16 +323,28 @@ private:
     constexpr int HalfSmRegisters = 32 << 10;
     std::vector<bool> onEdge(program.kernels()->size());
     std::vector<int> threads(onEdge.size());
-    for (const schema::Entry *entry : *program.entries())
-      for (const schema::Node *node : *entry->nodes()) {
+    auto note = [&](const Nodes &nodes, const Nodes *before) {
+      const uint32_t first = before ? before->size() : 0;
+      for (const schema::Node *node : nodes) {
         if (node->kind() == schema::NodeKind::Gemm)
           continue;
         const auto &block = *node->block();
         threads[node->kernel()] = static_cast<int>(block[0] * block[1] * block[2]); // the family's, for all launches
-        for (const schema::Edge *edge : *node->edges())
+        for (const schema::Edge *edge : *node->edges()) {
+          const uint32_t from = edge->from();
           if (edge->kind() == schema::EdgeKind::Programmatic)
-            onEdge[node->kernel()] = onEdge[entry->nodes()->Get(edge->from())->kernel()] = true;
+            onEdge[node->kernel()] = onEdge[(from < first ? before->Get(from) : nodes.Get(from - first))->kernel()] =
+                true;
+        }
       }
+    };
+    for (const schema::Entry *entry : *program.entries()) {
+      note(*entry->nodes(), nullptr);
+      for (uint32_t i = 0; entry->loops() && i < entry->loops()->size(); ++i) {
+        const schema::Loop &loop = *entry->loops()->Get(i);
+        note(*loop.nodes(), program.entries()->Get(loop.entry())->nodes());
+      }
+    }
     for (uint32_t i = 0; i < onEdge.size(); ++i) {
       if (!onEdge[i])
         continue;
@@ -288,6 +365,7 @@ private:
     numbers.state = spaces.bytes(schema::Space::State);
     numbers.arena = spaces.bytes(schema::Space::Arena);
     numbers.workspace = spaces.bytes(schema::Space::Workspace);
+    numbers.mapped = spaces.bytes(schema::Space::Mapped);
     numbers.loadMs = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
     numbers.notes.push_back("driver for CUDA " + versionText(gpu.driver().version()));
     numbers.notes.push_back(modules.compiled() ? std::to_string(modules.compiled()) + " kernels compiled for the device"
@@ -311,9 +389,10 @@ private:
   Inputs inputs;
   std::unique_ptr<CublasLt> library;
   ArgumentStore arguments;
-  std::vector<std::vector<Step>> steps;       // by entry
-  std::vector<std::unique_ptr<Graph>> graphs; // by entry; null until it first runs
-  std::string lastRun;                        // for errors that surface later
+  std::vector<std::vector<Step>> steps;              // by entry
+  std::vector<std::vector<std::vector<Step>>> tails; // by entry and loop: the loop's own nodes
+  std::vector<std::unique_ptr<Graph>> graphs;        // by entry; null until it first runs
+  std::string lastRun;                               // for errors that surface later
   bool synchronous, poison, useGraphs;
   ExecutorStats numbers;
 };

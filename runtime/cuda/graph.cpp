@@ -8,6 +8,8 @@ bool supportsProgrammaticEdges(const Device &device) {
   return device.arch().major >= 9 && device.driver().cuGraphAddNode;
 }
 
+bool supportsLoops(const Device &device) { return device.driver().cuGraphConditionalHandleCreate; }
+
 Graph::~Graph() {
   const Driver &driver = device.driver();
   if (exec)
@@ -16,20 +18,20 @@ Graph::~Graph() {
     driver.cuGraphDestroy(graph);
 }
 
-GraphHandle Graph::handle(const std::string &thing) {
+GraphHandle GraphBody::handle(const std::string &thing) {
   if (!graph)
     device.driver().check(device.driver().cuGraphCreate(&graph, 0), "cuGraphCreate", thing);
   return graph;
 }
 
-std::span<const GraphNode> Graph::producers(std::span<const GraphEdge> edges) {
+std::span<const GraphNode> GraphBody::producers(std::span<const GraphEdge> edges) {
   dependencies.clear();
   for (const GraphEdge &edge : edges)
     dependencies.push_back(nodes[edge.from]);
   return dependencies;
 }
 
-void Graph::addKernel(const KernelLaunch &launch, std::span<const GraphEdge> edges, const std::string &thing) {
+void GraphBody::addKernel(const KernelLaunch &launch, std::span<const GraphEdge> edges, const std::string &thing) {
   const Driver &driver = device.driver();
   GraphNodeParams params = {};
   params.type = NodeKernel;
@@ -54,8 +56,8 @@ void Graph::addKernel(const KernelLaunch &launch, std::span<const GraphEdge> edg
   nodes.push_back(node);
 }
 
-void Graph::addCaptured(const std::function<void()> &enqueue, std::span<const GraphEdge> edges,
-                        const std::string &thing) {
+void GraphBody::addCaptured(const std::function<void()> &enqueue, std::span<const GraphEdge> edges,
+                            const std::string &thing) {
   const Driver &driver = device.driver();
   driver.check(driver.cuStreamBeginCapture(device.stream(), CaptureRelaxed), "cuStreamBeginCapture", thing);
   GraphHandle captured = nullptr;
@@ -75,6 +77,28 @@ void Graph::addCaptured(const std::function<void()> &enqueue, std::span<const Gr
   driver.cuGraphDestroy(captured); // the node holds a copy
   driver.check(result, "cuGraphAddChildGraphNode", thing);
   nodes.push_back(node);
+}
+
+unsigned long long GraphBody::addCondition(const std::string &thing) {
+  const Driver &driver = device.driver();
+  unsigned long long condition = 0;
+  driver.check(
+      driver.cuGraphConditionalHandleCreate(&condition, handle(thing), device.handle(), 1, ConditionAssignDefault),
+      "cuGraphConditionalHandleCreate", thing);
+  return condition;
+}
+
+GraphBody GraphBody::addLoop(unsigned long long condition, std::span<const GraphEdge> edges, const std::string &thing) {
+  const Driver &driver = device.driver();
+  GraphNodeParams params = {};
+  params.type = NodeConditional;
+  params.conditional = {condition, ConditionWhile, 1, nullptr, device.handle()};
+  std::span<const GraphNode> after = producers(edges);
+  GraphNode node = nullptr;
+  driver.check(driver.cuGraphAddNode(&node, handle(thing), after.data(), nullptr, after.size(), &params),
+               "cuGraphAddNode", thing);
+  nodes.push_back(node);
+  return GraphBody(device, params.conditional.bodies[0]);
 }
 
 void Graph::instantiate(const std::string &thing) {

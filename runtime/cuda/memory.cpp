@@ -31,18 +31,17 @@ Spaces::Spaces(const Device &device, const schema::Program &program) : device(de
   set(schema::Space::State, memory.state());
   set(schema::Space::Arena, memory.arena());
   set(schema::Space::Workspace, memory.workspace());
+  set(schema::Space::Mapped, memory.mapped());
 
   const Driver &driver = device.driver();
   for (size_t i = 0; i < Count; ++i) {
     if (sizes[i] == 0)
       continue;
-    if (Result result = driver.cuMemAlloc(&bases[i], sizes[i])) {
+    if (Result result = allocate(i)) {
       bases[i] = 0;
       size_t free = 0, total = 0;
       driver.cuMemGetInfo(&free, &total);
-      for (DevicePtr base : bases)
-        if (base)
-          driver.cuMemFree(base);
+      release();
       uint64_t asked = 0;
       for (uint64_t bytes : sizes)
         asked += bytes;
@@ -55,10 +54,27 @@ Spaces::Spaces(const Device &device, const schema::Program &program) : device(de
   }
 }
 
-Spaces::~Spaces() {
-  for (DevicePtr base : bases)
-    if (base)
-      device.driver().cuMemFree(base);
+Spaces::~Spaces() { release(); }
+
+Result Spaces::allocate(size_t space) {
+  const Driver &driver = device.driver();
+  if (space != static_cast<size_t>(schema::Space::Mapped))
+    return driver.cuMemAlloc(&bases[space], sizes[space]);
+  if (Result result =
+          driver.cuMemHostAlloc(reinterpret_cast<void **>(&mapped), sizes[space], HostPortable | HostMapped)) {
+    mapped = nullptr;
+    return result;
+  }
+  std::memset(mapped, 0, sizes[space]);
+  return driver.cuMemHostGetDevicePointer(&bases[space], mapped, 0);
+}
+
+void Spaces::release() {
+  for (size_t i = 0; i < Count; ++i)
+    if (bases[i] && i != static_cast<size_t>(schema::Space::Mapped))
+      device.driver().cuMemFree(bases[i]);
+  if (mapped)
+    device.driver().cuMemFreeHost(mapped);
 }
 
 void Spaces::fill(schema::Space space, unsigned char value) const {

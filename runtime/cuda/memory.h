@@ -11,7 +11,7 @@
 
 namespace nanort::cuda {
 
-/// Exactly the bytes of Program.memory, one allocation per space that is not empty.
+/// Exactly the bytes of Program.memory, one allocation per space that is not empty. Mapped memory is the host's.
 class Spaces {
 public:
   /// Errors: Exit::Memory naming the space, the bytes asked and the bytes free.
@@ -23,14 +23,20 @@ public:
   DevicePtr base(schema::Space space) const { return bases[static_cast<size_t>(space)]; }
   uint64_t bytes(schema::Space space) const { return sizes[static_cast<size_t>(space)]; }
   DevicePtr at(const schema::Buffer &buffer) const { return base(buffer.space()) + buffer.offset(); }
+  /// A buffer in mapped memory as the host sees it.
+  std::byte *host(const schema::Buffer &buffer) const { return mapped + buffer.offset(); }
   /// Sets every byte of a space, in stream order.
   void fill(schema::Space space, unsigned char value) const;
 
 private:
-  static constexpr size_t Count = 5;
+  static constexpr size_t Count = 6;
+  Result allocate(size_t space);
+  void release();
+
   const Device &device;
   std::array<DevicePtr, Count> bases = {};
   std::array<uint64_t, Count> sizes = {};
+  std::byte *mapped = nullptr;
 };
 
 /// Two page-locked pieces of host memory through which every copy goes: one is filled while the other is on its way,

@@ -19,10 +19,10 @@ std::string archText(const Device &device) {
 /// Dynamic shared memory that the launches of each kernel need at most; nullopt for kernels that are never launched.
 std::vector<std::optional<uint32_t>> launchedKernels(const schema::Program &program) {
   std::vector<std::optional<uint32_t>> shared(program.kernels()->size());
-  for (const schema::Entry *entry : *program.entries())
-    for (const schema::Node *node : *entry->nodes())
-      if (node->kind() == schema::NodeKind::Launch)
-        shared[node->kernel()] = std::max(shared[node->kernel()].value_or(0), node->shared_bytes());
+  forEachNode(program, [&](const schema::Node &node) {
+    if (node.kind() == schema::NodeKind::Launch)
+      shared[node.kernel()] = std::max(shared[node.kernel()].value_or(0), node.shared_bytes());
+  });
   return shared;
 }
 

@@ -34,13 +34,26 @@ private:
   const schema::Plan *table = nullptr;
 };
 
-inline constexpr uint32_t kPlanFormatVersion = 2;
+inline constexpr uint32_t kPlanFormatVersion = 3;
 
 /// SHA-256 of the binary schema that this build reads and writes (Plan.schema_hash).
 std::span<const uint8_t, 32> schemaHash();
 
 /// Finishes a serialised plan in place: writes the digest of `file` into its digest field, which must have 32 bytes.
 void sealPlan(std::span<uint8_t> file);
+
+/// Calls f with every node of a program, those of loops included.
+template <typename F> void forEachNode(const schema::Program &program, F f) {
+  for (const schema::Entry *entry : *program.entries()) {
+    for (const schema::Node *node : *entry->nodes())
+      f(*node);
+    if (!entry->loops())
+      continue;
+    for (const schema::Loop *loop : *entry->loops())
+      for (const schema::Node *node : *loop->nodes())
+        f(*node);
+  }
+}
 
 inline kernels::DType dtypeOf(const schema::Buffer &buffer) { return static_cast<kernels::DType>(buffer.dtype()); }
 

@@ -52,8 +52,8 @@ void checkName(const flatbuffers::String *name, std::unordered_set<std::string_v
 }
 
 uint64_t totalOf(const schema::Memory &memory, schema::Space space) {
-  const std::array<uint64_t, 5> totals = {memory.constants(), memory.kv(), memory.state(), memory.arena(),
-                                          memory.workspace()};
+  const std::array<uint64_t, 6> totals = {memory.constants(), memory.kv(),        memory.state(),
+                                          memory.arena(),     memory.workspace(), memory.mapped()};
   return totals[static_cast<size_t>(space)];
 }
 
@@ -84,7 +84,7 @@ void checkBuffers(const schema::Program &program, const Place &place) {
     const schema::Buffer &b = *buffers[i];
     const Place at = place.in(numbered("buffer", i, b.name()));
     checkName(b.name(), names, at);
-    if (b.space() > schema::Space::Workspace)
+    if (b.space() > schema::Space::Mapped)
       at.bad("unknown space " + std::to_string(static_cast<int>(b.space())));
     if (b.dtype() > schema::DType::U32)
       at.bad("unknown dtype " + std::to_string(static_cast<int>(b.dtype())));
@@ -253,7 +253,7 @@ void checkProgram(const schema::Plan &plan, const schema::Program &program, cons
     place.bad(reason);
   if (program.precision()->string_view() != "f32" && program.precision()->string_view() != "bf16")
     place.bad("unknown precision " + quote(program.precision()->string_view()));
-  for (int space = 0; space <= static_cast<int>(schema::Space::Workspace); ++space)
+  for (int space = 0; space <= static_cast<int>(schema::Space::Mapped); ++space)
     if (totalOf(*program.memory(), static_cast<schema::Space>(space)) > kMaxMemory)
       place.bad("a memory total exceeds 2^48 bytes");
   checkBuffers(program, place);
@@ -276,7 +276,7 @@ void checkProgram(const schema::Plan &plan, const schema::Program &program, cons
   for (uint32_t i = 0; i < entries.size(); ++i) {
     const Place at = place.in(numbered("entry", i, entries[i]->name()));
     checkName(entries[i]->name(), entryNames, at);
-    if (entries[i]->kind() > schema::EntryKind::Score)
+    if (entries[i]->kind() > schema::EntryKind::Generate)
       at.bad("unknown kind " + std::to_string(static_cast<int>(entries[i]->kind())));
     if (entries[i]->tokens() == 0 || entries[i]->tokens() > kMaxIndex || entries[i]->rows() == 0 ||
         entries[i]->rows() > kMaxIndex)

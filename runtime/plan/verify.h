@@ -54,8 +54,30 @@ struct ProgramContext {
 
 /// Bindings of one entry: known names, element types and sizes. Fills `context.bound`.
 void checkBindings(ProgramContext &context, uint32_t entryIndex, const Place &place);
-/// Nodes of one entry against families, buffers and launch limits.
+/// The nodes of an entry, or the own nodes of one of its loops.
+struct Nodes {
+  uint32_t entry; // whose arena and edges they share: a loop's is the one that it repeats
+  int loop;       // -1: the entry's own
+  const flatbuffers::Vector<flatbuffers::Offset<schema::Node>> *own;
+  const schema::Entry *generate; // null in other entries
+
+  /// How many nodes edges count before the own ones, and the node of such an index.
+  uint32_t before(const schema::Program &program) const;
+  const schema::Node &at(const schema::Program &program, uint32_t index) const;
+};
+/// Nodes of one entry, and of its loops, against families, buffers and launch limits.
 void checkNodes(const ProgramContext &context, uint32_t entryIndex, const Place &place);
+
+/// The families that only generate entries launch.
+bool isGenerationFamily(std::string_view family);
+/// Loops: none, or in a generate entry one over a prefill entry, then one over a decode entry.
+void checkLoops(const ProgramContext &context, const schema::Entry &entry, const Place &place);
+/// Arguments of feed and advance: they write what other entries read as indices, so each must be the buffer of its
+/// role.
+void checkGenerationBuffer(const ProgramContext &context, const Nodes &nodes, const KernelInstance &kernel,
+                           std::string_view argument, uint32_t buffer, const Place &place);
+void checkGenerationScalars(const ProgramContext &context, const Nodes &nodes, const KernelInstance &kernel,
+                            const std::vector<kernels::Scalar> &scalars, const Place &place);
 
 std::string numbered(const char *what, size_t index, const flatbuffers::String *name);
 bool isFloat(schema::DType type);

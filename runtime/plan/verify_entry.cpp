@@ -1,3 +1,4 @@
+#include "kernels_templates/common/generation.h"
 #include "runtime/base/text.h"
 #include "runtime/plan/verify.h"
 
@@ -14,7 +15,7 @@ constexpr uint32_t kMaxThreads = 1024, kMaxBlockZ = 64, kMaxGridYZ = 65535, kMax
 constexpr uint32_t kMaxSharedBytes = 227 * 1024;
 
 /// How many elements of a bound buffer the session keeps up to date.
-enum class Count { Tokens, Rows, Sampling, Logits };
+enum class Count { Tokens, Rows, Sampling, Logits, Prompts, Request, Ring }; // the last three of generate entries
 
 struct BindingRule {
   std::string_view name;
@@ -23,13 +24,14 @@ struct BindingRule {
   Count count;
 };
 constexpr BindingRule kBindings[] = {
-    {"tokens", true, schema::DType::I32, Count::Tokens},  {"prev", true, schema::DType::I32, Count::Tokens},
-    {"rows", true, schema::DType::I32, Count::Tokens},    {"positions", true, schema::DType::I32, Count::Tokens},
-    {"targets", true, schema::DType::I32, Count::Tokens}, {"starts", true, schema::DType::I32, Count::Rows},
-    {"ends", true, schema::DType::I32, Count::Rows},      {"last", true, schema::DType::I32, Count::Rows},
-    {"steps", true, schema::DType::I32, Count::Rows},     {"sampling", true, schema::DType::U32, Count::Sampling},
-    {"next", false, schema::DType::I32, Count::Rows},     {"nll", false, schema::DType::F32, Count::Tokens},
-    {"logits", false, schema::DType::F32, Count::Logits},
+    {"tokens", true, schema::DType::I32, Count::Tokens},   {"prev", true, schema::DType::I32, Count::Tokens},
+    {"rows", true, schema::DType::I32, Count::Tokens},     {"positions", true, schema::DType::I32, Count::Tokens},
+    {"targets", true, schema::DType::I32, Count::Tokens},  {"starts", true, schema::DType::I32, Count::Rows},
+    {"ends", true, schema::DType::I32, Count::Rows},       {"last", true, schema::DType::I32, Count::Rows},
+    {"steps", true, schema::DType::I32, Count::Rows},      {"sampling", true, schema::DType::U32, Count::Sampling},
+    {"next", false, schema::DType::I32, Count::Rows},      {"nll", false, schema::DType::F32, Count::Tokens},
+    {"logits", false, schema::DType::F32, Count::Logits},  {"prompt", true, schema::DType::I32, Count::Prompts},
+    {"request", true, schema::DType::I32, Count::Request}, {"ring", false, schema::DType::I32, Count::Ring},
 };
 
 const BindingRule *findRule(std::string_view name, bool input) {
@@ -49,6 +51,12 @@ uint64_t countOf(const BindingRule &rule, const schema::Entry &entry, const sche
     return 8;
   case Count::Logits:
     return kernels::elementCount(entry.tokens(), model.vocab());
+  case Count::Prompts:
+    return entry.rows() * model.max_seq();
+  case Count::Request:
+    return kernels::generation::requestWords(entry.rows());
+  case Count::Ring:
+    return kernels::generation::ringWords(entry.rows(), model.max_seq());
   }
   return 0;
 }
@@ -75,10 +83,10 @@ schema::DType typeOf(const ArgDecl &declared, const kernels::Params &params) {
 
 class NodeCheck {
 public:
-  NodeCheck(const ProgramContext &context, uint32_t entryIndex, uint32_t index, const Place &place)
-      : context(context), program(context.program), entry(*program.entries()->Get(entryIndex)),
-        node(*entry.nodes()->Get(index)), entryIndex(entryIndex), index(index),
-        place(place.in("node " + std::to_string(index))) {}
+  NodeCheck(const ProgramContext &context, const Nodes &nodes, uint32_t own, const Place &place)
+      : context(context), program(context.program), nodes(nodes), entry(*program.entries()->Get(nodes.entry)),
+        node(*nodes.own->Get(own)), index(nodes.before(program) + own), place(place.in("node " + std::to_string(own))) {
+  }
 
   void run() {
     if (node.kind() > schema::NodeKind::Gemm)
@@ -87,6 +95,8 @@ public:
       place.bad("kernel " + std::to_string(node.kernel()) + " does not exist");
     place = place.in(program.kernels()->Get(node.kernel())->name()->string_view());
     arguments();
+    if (nodes.generate)
+      checkGenerationScalars(context, nodes, kernel(), scalars, place);
     bytes();
     launch();
     edges();
@@ -95,9 +105,10 @@ public:
 private:
   const ProgramContext &context;
   const schema::Program &program;
+  const Nodes &nodes;
   const schema::Entry &entry;
   const schema::Node &node;
-  const uint32_t entryIndex, index;
+  const uint32_t index; // counts the nodes of the entry that a loop repeats first
   Place place;
   std::vector<uint32_t> buffers;
   std::vector<kernels::Scalar> scalars;
@@ -106,15 +117,18 @@ private:
 
   void arguments() {
     const auto &declared = kernel().family->args;
+    if (isGenerationFamily(kernel().family->name) != (nodes.generate != nullptr))
+      place.bad("a generate entry has nodes of the families feed and advance, another none of them");
     if (node.args()->size() != declared.size())
       place.bad(std::to_string(declared.size()) + " arguments expected, not " + std::to_string(node.args()->size()));
     for (uint32_t i = 0; i < declared.size(); ++i) {
       const schema::Arg &arg = *node.args()->Get(i);
       const Place at = place.in("argument " + std::string(declared[i].name));
-      const bool scalar = declared[i].kind == kernels::ArgKind::I32 || declared[i].kind == kernels::ArgKind::F32;
+      const bool scalar = isScalar(declared[i].kind);
       const auto expected = !scalar                                     ? schema::ArgKind::Buffer
                             : declared[i].kind == kernels::ArgKind::I32 ? schema::ArgKind::I32
-                                                                        : schema::ArgKind::F32;
+                            : declared[i].kind == kernels::ArgKind::F32 ? schema::ArgKind::F32
+                                                                        : schema::ArgKind::Condition;
       if (arg.kind() != expected)
         at.bad("it is of another kind");
       if (!scalar) {
@@ -126,6 +140,8 @@ private:
         value.i = arg.i32();
         if (value.i < 0)
           at.bad("it is negative");
+      } else if (expected == schema::ArgKind::Condition) {
+        value.i = static_cast<int32_t>(arg.loop());
       } else {
         value.f = arg.f32();
         if (!std::isfinite(value.f))
@@ -143,19 +159,27 @@ private:
       at.bad("buffer " + quote(b.name()->string_view()) + " has another dtype");
     const bool written = declared.kind != kernels::ArgKind::In;
     if (b.space() == schema::Space::Arena) {
-      if (b.entry() != static_cast<int32_t>(entryIndex))
+      if (b.entry() != static_cast<int32_t>(nodes.entry))
         at.bad("buffer " + quote(b.name()->string_view()) + " belongs to another entry");
-      if (index < b.first() || index > b.last())
+      // A loop's own nodes write nothing there: what its entry's last node leaves stays.
+      const uint32_t moment = std::min(index, entry.nodes()->size() - 1);
+      if (moment < b.first() || moment > b.last() || (moment < index && written))
         at.bad("buffer " + quote(b.name()->string_view()) + " is not alive here");
     }
     if (b.space() == schema::Space::Workspace)
       at.bad("buffer " + quote(b.name()->string_view()) + " is scratch of library calls");
+    if (b.space() == schema::Space::Mapped && !nodes.generate)
+      at.bad("buffer " + quote(b.name()->string_view()) + " is the host's");
     auto bound = context.bound.find(id);
     const bool isInput = bound != context.bound.end() && bound->second.input;
-    if (written && (b.space() == schema::Space::Constant || isInput))
-      at.bad("it writes " + quote(b.name()->string_view()) + ", which is read-only");
-    if (!isFloat(b.dtype()))
-      indices(declared, id, at);
+    if (nodes.generate) {
+      checkGenerationBuffer(context, nodes, kernel(), declared.name, id, at);
+    } else {
+      if (written && (b.space() == schema::Space::Constant || isInput))
+        at.bad("it writes " + quote(b.name()->string_view()) + ", which is read-only");
+      if (!isFloat(b.dtype()))
+        indices(declared, id, at);
+    }
     // A launch reads and writes in no order, so what it writes must be its alone.
     for (size_t i = 0; i < buffers.size(); ++i)
       if (buffers[i] == id && (written || writes(i)))
@@ -195,7 +219,7 @@ private:
       const schema::Buffer &b = *program.buffers()->Get(buffers[i]);
       uint64_t available = elementsOf(b);
       // A buffer may serve entries of several sizes; only this entry's part of it holds indices of this call.
-      if (auto bound = context.bound.find(buffers[i]); bound != context.bound.end())
+      if (auto bound = context.bound.find(buffers[i]); bound != context.bound.end() && !nodes.generate)
         available = std::min(available, countOf(*findRule(bound->second.name, bound->second.input), entry, model));
       if (extents[i] > available)
         place.in("argument " + std::string(kernel().family->args[i].name))
@@ -244,8 +268,7 @@ private:
       if (edge->kind() != schema::EdgeKind::Programmatic)
         continue;
       // The wait in a kernel covers one producer; a library's kernels need not have one at all.
-      if (node.kind() != schema::NodeKind::Launch ||
-          entry.nodes()->Get(edge->from())->kind() != schema::NodeKind::Launch)
+      if (node.kind() != schema::NodeKind::Launch || nodes.at(program, edge->from()).kind() != schema::NodeKind::Launch)
         place.bad("a programmatic edge joins what is not two launches");
       if (node.edges()->size() != 1)
         place.bad("a programmatic edge is one of several: a join needs full edges");
@@ -263,7 +286,7 @@ void checkSide(ProgramContext &context, uint32_t entryIndex, bool input, const P
   for (const schema::Binding *binding : bindings) {
     const Place at = place.in((input ? "input " : "output ") + quote(binding->name()->string_view()));
     const BindingRule *rule = findRule(binding->name()->string_view(), input);
-    if (!rule)
+    if (!rule || (rule->count >= Count::Prompts) != (entry.kind() == schema::EntryKind::Generate))
       at.bad("a session knows no such name");
     if (std::find(names.begin(), names.end(), rule->name) != names.end())
       at.bad("it is bound twice");
@@ -279,8 +302,9 @@ void checkSide(ProgramContext &context, uint32_t entryIndex, bool input, const P
     // An output may stay in the arena if nothing follows that could overwrite it.
     const bool lasting = b.space() == schema::Space::Arena && b.entry() == static_cast<int32_t>(entryIndex) &&
                          b.last() + 1 == entry.nodes()->size();
-    if (b.space() != schema::Space::State && (input || !lasting))
-      at.bad("buffer " + quote(b.name()->string_view()) + " is not in the state space");
+    const bool mapped = rule->count == Count::Ring;
+    if (b.space() != (mapped ? schema::Space::Mapped : schema::Space::State) && (input || !lasting))
+      at.bad("buffer " + quote(b.name()->string_view()) + " is not in the " + (mapped ? "mapped" : "state") + " space");
     auto [known, fresh] = context.bound.try_emplace(binding->buffer(), rule->name, input);
     if (!fresh && (known->second.name != rule->name || known->second.input != input))
       at.bad("buffer " + quote(b.name()->string_view()) + " is also bound as " + quote(known->second.name));
@@ -294,12 +318,30 @@ void checkBindings(ProgramContext &context, uint32_t entryIndex, const Place &pl
   checkSide(context, entryIndex, false, place);
 }
 
+uint32_t Nodes::before(const schema::Program &program) const {
+  return loop < 0 ? 0 : program.entries()->Get(entry)->nodes()->size();
+}
+
+const schema::Node &Nodes::at(const schema::Program &program, uint32_t index) const {
+  const uint32_t first = before(program);
+  return index < first ? *program.entries()->Get(entry)->nodes()->Get(index) : *own->Get(index - first);
+}
+
 void checkNodes(const ProgramContext &context, uint32_t entryIndex, const Place &place) {
   const schema::Entry &entry = *context.program.entries()->Get(entryIndex);
   if (entry.nodes()->size() == 0)
     place.bad("it has no nodes");
+  const bool generate = entry.kind() == schema::EntryKind::Generate;
+  checkLoops(context, entry, place);
+  const Nodes nodes{entryIndex, -1, entry.nodes(), generate ? &entry : nullptr};
   for (uint32_t i = 0; i < entry.nodes()->size(); ++i)
-    NodeCheck(context, entryIndex, i, place).run();
+    NodeCheck(context, nodes, i, place).run();
+  for (uint32_t l = 0; generate && l < entry.loops()->size(); ++l) {
+    const schema::Loop &loop = *entry.loops()->Get(l);
+    const Nodes repeated{loop.entry(), static_cast<int>(l), loop.nodes(), &entry};
+    for (uint32_t i = 0; i < loop.nodes()->size(); ++i)
+      NodeCheck(context, repeated, i, place.in("loop " + std::to_string(l))).run();
+  }
 }
 
 } // namespace nanort::verify

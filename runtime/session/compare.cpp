@@ -34,7 +34,7 @@ void LockstepExecutor::runNode(uint32_t entryIndex, uint32_t index) {
   const auto &declared = codegen::findFamily(kernel.family()->string_view())->args;
   std::vector<uint32_t> outputs;
   for (uint32_t i = 0; i < declared.size(); ++i) {
-    if (declared[i].kind == ArgKind::I32 || declared[i].kind == ArgKind::F32)
+    if (isScalar(declared[i].kind))
       continue;
     const uint32_t buffer = node.args()->Get(i)->buffer();
     const schema::Buffer &described = *program.buffers()->Get(buffer);

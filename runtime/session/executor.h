@@ -14,7 +14,7 @@ namespace nanort {
 
 /// Bytes that an executor has requested from its device, by space, and what it took to get ready.
 struct ExecutorStats {
-  uint64_t constants = 0, kv = 0, state = 0, arena = 0, workspace = 0;
+  uint64_t constants = 0, kv = 0, state = 0, arena = 0, workspace = 0, mapped = 0;
   double loadMs = 0;              // constants made and moved, kernels loaded
   std::vector<std::string> notes; // for -v: driver, library versions, where kernels came from
 };
@@ -28,9 +28,18 @@ public:
 
   virtual void write(uint32_t buffer, const void *data, size_t bytes) = 0;
   virtual void read(uint32_t buffer, void *data, size_t bytes) = 0;
+  /// Starts an entry; what it makes is there for the next read.
   virtual void run(uint32_t entry) = 0;
   /// One launch of an entry (check --against).
   virtual void runNode(uint32_t entry, uint32_t node) = 0;
+
+  // Generate entries, whose tokens the host takes from mapped memory while they run.
+  /// True if they are worth more than their steps one by one, between which the host has a say.
+  virtual bool prefersGeneration() const { return false; }
+  /// A buffer in mapped memory as the host sees it; null if this executor runs no generate entries.
+  virtual std::byte *mapped(uint32_t) { return nullptr; }
+  /// False while anything that was started still runs; throws what it failed with. Does not wait.
+  virtual bool finished() { return true; }
 };
 
 struct CpuOptions {

@@ -16,7 +16,7 @@ Session::Session(std::shared_ptr<const Plan> plan, uint32_t programIndex, std::u
   for (uint32_t i = 0; i < entries.size(); ++i)
     byKind[static_cast<size_t>(entries[i]->kind())].push_back(i);
   uint64_t limits[3] = {0, 0, 0};
-  for (size_t kind = 0; kind < 3; ++kind) {
+  for (size_t kind = 0; kind < std::size(limits); ++kind) {
     std::sort(byKind[kind].begin(), byKind[kind].end(),
               [&](uint32_t a, uint32_t b) { return entries[a]->tokens() < entries[b]->tokens(); });
     for (uint32_t entry : byKind[kind]) {

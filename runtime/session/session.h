@@ -21,6 +21,8 @@ struct Sampling {
 /// Independent sequences ("rows") that share a batch. Row r is slot r of the decode entries. Token ids must be in
 /// [0, vocab) and a row holds at most positions() of them: Exit::Input otherwise.
 class Session {
+  friend class Generation;
+
 public:
   /// Errors: Exit::Input if the program lacks an entry that generation needs.
   Session(std::shared_ptr<const Plan> plan, uint32_t program, std::unique_ptr<Executor> executor);
@@ -31,6 +33,7 @@ public:
   uint32_t length(uint32_t row) const { return state.at(row).length; } // tokens in the cache
   const Plan &plan() const { return *source; }
   Executor &executor() { return *engine; }
+  bool prefersGeneration() const { return engine->prefersGeneration(); }
   const ExecutorStats &stats() const { return engine->stats(); }
 
   void reset();             // forgets all rows
@@ -86,7 +89,7 @@ private:
   uint32_t maxSeq, vocabulary;
   std::vector<Row> state;
   uint32_t samplingWords[8] = {};
-  std::vector<uint32_t> byKind[3]; // entries of each kind, by tokens
+  std::vector<uint32_t> byKind[4]; // entries of each kind, by tokens
 };
 
 } // namespace nanort

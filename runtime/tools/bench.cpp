@@ -1,6 +1,7 @@
 // nanort bench: time to the first token and per token, greedy, on random prompts.
 #include "runtime/base/error.h"
 #include "runtime/base/text.h"
+#include "runtime/session/generate.h"
 #include "runtime/tools/common.h"
 
 #include <algorithm>
@@ -73,9 +74,44 @@ const schema::Entry *decodeEntry(const schema::Program &program, uint32_t batch)
   return nullptr;
 }
 
+bool generates(const schema::Program &program) {
+  for (const schema::Entry *entry : *program.entries())
+    if (entry->kind() == schema::EntryKind::Generate)
+      return true;
+  return false;
+}
+
+/// Whether the plan's decode entries have fewer launches than the model has operations.
+bool isFused(const Loaded &loaded) {
+  const Json report = Json::parse(loaded.plan->root().report()->str(), nullptr, false);
+  auto programs = report.is_object() ? report.value("programs", Json::array({report})) : Json::array();
+  for (const Json &program : programs)
+    if (program.value("target", "") == loaded.chosen().target()->str() && program.contains("entries"))
+      for (const Json &entry : program["entries"])
+        if (entry["kind"] == "decode" && entry["plan"]["launches"] < entry["eager"]["launches"])
+          return true;
+  return false;
+}
+
+/// How a run goes: "graph-full", "graph", or launch by launch under the name of what the plan holds.
+std::string modeOf(const BenchOptions &options, const Loaded &loaded) {
+  const bool whole = options.mode == "graph-full" || (options.mode.empty() && generates(loaded.chosen()));
+  if (loaded.device.cuda && options.mode != "eager" && options.mode != "fused")
+    return whole ? "graph-full" : "graph";
+  const std::string launches = isFused(loaded) ? "fused" : "eager";
+  if (!options.mode.empty() && options.mode != launches)
+    log(options.common, "--mode " + options.mode + ": the plan's launches are " + launches +
+                            " ones; compile it with nanocc --fuse " + (launches == "fused" ? "none" : "all"));
+  return launches;
+}
+
 void checkFlags(const BenchOptions &options, const Loaded &loaded, const std::vector<uint32_t> &batches) {
-  if (options.mode == "graph" && !loaded.device.cuda)
-    fail(Exit::Usage, "--mode graph needs a CUDA device; the CPU runs launch by launch (--mode eager)");
+  if (options.mode.starts_with("graph") && !loaded.device.cuda)
+    fail(Exit::Usage,
+         "--mode " + options.mode + " needs a CUDA device; the CPU runs launch by launch (--mode eager or fused)");
+  if (options.mode == "graph-full" && !generates(loaded.chosen()))
+    fail(Exit::Usage, "--mode graph-full: program " + loaded.chosen().target()->str() + " of " + options.common.plan +
+                          " has no generate entries; compile the model again with nanocc");
   std::string known;
   for (const schema::Entry *entry : *loaded.chosen().entries())
     if (entry->kind() == schema::EntryKind::Decode)
@@ -120,7 +156,54 @@ double bytesPerStep(const schema::Program &program, const schema::Entry &entry, 
   return bytes;
 }
 
-Result measure(Session &session, const schema::Program &program, uint32_t batch, const BenchOptions &options) {
+/// What one run took, in ms: to the first tokens, and each step after them.
+struct Times {
+  double ttft = 0;
+  std::vector<double> steps;
+};
+
+/// The host feeds every token.
+Times runSteps(Session &session, const std::vector<std::vector<int32_t>> &prompts, uint32_t fresh) {
+  session.reset();
+  std::vector<Session::Feed> feeds;
+  for (uint32_t row = 0; row < prompts.size(); ++row)
+    feeds.push_back({row, prompts[row]});
+  const Clock::time_point start = Clock::now();
+  std::vector<int32_t> next = session.prefill(feeds);
+  Times times{milliseconds(start), {}};
+  std::vector<Session::Token> tokens(prompts.size());
+  for (uint32_t step = 1; step < fresh; ++step) {
+    const Clock::time_point begin = Clock::now();
+    for (uint32_t row = 0; row < prompts.size(); ++row)
+      tokens[row] = {row, next[row]};
+    next = session.decode(tokens);
+    times.steps.push_back(milliseconds(begin));
+  }
+  return times;
+}
+
+/// One generate entry; a step is done when the host has seen the last row's token of it.
+Times runWhole(Session &session, const std::vector<std::vector<int32_t>> &prompts, uint32_t fresh) {
+  GenerateOptions how;
+  how.maxNew = fresh;
+  how.mode = GenerateMode::Graph;
+  std::vector<uint32_t> taken(fresh); // rows whose n-th token has come
+  std::vector<size_t> own(prompts.size());
+  Times times;
+  Clock::time_point begin = Clock::now();
+  how.onToken = [&](size_t row, int32_t) {
+    const size_t step = own[row]++;
+    if (++taken[step] != prompts.size())
+      return;
+    (step == 0 ? times.ttft : times.steps.emplace_back()) = milliseconds(begin);
+    begin = Clock::now();
+  };
+  generate(session, prompts, how);
+  return times;
+}
+
+Result measure(Session &session, const schema::Program &program, uint32_t batch, const BenchOptions &options,
+               bool atOnce) {
   std::mt19937_64 random(42);
   std::vector<std::vector<int32_t>> prompts(batch, std::vector<int32_t>(options.prompt));
   for (std::vector<int32_t> &prompt : prompts)
@@ -130,29 +213,14 @@ Result measure(Session &session, const schema::Program &program, uint32_t batch,
   std::vector<double> first, whole, means, steps;
   // Once more than asked for: the first makes graphs and warms caches up.
   for (uint32_t run = 0; run <= options.repeat; ++run) {
-    session.reset();
-    std::vector<Session::Feed> feeds;
-    for (uint32_t row = 0; row < batch; ++row)
-      feeds.push_back({row, prompts[row]});
-    const Clock::time_point start = Clock::now();
-    std::vector<int32_t> next = session.prefill(feeds);
-    const double ttft = milliseconds(start);
-    std::vector<double> own;
-    std::vector<Session::Token> tokens(batch);
-    for (uint32_t step = 1; step < options.fresh; ++step) {
-      const Clock::time_point begin = Clock::now();
-      for (uint32_t row = 0; row < batch; ++row)
-        tokens[row] = {row, next[row]};
-      next = session.decode(tokens);
-      own.push_back(milliseconds(begin));
-    }
+    const Times times = atOnce ? runWhole(session, prompts, options.fresh) : runSteps(session, prompts, options.fresh);
     if (run == 0)
       continue;
-    const double decode = std::accumulate(own.begin(), own.end(), 0.0);
-    first.push_back(ttft);
-    means.push_back(decode / static_cast<double>(own.size()));
-    whole.push_back(ttft + decode);
-    steps.insert(steps.end(), own.begin(), own.end());
+    const double decode = std::accumulate(times.steps.begin(), times.steps.end(), 0.0);
+    first.push_back(times.ttft);
+    means.push_back(decode / static_cast<double>(times.steps.size()));
+    whole.push_back(times.ttft + decode);
+    steps.insert(steps.end(), times.steps.begin(), times.steps.end());
   }
   const schema::Entry &entry = *decodeEntry(program, batch);
   Result result;
@@ -164,7 +232,7 @@ Result measure(Session &session, const schema::Program &program, uint32_t batch,
   result.decode = result.mean * (options.fresh - 1);
   result.total = median(whole);
   result.bytesPerStep = bytesPerStep(program, entry, options);
-  result.launches = entry.nodes()->size();
+  result.launches = entry.nodes()->size() + (atOnce ? 1 : 0); // advance
   return result;
 }
 
@@ -173,8 +241,8 @@ void bench(const BenchOptions &options) {
   CommonOptions common = options.common;
   Loaded loaded = load(common);
   checkFlags(options, loaded, batches);
-  common.graphs = options.mode != "eager";
-  const std::string mode = loaded.device.cuda && common.graphs ? "graph" : "eager";
+  const std::string mode = modeOf(options, loaded);
+  common.graphs = mode.starts_with("graph");
   Session session = openSession(common, loaded);
   const std::string device = session.executor().device();
   const double bandwidth = measuredBandwidth(device);
@@ -190,7 +258,7 @@ void bench(const BenchOptions &options) {
   Json results = Json::array();
   for (uint32_t batch : batches) {
     detail(common, "batch " + std::to_string(batch));
-    const Result r = measure(session, loaded.chosen(), batch, options);
+    const Result r = measure(session, loaded.chosen(), batch, options, mode == "graph-full");
     const double rate = batch / r.mean * 1e3, mbu = bandwidth > 0 ? r.bytesPerStep / (r.mean * 1e-3) / bandwidth : 0;
     if (text) {
       char share[16] = "-";
@@ -238,9 +306,12 @@ void addBench(CLI::App &app) {
       ->check(CLI::Range(2u, 1u << 24))
       ->capture_default_str();
   command
-      ->add_option("--mode", options->mode, "graph: an entry is one graph (default on CUDA); eager: launch by launch")
+      ->add_option(
+          "--mode", options->mode,
+          "graph-full: a request is one graph (default on CUDA if the plan can); graph: a chunk or step is one; "
+          "eager, fused: launch by launch, whichever the plan was compiled for (nanocc --fuse none or all)")
       ->type_name("MODE")
-      ->check(CLI::IsMember({"eager", "graph"}));
+      ->check(CLI::IsMember({"eager", "fused", "graph", "graph-full"}));
   command->add_option("--repeat", options->repeat, "Runs after one to warm up; medians are reported")
       ->type_name("N")
       ->check(CLI::Range(1u, 10000u))

@@ -13,7 +13,7 @@ struct InspectOptions {
 
 std::string number(uint64_t value) { return std::to_string(value); }
 
-void printEntry(const schema::Entry &entry) {
+void printEntry(const schema::Program &program, const schema::Entry &entry) {
   uint64_t bytes = 0, flops = 0;
   for (const schema::Node *node : *entry.nodes()) {
     bytes += node->bytes();
@@ -22,13 +22,16 @@ void printEntry(const schema::Entry &entry) {
   print("  entry " + entry.name()->str() + ": " + schema::EnumNameEntryKind(entry.kind()) + ", " +
         number(entry.tokens()) + " tokens, " + number(entry.rows()) + " rows, " + number(entry.nodes()->size()) +
         " launches, " + bytesText(bytes) + " moved, " + number(flops) + " flops\n");
+  if (entry.loops())
+    for (const schema::Loop *loop : *entry.loops())
+      print("    while " + program.buffers()->Get(loop->go())->name()->str() + "[" + number(loop->word()) +
+            "]: " + program.entries()->Get(loop->entry())->name()->str() + ", then " + number(loop->nodes()->size()) +
+            " launches\n");
 }
 
 void printKernels(const schema::Program &program) {
   std::vector<uint64_t> launches(program.kernels()->size());
-  for (const schema::Entry *entry : *program.entries())
-    for (const schema::Node *node : *entry->nodes())
-      ++launches[node->kernel()];
+  forEachNode(program, [&](const schema::Node &node) { ++launches[node.kernel()]; });
   for (uint32_t i = 0; i < program.kernels()->size(); ++i) {
     const schema::Kernel &kernel = *program.kernels()->Get(i);
     const char *image = kernel.cubin() && kernel.cubin()->size() > 0 ? ", cubin"
@@ -68,9 +71,9 @@ void inspect(const InspectOptions &options) {
     print("program " + program.target()->str() + ", precision " + program.precision()->str() + "\n");
     print("  memory: constants " + bytesText(m.constants()) + ", kv " + bytesText(m.kv()) + ", state " +
           bytesText(m.state()) + ", arena " + bytesText(m.arena()) + ", workspace " + bytesText(m.workspace()) +
-          ", together " + bytesText(memoryOf(program)) + "\n");
+          ", mapped " + bytesText(m.mapped()) + ", together on the device " + bytesText(memoryOf(program)) + "\n");
     for (const schema::Entry *entry : *program.entries())
-      printEntry(*entry);
+      printEntry(program, *entry);
     printKernels(program);
   }
   flushOutput();

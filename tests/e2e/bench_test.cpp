@@ -61,6 +61,7 @@ TEST(Bench, RefusesWhatThePlanOrTheDeviceLacks) {
   expectUsage(bench({"--batch", "1,x"}), "pass numbers of rows such as 1,8");
   expectUsage(bench({"--batch", "0"}), "pass numbers of rows such as 1,8");
   expectUsage(bench({"--mode", "graph"}), "needs a CUDA device");
+  expectUsage(bench({"--mode", "graph-full"}), "needs a CUDA device");
   expectUsage(bench({"--mode", "sideways"}), "--mode");
   expectUsage(bench({}, "1000000"), "do not fit the plan's context of");
   expectUsage(bench({}, "1"), "--new");

@@ -84,8 +84,13 @@ Launch kernelLaunch(const Case &c, Function function) {
     std::vector<void *> arguments;
     for (DevicePtr &buffer : buffers)
       arguments.push_back(&buffer);
-    for (kernels::Scalar &scalar : scalars)
-      arguments.push_back(&scalar);
+    uint64_t noGraph = 0;
+    size_t next = 0;
+    for (const kernels::ArgDecl &arg : c.family->args)
+      if (isScalar(arg.kind)) {
+        arguments.push_back(arg.kind == kernels::ArgKind::Condition ? static_cast<void *>(&noGraph) : &scalars[next]);
+        ++next;
+      }
     kernels::LaunchShape shape = c.family->shape(c.params, c.scalars);
     const Driver &driver = testDevice().driver();
     if (shape.sharedBytes > (48 << 10))

@@ -65,7 +65,13 @@ int memFree(uint64_t address) {
   std::free(made);
   return 0;
 }
-int hostAlloc(void **address, size_t bytes, unsigned) { return state.host[*address = std::malloc(bytes)] = bytes, 0; }
+int hostAlloc(void **address, size_t bytes, unsigned flags) {
+  state.hostFlags.push_back(flags);
+  return state.host[*address = std::malloc(bytes)] = bytes, 0;
+}
+int hostDevicePointer(uint64_t *address, void *host, unsigned) {
+  return *address = reinterpret_cast<uint64_t>(host), state.host.contains(host) ? 0 : 1;
+}
 int hostFree(void *address) { return state.host.erase(address), std::free(address), 0; }
 int fill(uint64_t address, unsigned char value, size_t bytes, void *) {
   std::memset(reinterpret_cast<void *>(address), value, bytes);
@@ -85,6 +91,7 @@ int toHost(void *to, uint64_t from, size_t bytes, void *) {
 int streamCreate(void **stream, unsigned) { return *stream = &token, ++state.streams, 0; }
 int streamDestroy(void *) { return --state.streams, 0; }
 int synchronize(void *) { return ++state.synchronizations, state.synchronizeResult; }
+int streamQuery(void *) { return state.queryResult; }
 int eventCreate(void **event, unsigned) { return *event = &token, ++state.events, 0; }
 int eventDestroy(void *) { return --state.events, 0; }
 int eventRecord(void *, void *) { return 0; }
@@ -125,19 +132,28 @@ int launch(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, u
            unsigned sharedBytes, void *, void **arguments, void **) {
   const unsigned grid[] = {gx, gy, gz}, block[] = {bx, by, bz};
   state.launches.push_back(recordOf(function, grid, block, sharedBytes, arguments));
+  if (state.onLaunch)
+    state.onLaunch(state.launches.back());
   return state.launchResult;
 }
 
 // Graphs: nodes are handed out as their index plus one.
 struct Graph {
   std::vector<FakeCuda::Node> nodes;
+  std::map<size_t, std::unique_ptr<Graph>> bodies; // of loops, by node
 };
+std::vector<FakeCuda::Node> finished(const Graph &graph) {
+  std::vector<FakeCuda::Node> nodes = graph.nodes;
+  for (const auto &[node, body] : graph.bodies)
+    nodes[node].body = finished(*body);
+  return nodes;
+}
 bool capturing = false;
 Graph *captured = nullptr;
 
 int beginCapture(void *, int mode) {
   capturing = true;
-  captured = new Graph{{{}}};
+  captured = new Graph{{{}}, {}};
   ++state.liveGraphs;
   return mode == 2 ? 0 : 1;
 }
@@ -164,20 +180,43 @@ int graphAddKernel(void **node, Graph *graph, void *const *after, size_t count, 
 int graphAddChild(void **node, Graph *graph, void *const *after, size_t count, const Graph *child) {
   return addNode(node, graph, after, count, child->nodes[0]);
 }
-struct NodeParams { // CUgraphNodeParams of a kernel
-  int type, reserved[3];
-  KernelParams kernel;
+struct ConditionalParams { // CUDA_CONDITIONAL_NODE_PARAMS
+  uint64_t handle;
+  int type;
+  unsigned size;
+  Graph **bodies;
+  void *context;
 };
+struct NodeParams { // CUgraphNodeParams of a kernel or a loop
+  int type, reserved[3];
+  union {
+    KernelParams kernel;
+    ConditionalParams conditional;
+  };
+};
+int conditionCreate(uint64_t *handle, Graph *graph, void *, unsigned initially, unsigned flags) {
+  return *handle = ++state.conditions, graph && initially == 1 && flags == 1 ? 0 : 1;
+}
 int graphAddAny(void **node, Graph *graph, void *const *after, const unsigned char *edges, size_t count,
-                const NodeParams *params) {
+                NodeParams *params) {
+  if (params->type == 13) {
+    static Graph *bodies[1];
+    const size_t index = graph->nodes.size();
+    bodies[0] = (graph->bodies[index] = std::make_unique<Graph>()).get();
+    FakeCuda::Node loop;
+    loop.condition = params->conditional.handle;
+    const bool isWhile = params->conditional.type == 1 && params->conditional.size == 1;
+    params->conditional.bodies = bodies;
+    return isWhile ? addNode(node, graph, after, count, std::move(loop)) : 1;
+  }
   const KernelParams &kernel = params->kernel;
   FakeCuda::Node made{recordOf(kernel.function, kernel.grid, kernel.block, kernel.sharedBytes, kernel.arguments)};
   made.programmatic = edges && edges[0] == 1 && edges[1] == 0 && edges[2] == 1; // port from, port to, type
   return params->type != 0 ? 1 : addNode(node, graph, after, count, std::move(made));
 }
 int graphInstantiate(Graph **exec, Graph *graph, uint64_t) {
-  state.graphs.push_back(graph->nodes);
-  *exec = new Graph(*graph);
+  state.graphs.push_back(finished(*graph));
+  *exec = new Graph{state.graphs.back(), {}};
   return ++state.liveExecs, 0;
 }
 int graphUpload(Graph *, void *) { return ++state.uploads, 0; }
@@ -211,12 +250,14 @@ const std::map<std::string, void *> symbols = {
     {"cuMemAlloc", address(memAlloc)},
     {"cuMemFree", address(memFree)},
     {"cuMemHostAlloc", address(hostAlloc)},
+    {"cuMemHostGetDevicePointer", address(hostDevicePointer)},
     {"cuMemFreeHost", address(hostFree)},
     {"cuMemsetD8Async", address(fill)},
     {"cuMemcpyHtoDAsync", address(toDevice)},
     {"cuMemcpyDtoHAsync", address(toHost)},
     {"cuStreamCreate", address(streamCreate)},
     {"cuStreamDestroy", address(streamDestroy)},
+    {"cuStreamQuery", address(streamQuery)},
     {"cuStreamSynchronize", address(synchronize)},
     {"cuEventCreate", address(eventCreate)},
     {"cuEventDestroy", address(eventDestroy)},
@@ -234,6 +275,7 @@ const std::map<std::string, void *> symbols = {
     {"cuGraphDestroy", address(graphDestroy)},
     {"cuGraphAddKernelNode", address(graphAddKernel)},
     {"cuGraphAddChildGraphNode", address(graphAddChild)},
+    {"cuGraphConditionalHandleCreate", address(conditionCreate)},
     {"cuGraphAddNode", address(graphAddAny)},
     {"cuGraphInstantiateWithFlags", address(graphInstantiate)},
     {"cuGraphUpload", address(graphUpload)},

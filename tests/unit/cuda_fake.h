@@ -14,7 +14,8 @@ struct FakeCuda {
   size_t memory = size_t{1} << 30;
   // What fails: a CUresult, or -1 in a call's place.
   int initResult = 0, launchResult = 0, synchronizeResult = 0, graphNodeResult = 0, graphLaunchResult = 0;
-  int registers = 32; // of every kernel, per thread
+  int registers = 32;  // of every kernel, per thread
+  int queryResult = 0; // of cuStreamQuery
 
   struct Launch {
     std::string kernel;
@@ -28,23 +29,28 @@ struct FakeCuda {
     uint64_t workspaceLimit;
     uint32_t reductions;
   };
-  /// A node of a graph: a kernel, or products captured as a child graph.
+  /// A node of a graph: a kernel, products captured as a child graph, or a loop.
   struct Node {
-    Launch kernel; // its name is empty for a child
+    Launch kernel; // its name is empty for a child and for a loop
     std::vector<Product> products;
     std::vector<size_t> after;
     bool programmatic = false;
+    uint64_t condition = 0; // of a loop: its handle
+    std::vector<Node> body; // of a loop, as it is when the graph is instantiated
   };
-  std::map<void *, size_t> device, host; // live allocations
-  std::vector<size_t> allocations;       // of device memory, in order
+  void (*onLaunch)(const Launch &) = nullptr; // stands for what a kernel does
+  std::map<void *, size_t> device, host;      // live allocations
+  std::vector<size_t> allocations;            // of device memory, in order
   std::vector<Launch> launches;
   std::vector<Product> products;
   std::vector<std::vector<Node>> graphs;       // as instantiated, in order
   std::vector<std::pair<uint64_t, int>> fills; // bytes, value
   std::vector<size_t> copies;                  // to the device, in bytes
   std::map<std::string, int> sharedAttribute;  // by kernel
+  std::vector<unsigned> hostFlags;             // of cuMemHostAlloc
   int contexts = 0, streams = 0, events = 0, modules = 0, handles = 0, heuristics = 0, largestCopy = 0;
   int liveGraphs = 0, liveExecs = 0, uploads = 0, graphLaunches = 0, synchronizations = 0;
+  uint64_t conditions = 0; // handles made: 1, 2, ...
 };
 
 /// Exported by the library under this name.

@@ -67,6 +67,18 @@ struct SampleSettings {
 /// the last row has index -1 if there are more than one.
 Case makeSample(int V, int Vp, int rows, float cap, const SampleSettings &settings);
 
+/// A request on its way: prompts of these lengths, prefilled up to `cursor` (a multiple of the chunk), or with `steps`
+/// tokens emitted by every row. Every third row that has begun has ended.
+struct GenerationMoment {
+  std::vector<int> prompts, stopIds;
+  int limit, cursor, steps;
+  bool cancel;
+};
+/// Prompts and sampled tokens are ids below 50; row i samples 7 i mod 50.
+Case makeFeed(const GenerationMoment &moment, int slots, int chunkRows, int batch, int positions, bool accept);
+Case makeAdvance(const GenerationMoment &moment, int batch, int positions);
+std::vector<Case> generationCases(std::string_view family);
+
 /// The sweep of a family.
 std::vector<Case> casesOf(std::string_view family);
 

@@ -1,11 +1,12 @@
 # Kernel families on the CPU, host math, and the code generator.
-add_library(family_cases STATIC ${CMAKE_CURRENT_LIST_DIR}/family_cases.cpp)
+add_library(family_cases STATIC ${CMAKE_CURRENT_LIST_DIR}/family_cases.cpp ${CMAKE_CURRENT_LIST_DIR}/generation_cases.cpp)
 target_link_libraries(family_cases PUBLIC nano_kernels_cpu)
 
 add_executable(
   families_test
   ${CMAKE_CURRENT_LIST_DIR}/families_test.cpp ${CMAKE_CURRENT_LIST_DIR}/families_attention_test.cpp
-  ${CMAKE_CURRENT_LIST_DIR}/families_sample_test.cpp ${CMAKE_CURRENT_LIST_DIR}/families_host_math_test.cpp)
+  ${CMAKE_CURRENT_LIST_DIR}/families_sample_test.cpp ${CMAKE_CURRENT_LIST_DIR}/families_host_math_test.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/families_generation_test.cpp)
 target_link_libraries(families_test PRIVATE family_cases nano_host_math GTest::gtest_main)
 gtest_discover_tests(families_test)
 

@@ -2,7 +2,7 @@
 // (which a sanitizer build proves).
 #include "runtime/base/error.h"
 #include "runtime/session/device.h"
-#include "runtime/session/session.h"
+#include "runtime/session/generate.h"
 #include "tests/unit/tiny_plan.h"
 
 #include <cstring>
@@ -52,18 +52,26 @@ void runAll(const std::shared_ptr<const Plan> &plan) {
     const Session::Token token[] = {{0, 0}};
     session.decode(token);
     session.score(prompt, true, [](size_t, std::span<const float>, std::span<const float>) {});
+    for (const schema::Entry *entry : *plan->program(program).entries())
+      if (entry->kind() == schema::EntryKind::Generate) {
+        GenerateOptions options;
+        options.mode = GenerateMode::Graph;
+        const std::vector<std::vector<int32_t>> prompts = {prompt};
+        generate(session, prompts, options);
+        break;
+      }
   }
 }
 
-TEST(PlanMutation, HundredThousandAreRefusedOrHarmless) {
+/// How many of `count` mutations pass the check, and run.
+size_t acceptedOf(const std::vector<uint8_t> &whole, int count) {
   // A file in memory: a hundred thousand on a disk would take longer than the rest.
   const int file = memfd_create("plan", 0);
-  ASSERT_GE(file, 0);
+  EXPECT_GE(file, 0);
   const std::filesystem::path path = "/proc/self/fd/" + std::to_string(file);
-  std::vector<uint8_t> whole = serialize(tinyPlan({{4}, {1}, 4, "cpu"}));
   std::mt19937 random(20251121);
   size_t accepted = 0;
-  for (int i = 0; i < 100'000; ++i) {
+  for (int i = 0; i < count; ++i) {
     std::vector<uint8_t> bytes = whole;
     mutate(bytes, random);
     // The digest is sealed where the sound plan has it, so that only the identification can go wrong before the check.
@@ -75,17 +83,25 @@ TEST(PlanMutation, HundredThousandAreRefusedOrHarmless) {
       if (!schema::VerifyPlanBuffer(verifier) || schema::GetPlan(bytes.data())->digest()->size() != 32)
         continue; // PlanFile's tests
       sealPlan(bytes);
-      ASSERT_EQ(pwrite(file, bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
+      EXPECT_EQ(pwrite(file, bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
       const auto plan = Plan::open(path);
       ++accepted;
       runAll(plan);
     } catch (const Error &error) {
-      ASSERT_NE(error.code, Exit::Internal) << error.what();
+      EXPECT_NE(error.code, Exit::Internal) << error.what();
     }
   }
-  // Names, costs and scalar factors may change freely; if nothing passed, this test would prove nothing.
-  EXPECT_GT(accepted, 1000u);
   close(file);
+  return accepted;
+}
+
+// Names, costs and scalar factors may change freely; if nothing passed, these tests would prove nothing.
+TEST(PlanMutation, HundredThousandAreRefusedOrHarmless) {
+  EXPECT_GT(acceptedOf(serialize(tinyPlan({{4}, {1}, 4, "cpu"})), 100'000), 1000u);
+}
+
+TEST(PlanMutation, SoAreThoseOfGenerateEntries) {
+  EXPECT_GT(acceptedOf(serialize(tinyPlan({{4}, {1}, 4, "cpu", true})), 20'000), 200u);
 }
 
 } // namespace

@@ -1,6 +1,7 @@
 #include "tests/unit/tiny_plan.h"
 
 #include "codegen/Registry.h"
+#include "kernels_templates/common/generation.h"
 #include "kernels_templates/sample/shape.h"
 #include "runtime/base/error.h"
 
@@ -41,10 +42,7 @@ public:
     constant("rope", {kTinyPositions, D}, "RopeStep",
              {{"base", 10000.0}, {"positions", kTinyPositions}, {"head_dim", D}});
     buffer("kv", "Kv", "F32", {maxRows, 2, G, kTinyRing, D});
-    for (const char *name : {"tokens", "prev", "rows", "positions", "targets"})
-      buffer(name, "State", "I32", {slots});
-    for (const char *name : {"starts", "ends", "last", "steps", "next"})
-      buffer(name, "State", "I32", {maxRows});
+    inputBuffers("", slots, maxRows);
     buffer("sampling", "State", "U32", {8});
     buffer("counters", "State", "U32", {maxRows});
     buffer("nll", "State", "F32", {slots});
@@ -55,6 +53,8 @@ public:
       entry("Decode", batch, batch);
     if (options.score)
       entry("Score", options.score, maxRows);
+    if (options.generate)
+      generation();
 
     Json program = {{"target", options.target},
                     {"precision", "f32"},
@@ -66,7 +66,10 @@ public:
                      {{"constants", totals["Constant"]},
                       {"kv", totals["Kv"]},
                       {"state", totals["State"]},
-                      {"arena", totals["Arena"]}}}};
+                      {"arena", totals["Arena"]},
+                      {"mapped", totals["Mapped"]}}}};
+    if (options.generate)
+      program["min_driver"] = 13000;
     return {{"format_version", kPlanFormatVersion},
             {"schema_hash", std::vector<int>(schemaHash().begin(), schemaHash().end())},
             {"digest", std::vector<int>(32, 0)},
@@ -97,6 +100,7 @@ private:
        entries = Json::array();
   std::map<std::string, uint64_t> totals;
   std::map<std::string, size_t> bufferIndex, kernelIndex;
+  std::map<std::string, std::vector<std::map<size_t, Use>>> usesOf; // of finished entries
   // Of the entry being built:
   Json nodes;
   std::vector<std::map<size_t, Use>> uses; // of each node, by buffer
@@ -113,6 +117,19 @@ private:
     if (space != "Arena")
       total += (bytes + 255) / 256 * 256;
     return bufferIndex[name] = buffers.size() - 1;
+  }
+
+  void inputBuffers(const std::string &before, uint64_t tokens, uint64_t rows) {
+    for (const char *name : {"tokens", "prev", "rows", "positions", "targets"})
+      buffer(before + name, "State", "I32", {tokens});
+    for (const char *name : {"starts", "ends", "last", "steps", "next"})
+      buffer(before + name, "State", "I32", {rows});
+  }
+
+  /// The entry's own buffer of a name, or the one that all share.
+  size_t find(const std::string &name) const {
+    const auto own = bufferIndex.find(prefix + name);
+    return own != bufferIndex.end() ? own->second : bufferIndex.at(name);
   }
 
   void constant(const std::string &name, const std::vector<uint64_t> &shape, const char *step, const Json &fields) {
@@ -150,13 +167,16 @@ private:
       const ::kernels::ArgKind kind = described.args[i].kind;
       ::kernels::Scalar scalar = {};
       if (args[i].is_string()) {
-        const size_t index = bufferIndex.at(args[i].get<std::string>());
+        const size_t index = find(args[i].get<std::string>());
         encoded.push_back({{"kind", "Buffer"}, {"buffer", index}});
         used[index].reads |= kind != ::kernels::ArgKind::Out;
         used[index].writes |= kind != ::kernels::ArgKind::In;
         continue;
       }
-      if (kind == ::kernels::ArgKind::I32) {
+      if (kind == ::kernels::ArgKind::Condition) {
+        encoded.push_back({{"kind", "Condition"}, {"loop", args[i]}});
+        scalar.i = args[i];
+      } else if (kind == ::kernels::ArgKind::I32) {
         encoded.push_back({{"kind", "I32"}, {"i32", args[i]}});
         scalar.i = args[i];
       } else {
@@ -181,11 +201,13 @@ private:
   void entry(const std::string &kind, uint64_t n, uint64_t r) {
     nodes = Json::array();
     uses.clear();
-    const size_t firstBuffer = buffers.size();
     std::string lower = kind;
     lower[0] = static_cast<char>(std::tolower(lower[0]));
     const std::string entryName = lower + "_" + std::to_string(n);
     prefix = entryName + ".";
+    if (options.generate) // feed and advance write them while others' are read
+      inputBuffers(prefix, n, r);
+    const size_t firstBuffer = buffers.size();
     const auto k = [](uint64_t x) { return static_cast<int64_t>(x); };
     for (const char *name : {"emb", "u", "pemb", "pu", "x", "h", "o", "a", "y"})
       arena(name, {n, C});
@@ -235,12 +257,75 @@ private:
       node("sample", {k(V), k(V)}, {in("z"), "last", "steps", "sampling", "counters", in("partials"), "next", 15.0, r});
     }
     placeArena(firstBuffer);
-    formEdges();
+    formEdges(0);
     Json bound = {{"name", entryName}, {"kind", kind}, {"tokens", n}, {"rows", r}, {"nodes", nodes}};
+    bind(bound, inputs, outputs);
+    usesOf[entryName] = uses;
+    entries.push_back(bound);
+  }
+
+  void bind(Json &bound, const std::vector<std::string> &inputs, const std::vector<std::string> &outputs) const {
     for (auto &[side, names] : {std::pair{"inputs", inputs}, std::pair{"outputs", outputs}})
       for (const std::string &name : names)
-        bound[side].push_back({{"name", name}, {"buffer", bufferIndex.at(name)}});
-    entries.push_back(bound);
+        bound[side].push_back({{"name", name}, {"buffer", find(name)}});
+  }
+
+  /// Generate entries for every pair, as plan-form-generation makes them.
+  void generation() {
+    namespace words = ::kernels::generation;
+    prefix.clear();
+    buffer("request", "State", "I32", {words::requestWords(maxRows)});
+    buffer("prompt", "State", "I32", {maxRows * kTinyPositions});
+    buffer("progress", "State", "I32", {words::progressWords(maxRows)});
+    buffer("go", "State", "U32", {words::goWords});
+    buffer("ring", "Mapped", "I32", {words::ringWords(maxRows, kTinyPositions)});
+    const size_t count = entries.size();
+    for (size_t p = 0; p < count; ++p)
+      for (size_t d = 0; d < count; ++d)
+        if (entries[p]["kind"] == "Prefill" && entries[d]["kind"] == "Decode")
+          generate(p, d);
+  }
+
+  void generate(size_t p, size_t d) {
+    const std::string chunk = entries[p]["name"], step = entries[d]["name"];
+    const uint64_t tokens = entries[p]["tokens"], rows = entries[p]["rows"], batch = entries[d]["rows"];
+    auto inputs = [](Json args, const std::string &entry) {
+      for (const char *name : {"tokens", "prev", "rows", "positions", "starts", "ends", "last", "steps"})
+        args.push_back(entry + "." + name);
+      return args;
+    };
+    auto feed = [&](const std::string &next, int accept) {
+      Json args = inputs(inputs({"prompt", "request", next, "progress", "go", "ring"}, chunk), step);
+      for (uint64_t scalar : {tokens, rows, batch, uint64_t(accept), uint64_t(0), uint64_t(1)})
+        args.push_back(scalar);
+      node("feed", {static_cast<int64_t>(kTinyPositions)}, args);
+    };
+    auto loop = [&](size_t entry, const auto &add) {
+      nodes = entries[entry]["nodes"];
+      uses = usesOf[entries[entry]["name"]];
+      const size_t first = nodes.size();
+      add();
+      formEdges(first);
+      nodes.erase(nodes.begin(), nodes.begin() + static_cast<std::ptrdiff_t>(first));
+      return Json{{"entry", entry}, {"go", bufferIndex.at("go")}, {"word", entry == p ? 0 : 1}, {"nodes", nodes}};
+    };
+    nodes = Json::array();
+    uses.clear();
+    feed("request", 0);
+    Json made = {{"name", "generate_" + std::to_string(tokens) + "_" + std::to_string(batch)},
+                 {"kind", "Generate"},
+                 {"tokens", tokens},
+                 {"rows", std::min(rows, batch)},
+                 {"nodes", nodes}};
+    made["loops"].push_back(loop(p, [&] { feed(chunk + ".next", 1); }));
+    made["loops"].push_back(loop(d, [&] {
+      Json args = inputs({"request", step + ".next", "progress", "go", "ring"}, step);
+      args.push_back(batch);
+      args.push_back(1);
+      node("advance", {static_cast<int64_t>(kTinyPositions)}, args);
+    }));
+    bind(made, {"prompt", "request"}, {"ring"});
+    entries.push_back(made);
   }
 
   /// First fit over lifetimes.
@@ -283,9 +368,15 @@ private:
   }
 
   /// Every conflict with an earlier node, without those that other edges imply.
-  void formEdges() {
+  void formEdges(size_t first) {
     std::vector<std::set<uint32_t>> before(uses.size()); // transitive
-    for (uint32_t i = 0; i < uses.size(); ++i)
+    for (uint32_t i = 0; i < first; ++i)                 // have theirs
+      for (const Json &edge : nodes[i]["edges"]) {
+        const uint32_t from = edge["from"];
+        before[i].insert(from);
+        before[i].insert(before[from].begin(), before[from].end());
+      }
+    for (uint32_t i = static_cast<uint32_t>(first); i < uses.size(); ++i)
       for (uint32_t j = i; j-- > 0;) {
         bool conflict = false;
         for (auto &[a, ua] : uses[i])

@@ -18,6 +18,7 @@ struct TinyOptions {
   std::vector<uint64_t> decode = {1, 2};  // batches; the largest is also the rows of prefill
   uint64_t score = 4;                     // token slots; 0: no score entry
   std::string target = "cpu";
+  bool generate = false; // generate entries as well
 };
 
 inline constexpr uint64_t kTinyVocab = 11, kTinyPositions = 12, kTinyWindow = 3, kTinyRing = 5;

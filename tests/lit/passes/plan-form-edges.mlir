@@ -83,3 +83,26 @@ plan.program @sm_90a precision "f32" min_driver 13000 {
     plan.launch @relu2 [@d, @a, 64 : i32] grid [1, 1, 1] block [32, 1, 1] shared 115712 bytes 0 flops 0
   }
 }
+
+// A loop's own node waits for what its entry's nodes leave; the entry's edges stay.
+// CHECK-LABEL: plan.program @sm_100a
+plan.program @sm_100a precision "f32" min_driver 13000 {
+  plan.kernel @relu2 family "relu2" {T = f32}
+  plan.buffer @x in state : tensor<64xf32> at 0
+  plan.buffer @y in state : tensor<64xf32> at 256
+  plan.buffer @z in state : tensor<64xf32> at 512
+  plan.buffer @go in state : tensor<2xui32> at 768
+  plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
+    // CHECK: plan.launch @relu2 [@x, @y, {{.*}} after []{{$}}
+    plan.launch @relu2 [@x, @y, 64 : i32] grid [1, 1, 1] block [32, 1, 1] shared 0 bytes 0 flops 0
+  }
+  plan.entry @g generate tokens 1 rows 1 inputs {} outputs {} {
+    // CHECK: plan.launch @relu2 [@z, @x, {{.*}} after []{{$}}
+    plan.launch @relu2 [@z, @x, 64 : i32] grid [1, 1, 1] block [32, 1, 1] shared 0 bytes 0 flops 0
+    // CHECK: plan.while
+    plan.while @e go @go[0] {
+      // CHECK-NEXT: plan.launch @relu2 [@y, @z, {{.*}} after [0] programmatic [0]
+      plan.launch @relu2 [@y, @z, 64 : i32] grid [1, 1, 1] block [32, 1, 1] shared 0 bytes 0 flops 0
+    }
+  }
+}

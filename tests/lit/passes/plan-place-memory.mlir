@@ -2,8 +2,8 @@
 // by first fit, largest first.
 // RUN: nanocc-opt %s --plan-place-memory | FileCheck %s
 
-// arena: the larger of @e (1536) and @f (512); constants: 256 + 256; kv: 512; state: 256; workspace: 1024.
-// CHECK: memory {arena = 1536 : i64, constants = 512 : i64, kv = 512 : i64, state = 256 : i64, workspace = 1024 : i64}
+// arena: the larger of @e (1536) and @f (512); constants: 256 + 256; kv: 512; mapped: 512; state: 256; workspace: 1024.
+// CHECK: memory {arena = 1536 : i64, constants = 512 : i64, kv = 512 : i64, mapped = 512 : i64, state = 256 : i64, workspace = 1024 : i64}
 plan.program @cpu precision "f32" min_driver 0 {
   // 1 float, padded to 256: the next begins at 256.
   // CHECK: plan.buffer @c0 {{.*}} at 0
@@ -12,6 +12,8 @@ plan.program @cpu precision "f32" min_driver 0 {
   plan.buffer @c1 in constant : tensor<64xf32>
   // CHECK: plan.buffer @kv {{.*}} at 0
   plan.buffer @kv in kv : tensor<1x2x1x16x4xf32>
+  // CHECK: plan.buffer @ring {{.*}} at 0
+  plan.buffer @ring in mapped : tensor<80xi32>
   // CHECK: plan.buffer @s {{.*}} at 0
   plan.buffer @s in state : tensor<8xi32>
   // CHECK: plan.buffer @work {{.*}} at 0

@@ -169,7 +169,7 @@ plan.program @cpu precision "f32" min_driver 0 {
   plan.buffer @b in constant : tensor<4xf32>
   plan.kernel @k family "scale" {T = f32}
   plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
-    // expected-error @+1 {{argument 1 must be a buffer, an i32 or an f32, is 1 : i64}}
+    // expected-error @+1 {{argument 1 must be a buffer, an i32, an f32 or a condition, is 1 : i64}}
     plan.launch @k [@b, 1] grid [1, 1, 1] block [1, 1, 1] shared 0 bytes 0 flops 0
   }
 }
@@ -226,5 +226,70 @@ plan.program @cpu precision "f32" min_driver 0 {
   plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
     // expected-error @+1 {{@nothing is not a plan.kernel of this program}}
     plan.gemm @nothing [@b] bytes 0 flops 0
+  }
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  plan.buffer @go in state : tensor<2xui32>
+  plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
+    // expected-error @+1 {{is a loop: only a generate entry has them}}
+    plan.while @e go @go[0] {
+    }
+  }
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  plan.buffer @go in state : tensor<2xui32>
+  plan.buffer @b in state : tensor<4xf32>
+  plan.kernel @k family "scale" {T = f32}
+  plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
+  }
+  plan.entry @g generate tokens 1 rows 1 inputs {} outputs {} {
+    plan.while @e go @go[0] {
+    }
+    // expected-error @+1 {{comes after a loop: an entry's nodes come before}}
+    plan.launch @k [@b] grid [1, 1, 1] block [1, 1, 1] shared 0 bytes 0 flops 0
+  }
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  plan.buffer @go in state : tensor<2xui32>
+  plan.entry @g generate tokens 1 rows 1 inputs {} outputs {} {
+    // expected-error @+1 {{repeats @g, which is not a prefill or decode entry of this program}}
+    plan.while @g go @go[0] {
+    }
+  }
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  plan.buffer @go in state : tensor<2xui32>
+  plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
+  }
+  plan.entry @g generate tokens 1 rows 1 inputs {} outputs {} {
+    // expected-error @+1 {{goes on by element 2 of @go, which is no u32 of it}}
+    plan.while @e go @go[2] {
+    }
+  }
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  plan.buffer @go in state : tensor<2xui32>
+  plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
+  }
+  plan.entry @g generate tokens 1 rows 1 inputs {} outputs {} {
+    plan.while @e go @go[0] {
+      // expected-error @+1 {{'plan.parameter' op is not a node: a loop holds plan.launch and plan.gemm}}
+      plan.parameter @p [1] from "p"
+    }
   }
 }

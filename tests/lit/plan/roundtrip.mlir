@@ -36,6 +36,17 @@ plan.program @sm_90a precision "bf16" min_driver 13000 memory {constants = 512, 
     // CHECK: plan.launch @scale {{.*}} flops 8{{$}}
     plan.launch @scale [@x, @x, 1.5 : f32, 8 : i32] grid [1, 1, 1] block [32, 1, 1] shared 0 bytes 32 flops 8
   }
+  plan.buffer @go in state : tensor<2xui32> at 0
+  // CHECK: plan.buffer @ring in mapped : tensor<4xi32>
+  plan.buffer @ring in mapped : tensor<4xi32>
+  // CHECK: plan.entry @generate_8_1 generate
+  plan.entry @generate_8_1 generate tokens 8 rows 1 inputs {} outputs {ring = @ring} {
+    // CHECK: plan.while @decode_1 go @go[1] {
+    plan.while @decode_1 go @go[1] {
+      // CHECK-NEXT: plan.launch @scale [@y, #plan.condition<0>] {{.*}} after [1] programmatic [1]
+      plan.launch @scale [@y, #plan.condition<0>] grid [1, 1, 1] block [32, 1, 1] shared 0 bytes 32 flops 8 after [1] programmatic [1]
+    }
+  }
   // CHECK: plan.entry @score_8 score
   plan.entry @score_8 score tokens 8 rows 1 inputs {} outputs {} {
   }
