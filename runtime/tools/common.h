@@ -21,6 +21,9 @@ struct CommonOptions {
   bool noCache = false, verbose = false, quiet = false;
 };
 
+/// For unsigned flags: CLI11 would wrap a negative number around.
+std::string notNegative(const std::string &text);
+
 /// Declares PLAN and the flags of CommonOptions on a command.
 void addCommon(CLI::App &command, CommonOptions &options);
 
