@@ -128,6 +128,15 @@ void compile(ModuleOp module, Stage last, TimingScope &timing) {
   FailureOr<Options> options = getOptions(module);
   if (failed(options))
     refuse(Exit::Input, inputFile + " has no usable options; the lines above say where and why");
+  if (*stage == Stage::Nano && last > Stage::Nano) {
+    // What lowering needs, lowering checks. On a copy: what it refuses here the user has edited, what the templates
+    // refuse below is unsupported.
+    OwningOpRef<ModuleOp> copy = module.clone();
+    PassManager manager(module.getContext());
+    manager.addPass(createNanoLowerToKern());
+    if (failed(manager.run(*copy)))
+      refuse(Exit::Input, inputFile + " does not keep the contract of its stage; the lines above say where and why");
+  }
   for (int next = static_cast<int>(*stage) + 1; next <= static_cast<int>(last); ++next) {
     PassManager manager(module.getContext());
     populateStage(manager, static_cast<Stage>(next), options->fuse == "all");
@@ -139,17 +148,31 @@ void compile(ModuleOp module, Stage last, TimingScope &timing) {
   }
 }
 
-void write(const std::string &path, std::string_view bytes) {
-  nanort::AtomicFile file(path);
-  file.write(bytes);
-  file.commit();
+/// The output and the report, or neither: both are opened before the first byte, and the output, which a build waits
+/// for, is the last to be put into place.
+void write(std::optional<std::string_view> bytes, std::optional<std::string_view> reportText) {
+  std::optional<nanort::AtomicFile> output, summary;
+  if (bytes)
+    output.emplace(outputFile.getValue());
+  if (reportText)
+    summary.emplace(reportFile.empty() ? "-" : reportFile.getValue());
+  if (bytes)
+    output->write(*bytes);
+  if (reportText) {
+    summary->write(*reportText);
+    summary->commit();
+  }
+  if (bytes)
+    output->commit();
 }
 
-void writeReport(ModuleOp module) {
-  if (!report.getNumOccurrences())
-    return;
-  std::string text = report == "json" ? reportJson(module) : reportText(module);
-  write(reportFile.empty() ? "-" : reportFile.getValue(), text);
+/// Whether writing `b` would replace `a`; devices and standard streams are never replaced.
+bool replaces(const std::string &a, const std::string &b) {
+  std::error_code ignored;
+  auto replaceable = [&](const std::string &path) {
+    return !path.empty() && path != "-" && (!fs::exists(path, ignored) || fs::is_regular_file(path, ignored));
+  };
+  return replaceable(a) && replaceable(b) && fs::weakly_canonical(a, ignored) == fs::weakly_canonical(b, ignored);
 }
 
 void checkFlags() {
@@ -166,6 +189,13 @@ void checkFlags() {
     refuse(Exit::Usage, "--report needs a plan; leave --emit " + emit + " out");
   if (outputFile == "-" && report.getNumOccurrences() && (reportFile.empty() || reportFile == "-"))
     refuse(Exit::Usage, "the plan and the report cannot both go to standard output; give --report-file");
+  if (reportFile.getNumOccurrences() && !report.getNumOccurrences())
+    refuse(Exit::Usage, "--report-file " + reportFile + " without a report; give --report text or --report json");
+  for (const std::string &other : {inputFile.getValue(), outputFile.getValue()})
+    if (replaces(other, reportFile))
+      refuse(Exit::Usage, "--report-file " + reportFile + " would replace " + other + "; name another file");
+  if (replaces(inputFile, outputFile))
+    refuse(Exit::Usage, "-o " + outputFile + " would replace the input; name another file");
 }
 
 void nanoccMain(TimingScope &timing) {
@@ -199,21 +229,21 @@ void nanoccMain(TimingScope &timing) {
 
   compile(*module, emit == "fb" ? Stage::Plan : *parseStage(emit), timing);
   rebasePaths(*module, folderOf(inputFile), folderOf(outputFile.empty() ? inputFile : outputFile));
-  if (!outputFile.empty()) {
-    if (emit == "fb") {
-      FailureOr<std::vector<uint8_t>> bytes = writePlan(*module);
-      if (failed(bytes))
-        refuse(Exit::Input, inputFile + " does not give a plan; the lines above say where and why");
-      write(outputFile, std::string_view(reinterpret_cast<const char *>(bytes->data()), bytes->size()));
-    } else {
-      std::string ir;
-      llvm::raw_string_ostream stream(ir);
-      // With locations: a launch is linked to its line of model.mlir also after a resume.
-      (*module)->print(stream, OpPrintingFlags().enableDebugInfo(true, false));
-      write(outputFile, ir + "\n");
-    }
+  std::optional<std::string> output, summary;
+  if (!outputFile.empty() && emit == "fb") {
+    FailureOr<std::vector<uint8_t>> bytes = writePlan(*module);
+    if (failed(bytes))
+      refuse(Exit::Input, inputFile + " does not give a plan; the lines above say where and why");
+    output.emplace(bytes->begin(), bytes->end());
+  } else if (!outputFile.empty()) {
+    llvm::raw_string_ostream stream(output.emplace());
+    // With locations: a launch is linked to its line of model.mlir also after a resume.
+    (*module)->print(stream, OpPrintingFlags().enableDebugInfo(true, false));
+    stream << '\n';
   }
-  writeReport(*module);
+  if (report.getNumOccurrences())
+    summary = report == "json" ? reportJson(*module) : reportText(*module);
+  write(output, summary);
 }
 
 } // namespace
@@ -234,7 +264,8 @@ int main(int argc, char **argv) {
                                    "  nanocc model.mlir --target cpu,sm_90a --batch 1,8 -o plan.fb --report text\n"
                                    "  nanocc model.mlir --emit kern -o -\n",
                                    &complaints)) {
-    llvm::errs() << "nanocc: " << StringRef(complaint).trim() << "\n";
+    if (!StringRef(complaint).trim().empty()) // else an option's parser has said it
+      llvm::errs() << "nanocc: " << StringRef(complaint).trim() << "\n";
     return static_cast<int>(Exit::Usage);
   }
   DefaultTimingManager timingManager;

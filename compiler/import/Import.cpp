@@ -116,6 +116,11 @@ ModelConfig importModel(const ImportOptions &options) {
     return importPreset(options);
 
   const std::unique_ptr<Checkpoint> checkpoint = Checkpoint::open(options.checkpoint, options.step);
+  // Upstream's .pt has another name than what is written; Hugging Face's weights have the same.
+  if (std::error_code ignored; checkpoint->path().extension() != ".pt" &&
+                               std::filesystem::equivalent(options.checkpoint, options.output, ignored))
+    fail(Exit::Usage, "-o " + quote(options.output.native()) +
+                          " is the checkpoint itself, whose weights would be replaced; name another directory");
   ModelConfig config = configOf(*checkpoint, options.overrides);
   checkTensors(*checkpoint, config, options.ignoreExtra);
   config.keepDtype = options.keepDtype;

@@ -51,6 +51,9 @@ LogicalResult NanoDialect::verifyOperationAttribute(Operation *op, NamedAttribut
     if (!isa<func::FuncOp>(op) || !entry || !entry.getAs<StringAttr>("kind") || !entry.getAs<IntegerAttr>("tokens") ||
         !entry.getAs<IntegerAttr>("rows"))
       return op->emitError() << "'nano.entry' must be {kind, tokens, rows} on a func.func";
+    for (StringRef extent : {"tokens", "rows"})
+      if (entry.getAs<IntegerAttr>(extent).getValue().slt(1))
+        return op->emitError() << "'nano.entry' needs at least one of its " << extent;
     return success();
   }
   return op->emitError() << "unknown attribute '" << name << "' of the nano dialect";

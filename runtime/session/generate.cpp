@@ -172,6 +172,9 @@ std::vector<Sample> generate(Session &session, std::span<const std::vector<int32
       fail(Exit::Input, "the prompt has " + std::to_string(prompt.size()) + " tokens, the plan's context holds " +
                             std::to_string(session.positions()) +
                             " with at least one new; shorten it or compile with a larger --max-seq");
+  // All of them first: a late group must not fail after an early one has run, and -n 0 refuses what -n 1 does.
+  for (const std::vector<int32_t> &prompt : prompts)
+    session.checkIds(prompt);
   std::vector<Sample> samples(prompts.size());
   if (options.maxNew == 0)
     return samples;

@@ -116,9 +116,13 @@ void Session::checkFeed(uint32_t row, std::span<const int32_t> tokens) const {
   if (tokens.size() > maxSeq - state[row].length)
     fail(Exit::Input, std::to_string(state[row].length + tokens.size()) + " tokens do not fit the plan's context of " +
                           std::to_string(maxSeq) + "; shorten the prompt or compile with a larger --max-seq");
-  for (size_t i = 0; i < tokens.size(); ++i)
-    if (tokens[i] < 0 || static_cast<uint32_t>(tokens[i]) >= vocabulary)
-      fail(Exit::Input, "token id " + std::to_string(tokens[i]) + " at index " + std::to_string(i) +
+  checkIds(tokens);
+}
+
+void Session::checkIds(std::span<const int32_t> ids) const {
+  for (size_t i = 0; i < ids.size(); ++i)
+    if (ids[i] < 0 || static_cast<uint32_t>(ids[i]) >= vocabulary)
+      fail(Exit::Input, "token id " + std::to_string(ids[i]) + " at index " + std::to_string(i) +
                             " is outside the model's vocabulary [0, " + std::to_string(vocabulary) + ")");
 }
 

@@ -41,6 +41,9 @@ public:
   /// `rowBase` is added to row numbers in the random counter, so that groups of one request draw apart.
   void setSampling(const Sampling &sampling, uint32_t rowBase = 0);
 
+  /// Errors: Exit::Input for an id outside the vocabulary.
+  void checkIds(std::span<const int32_t> ids) const;
+
   struct Feed {
     uint32_t row;
     std::span<const int32_t> tokens; // not empty

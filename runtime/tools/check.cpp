@@ -139,13 +139,18 @@ void addCheck(CLI::App &app) {
   CLI::App *command = app.add_subcommand("check", "Check a plan's structure, weights and memory");
   auto options = std::make_shared<CheckOptions>();
   addCommon(*command, options->common);
-  command->add_option("--batch", options->batch, "Rows that the plan must serve")->type_name("B");
-  command->add_option("--ctx", options->context, "Positions that the plan must hold")->type_name("N");
+  command->add_option("--batch", options->batch, "Rows that the plan must serve")
+      ->type_name("B")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 62));
+  command->add_option("--ctx", options->context, "Positions that the plan must hold")
+      ->type_name("N")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 62));
   command
       ->add_option("--memory", options->memory,
                    "Fit into BYTES instead of this machine's device (suffixes KiB, MiB, GiB)")
       ->type_name("BYTES")
-      ->transform(CLI::AsSizeValue(true));
+      ->transform(CLI::AsSizeValue(true))
+      ->transform(CLI::Validator(notNegative, "")); // the transform added last comes first
   command->add_option("--against", options->against, "Run launch by launch on the device and on the CPU, and compare")
       ->type_name("cpu")
       ->check(CLI::IsMember({"cpu"}));

@@ -11,6 +11,8 @@
 
 namespace nanort::tools {
 
+std::string notNegative(const std::string &text) { return text.starts_with('-') ? quote(text) + " is negative" : ""; }
+
 void addCommon(CLI::App &command, CommonOptions &options) {
   command.add_option("plan", options.plan, "Plan that nanocc wrote (plan.fb)")->required()->type_name("PLAN");
   command.add_option("--device", options.device, "auto (CUDA if the driver reports a device), cuda, cuda:N or cpu")
@@ -24,6 +26,7 @@ void addCommon(CLI::App &command, CommonOptions &options) {
                      .add_option("--random-weights", options.randomWeights,
                                  "Random weights instead of a file; the same on every device")
                      ->type_name("SEED")
+                     ->check(notNegative)
                      ->excludes(weights);
   command.add_option("--save-weights", options.saveWeights, "Write the random weights to a safetensors file")
       ->type_name("FILE")

@@ -22,6 +22,9 @@ struct CommonOptions {
   bool graphs = true; // not a flag of every command: see ExecutorOptions
 };
 
+/// For unsigned flags: CLI11 would wrap a negative number around.
+std::string notNegative(const std::string &text);
+
 /// Declares PLAN and the flags of CommonOptions on a command.
 void addCommon(CLI::App &command, CommonOptions &options);
 

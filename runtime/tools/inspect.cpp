@@ -45,6 +45,9 @@ void printKernels(const schema::Program &program) {
 void inspect(const InspectOptions &options) {
   const auto plan = Plan::open(options.common.plan);
   const schema::Plan &root = plan->root();
+  // --program NAME restricts the listing.
+  const int only =
+      options.common.program.empty() ? -1 : static_cast<int>(chooseProgramFor(*plan, "", options.common.program));
   if (options.json) {
     print(root.report()->string_view());
     if (!root.report()->string_view().ends_with('\n'))
@@ -60,9 +63,6 @@ void inspect(const InspectOptions &options) {
   print("made by " + root.producer()->str() + "; weights " + root.weights()->str() + " (" +
         number(root.parameters()->size()) + " parameters), tokenizer " +
         (root.tokenizer() ? root.tokenizer()->str() : "none") + "\n");
-  // --program NAME restricts the listing.
-  const int only =
-      options.common.program.empty() ? -1 : static_cast<int>(chooseProgramFor(*plan, "", options.common.program));
   for (uint32_t i = 0; i < root.programs()->size(); ++i) {
     if (only >= 0 && static_cast<uint32_t>(only) != i)
       continue;

@@ -131,6 +131,7 @@ void run(const RunOptions &options) {
   generation.stopIds = stopIds(options, tokenizer);
 
   Session session = openSession(options.common, loaded);
+  session.checkIds(generation.stopIds);
   std::vector<std::vector<int32_t>> prompts;
   for (const auto &row : rows)
     prompts.insert(prompts.end(), options.samples, row);
@@ -182,7 +183,10 @@ void addRun(CLI::App &app) {
   command->add_option("-k", options->topK, "Sample from the K most likely tokens; 0: from all")
       ->type_name("K")
       ->capture_default_str();
-  command->add_option("--seed", options->seed, "Seed of the sampling")->type_name("N")->capture_default_str();
+  command->add_option("--seed", options->seed, "Seed of the sampling")
+      ->type_name("N")
+      ->check(notNegative)
+      ->capture_default_str();
   command->add_option("--samples", options->samples, "Samples of each prompt")
       ->type_name("N")
       ->check(CLI::Range(1u, 1u << 20))

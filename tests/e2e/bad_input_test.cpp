@@ -187,7 +187,12 @@ TEST_F(BadPlan, OverlappingWeights) {
 
 TEST_F(BadPlan, IdsOutsideTheVocabulary) {
   for (const char *ids : {"1,512", "1,-2", "99999999999"})
-    expectRefusal(e2e::run("nanort", {"run", good.string(), "--device", "cpu", std::string("--ids=") + ids}), 3, {});
+    for (const char *count : {"0", "1"})
+      expectRefusal(
+          e2e::run("nanort", {"run", good.string(), "--device", "cpu", "-n", count, std::string("--ids=") + ids}), 3,
+          {});
+  expectRefusal(e2e::run("nanort", {"run", good.string(), "--device", "cpu", "--ids", "1", "--stop-ids", "512"}), 3,
+                {"512"});
   expectRefusal(e2e::run("nanort", {"run", good.string(), "--device", "cpu", "--ids", "1,x"}), 2, {"x"});
 }
 
@@ -212,6 +217,13 @@ TEST_F(BadPlan, FlagsThatMakeNoSense) {
                                              {"run", good.string(), "--ids", "1", "--device", "tpu"},
                                              {"run", good.string(), "--ids", "1", "--program", "sm_999"},
                                              {"run", good.string(), "--ids", "1", "-t", "-1"},
+                                             {"run", good.string(), "--ids", "1", "--seed", "-1"},
+                                             {"run", good.string(), "--ids", "1", "--random-weights", "-1"},
+                                             {"check", good.string(), "--memory", "-5"},
+                                             {"check", good.string(), "--batch", "0"},
+                                             {"check", good.string(), "--batch", "-1"},
+                                             {"check", good.string(), "--ctx", "0"},
+                                             {"inspect", good.string(), "--json", "--program", "sm_999"},
                                              {"run", good.string(), "--ids", "1", "--frobnicate"},
                                              {"dance", good.string()},
                                              {}})

@@ -236,6 +236,16 @@ TEST_F(ImportTest, ReadsHuggingFaceFiles) {
   }
 }
 
+TEST_F(ImportTest, NeverReplacesTheCheckpoint) {
+  for (const size_t files : {1, 2}) {
+    const std::filesystem::path hf = dir / ("hf" + std::to_string(files));
+    writeHuggingFace(hf, tinyTensors('A'), files);
+    const size_t before = filesIn(hf);
+    refused(Exit::Usage, "name another directory", importOptions(hf, hf / ".." / hf.filename()));
+    EXPECT_EQ(filesIn(hf), before);
+  }
+}
+
 TEST_F(ImportTest, RefusesOtherHuggingFaceModels) {
   writeHuggingFace(in, tinyTensors('A'), 2);
   nlohmann::json config = nlohmann::json::parse(readFile(in / "config.json"));
@@ -288,4 +298,16 @@ TEST_F(ImportTest, PresetsWriteTheModelAlone) {
   EXPECT_EQ(config.width, 256u);
   EXPECT_EQ(readFile(out / "model.mlir"), "E 512 512 512 2048");
   EXPECT_EQ(filesIn(out), 1u);
+}
+
+TEST_F(ImportTest, PresetsTakeOverrides) {
+  ImportOptions options = importOptions("", out);
+  options.preset = 4;
+  options.overrides = {.generation = 'C', .softcap = 20, .ropeBase = 5000, .windowPattern = "SL", .shortWindow = 7};
+  const ModelConfig config = importModel(options);
+  EXPECT_EQ(config.softcap, 20.0f);
+  EXPECT_EQ(config.ropeBase, 5000.0);
+  EXPECT_EQ(readFile(out / "model.mlir"), "C 7 2048 7 2048");
+  options.overrides = {.generation = 'B', .gateScale = 2};
+  expectError(Exit::Usage, "--gate-scale", [&] { importModel(options); });
 }

@@ -334,3 +334,13 @@ func.func private @f() attributes {nano.model = {}}
 
 // expected-error @+1 {{'nano.entry' must be {kind, tokens, rows} on a func.func}}
 func.func private @f() attributes {nano.entry = {kind = "prefill"}}
+
+// -----
+
+// expected-error @+1 {{'nano.entry' needs at least one of its tokens}}
+func.func private @f() attributes {nano.entry = {kind = "prefill", tokens = -1 : i64, rows = 1 : i64}}
+
+// -----
+
+// expected-error @+1 {{'nano.entry' needs at least one of its rows}}
+func.func private @f() attributes {nano.entry = {kind = "decode", tokens = 1 : i64, rows = 0 : i64}}
