@@ -289,7 +289,7 @@ plan.program @cpu precision "f32" min_driver 0 {
   plan.entry @g generate tokens 1 rows 1 inputs {} outputs {} {
     plan.while @e go @go[0] {
       // expected-error @+1 {{is not a node: a loop holds plan.launch and plan.gemm}}
-      module {
+      builtin.module {
       }
     }
   }
