@@ -2,7 +2,7 @@
 // RUN: nanocc-opt %s > %t
 // RUN: nanocc-opt %s --plan-form-generation | diff %t -
 
-module attributes {nano.model = {max_seq = 16 : i64}} {
+module attributes {nano.model = {name = "m", layers = 1, width = 8, heads = 2, kv_heads = 1, head_dim = 4, vocab = 10, sequence_len = 16, max_seq = 16}} {
   // Nothing to decode with.
   plan.program @cpu precision "f32" min_driver 0 {
     plan.buffer @next in state : tensor<2xi32>

@@ -4,7 +4,7 @@
 // RUN: FileCheck %s < %t
 // RUN: nanocc-opt %t --plan-form-generation | diff %t -
 
-module attributes {nano.model = {max_seq = 16 : i64}} {
+module attributes {nano.model = {name = "m", layers = 1, width = 8, heads = 2, kv_heads = 1, head_dim = 4, vocab = 10, sequence_len = 16, max_seq = 16}} {
   // CHECK: plan.program @sm_90a
   plan.program @sm_90a precision "bf16" min_driver 13000 {
     plan.buffer @p.tokens in state : tensor<8xi32>

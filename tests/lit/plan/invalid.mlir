@@ -16,7 +16,7 @@ plan.buffer @b in state : tensor<4xf32>
 // -----
 
 func.func @f() {
-  // expected-error @+1 {{'plan.launch' op expects parent op 'plan.entry'}}
+  // expected-error @+1 {{'plan.launch' op expects parent op to be one of 'plan.entry, plan.while'}}
   plan.launch @k [] grid [1, 1, 1] block [1, 1, 1] shared 0 bytes 0 flops 0
   return
 }
@@ -288,8 +288,9 @@ plan.program @cpu precision "f32" min_driver 0 {
   }
   plan.entry @g generate tokens 1 rows 1 inputs {} outputs {} {
     plan.while @e go @go[0] {
-      // expected-error @+1 {{'plan.parameter' op is not a node: a loop holds plan.launch and plan.gemm}}
-      plan.parameter @p [1] from "p"
+      // expected-error @+1 {{is not a node: a loop holds plan.launch and plan.gemm}}
+      builtin.module {
+      }
     }
   }
 }
