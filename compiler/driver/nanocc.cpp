@@ -125,9 +125,13 @@ void compile(ModuleOp module, Stage last, TimingScope &timing) {
     manager.enableTiming(scope);
     run(manager, module, Exit::Input, inputFile + " does not keep the contract of its stage");
   }
-  FailureOr<Options> options = getOptions(module);
-  if (failed(options))
-    refuse(Exit::Input, inputFile + " has no usable options; the lines above say where and why");
+  bool fuse = false; // a finished plan has no options, and needs none
+  if (*stage < Stage::Kern && last >= Stage::Kern) {
+    FailureOr<Options> options = getOptions(module);
+    if (failed(options))
+      refuse(Exit::Input, inputFile + " has no usable options; the lines above say where and why");
+    fuse = options->fuse == "all";
+  }
   if (*stage == Stage::Nano && last > Stage::Nano) {
     // What lowering needs, lowering checks. On a copy: what it refuses here the user has edited, what the templates
     // refuse below is unsupported.
@@ -139,7 +143,7 @@ void compile(ModuleOp module, Stage last, TimingScope &timing) {
   }
   for (int next = static_cast<int>(*stage) + 1; next <= static_cast<int>(last); ++next) {
     PassManager manager(module.getContext());
-    populateStage(manager, static_cast<Stage>(next), options->fuse == "all");
+    populateStage(manager, static_cast<Stage>(next), fuse);
     TimingScope scope = timing.nest("stage " + std::to_string(next));
     manager.enableTiming(scope);
     run(manager, module, next == static_cast<int>(Stage::Plan) ? Exit::Internal : Exit::Unsupported,
