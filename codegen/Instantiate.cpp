@@ -86,17 +86,19 @@ std::string instantiate(const Family &family, const Params &params, Timing timin
   const kernels::LaunchShape shape = family.shape(params, std::span(none).first(scalars));
   const uint32_t threads = shape.block[0] * shape.block[1] * shape.block[2];
 
-  // Kernels that start before their producers end leave these half of an SM's registers: what two blocks of 288 threads
-  // may have.
+  // Kernels that start before their producers end leave these half of an SM's registers: two blocks of 288 threads fit,
+  // or three of up to 192.
   const std::string name = kernelName(family, params);
-  const std::string cluster =
-      shape.cluster > 1 ? " __cluster_dims__(" + std::to_string(shape.cluster) + ", 1, 1)" : std::string();
-  const std::string resident = family.waitsItself ? ", " + std::to_string(std::max(1u, 576 / threads)) : std::string();
+  const std::string cluster = shape.cluster > 1 ? "\n#if __CUDA_ARCH__ >= 900\n__cluster_dims__(" +
+                                                      std::to_string(shape.cluster) + ", 1, 1)\n#endif\n"
+                                                : " ";
+  const std::string resident =
+      family.waitsItself ? ", " + std::to_string(std::clamp(576 / threads, 1u, 3u)) : std::string();
   std::string body = (family.waitsItself ? "  " : "  waitForProducers();\n  ") + call + ">" + arguments + ");\n";
   if (timed)
     body = "  stampBegin(stamps);\n" + body + "  stampEnd(stamps);\n";
   source += "#line 1 \"" + name + "\"\nextern \"C\" __global__ void __launch_bounds__(" + std::to_string(threads) +
-            resident + ")" + cluster + " " + name + signature + ") {\n" + body + "}\n";
+            resident + ")" + cluster + name + signature + ") {\n" + body + "}\n";
   return source;
 }
 

@@ -12,12 +12,13 @@ __device__ inline void decodeAttention(const T *qkv, const P *table, const int *
                                        float mult, int window, float scale, int n, Gate gate) {
   constexpr int group = heads / kv_heads, half = D / 2, pairs = (half + 31) / 32;
   using Layout = DecodeLayout<T, group, D, ring, cluster>;
-  constexpr int slots = Layout::slots, pitch = Layout::pitch, share = Layout::share, warps = Layout::warps;
+  constexpr int blocks = Layout::blocks, slots = Layout::slots, pitch = Layout::pitch, share = Layout::share, warps = Layout::warps;
   extern __shared__ __align__(128) unsigned char shared[];
-  const Layout at(shared);
-  __shared__ Barrier full[warps][slots];
+  __shared__ Barrier full[warps][slots], merged;
+  const Layout at(shared, &merged);
 
-  const int rank = cluster > 1 ? clusterRank() : 0, owner = static_cast<int>(blockIdx.x) / cluster;
+  startConsumers();
+  const int rank = static_cast<int>(blockIdx.x) % cluster, owner = static_cast<int>(blockIdx.x) / cluster;
   const int kvHead = owner % kv_heads, t = owner / kv_heads, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   // The step's inputs are the host's or the last kernel's of the step before: safe to read before the wait.
   const int row = rows[t], position = positions[t], seen = least(window, ring - 1);
@@ -25,10 +26,15 @@ __device__ inline void decodeAttention(const T *qkv, const P *table, const int *
   const int active = position / decodeTile - firstTile + 1;
   T *result = y + (static_cast<long long>(t) * heads + kvHead * group) * D;
   if (row < 0) { // all blocks of the cluster
-    waitForProducers();
+    awaitProducers();
     if (rank == 0)
+#pragma unroll 1
       for (int i = threadIdx.x; i < group * D; i += decodeThreads)
         result[i] = fromFloat<T>(0);
+    return;
+  }
+  if (rank >= blocks) {
+    awaitProducers();
     return;
   }
 
@@ -38,33 +44,36 @@ __device__ inline void decodeAttention(const T *qkv, const P *table, const int *
   // Positions before this one were written in earlier steps, and none of them lies in the slot written now: they are
   // under way before the producers are done.
   auto fetch = [&](int j, int slot) {
-    const int base = (firstTile + rank + j * cluster) * decodeTile;
+    const int base = (firstTile + rank + j * blocks) * decodeTile;
     const int from = base > first ? base : first, to = least(position, base + decodeTile), count = to > from ? to - from : 0;
-    const int begin = from % ring, head = least(count, ring - begin), bytes = D * static_cast<int>(sizeof(T));
-    T *keys = at.keys(warp, slot), *values = at.values(warp, slot);
-    // The product of a weight 0 with what an earlier kernel left must be 0.
-    for (int i = lane; i < decodeTile * (D / 8); i += 32)
-      if (const int o = i / (D / 8); base + o < from || base + o >= to)
-#pragma unroll
-        for (int l = 0; l < 8; ++l)
-          values[o * pitch + i % (D / 8) * 8 + l] = fromFloat<T>(0);
+    constexpr int bytes = D * static_cast<int>(sizeof(T));
     Barrier *barrier = &full[warp][slot];
     beginCopies(barrier, 2 * count * bytes);
-    const int o = from - base; // the ring may end between
-    copyRows(keys + o * pitch, pitch * sizeof(T), ringKeys + begin * D, bytes, head, bytes, barrier);
-    copyRows(values + o * pitch, pitch * sizeof(T), ringValues + begin * D, bytes, head, bytes, barrier);
-    copyRows(keys + (o + head) * pitch, pitch * sizeof(T), ringKeys, bytes, count - head, bytes, barrier);
-    copyRows(values + (o + head) * pitch, pitch * sizeof(T), ringValues, bytes, count - head, bytes, barrier);
+    // A lane per position: the ring may end between two of them.
+    const int p = base + lane;
+    const bool old = p >= from && p < to;
+    T *key = at.keys(warp, slot) + lane * pitch, *value = at.values(warp, slot) + lane * pitch;
+    copyRow(key, ringKeys + p % ring * D, old ? bytes : 0, barrier);
+    copyRow(value, ringValues + p % ring * D, old ? bytes : 0, barrier);
+    // The product of a weight 0 with what an earlier kernel left must be 0.
+    if (!old)
+#pragma unroll 1
+      for (int d = 0; d < bytes / 16; ++d)
+        reinterpret_cast<uint4 *>(value)[d] = make_uint4(0, 0, 0, 0);
     endCopies(barrier);
   };
-  clusterArrive<cluster>(); // that the others are there is known before their shared memory is written
   if (warp < warps && lane < slots)
     initBarrier(&full[warp][lane], copyArrivals);
+  if (threadIdx.x == 0)
+    initBarrier(&merged, 1);
   publishBarriers();
+  if (threadIdx.x == 0)
+    expectStores<blocks>(&merged, least(active, Layout::partials) * (share + 2 * group) * static_cast<int>(sizeof(float)));
+  clusterArrive<blocks>(); // that the others are there is known before their shared memory is written
   __syncwarp();
 #pragma unroll 1
   for (int slot = 0; slot < slots; ++slot)
-    if (warp < warps && rank + (warp + slot * warps) * cluster < active)
+    if (warp < warps && rank + (warp + slot * warps) * blocks < active)
       fetch(warp + slot * warps, slot);
   float cosines[pairs], sines[pairs];
 #pragma unroll
@@ -73,11 +82,11 @@ __device__ inline void decodeAttention(const T *qkv, const P *table, const int *
       cosines[i] = toFloat(table[static_cast<long long>(position) * D + lane + i * 32]);
       sines[i] = toFloat(table[static_cast<long long>(position) * D + half + lane + i * 32]);
     }
-  const bool newest = (active - 1) % cluster == rank;
+  const bool newest = (active - 1) % blocks == rank;
   if (newest && warp == (group + 1) % decodeWarps)
     gate.prefetch(t, kvHead);
   at.clear();
-  waitForProducers();
+  awaitProducers();
 
   // Rotation, norm and multiplier of the queries, and of the new key where this block has the new position: a warp per
   // head, a lane per pair. A warp for the new value as well.
@@ -127,18 +136,18 @@ __device__ inline void decodeAttention(const T *qkv, const P *table, const int *
     }
   }
   __syncthreads();
-  clusterWait<cluster>();
+  clusterWait<blocks>();
 
-  if (warp < warps && rank + warp * cluster < active) {
+  if (warp < warps && rank + warp * blocks < active) {
     DecodeState<T, group, D, ring, cluster, Layout::tensor> state;
 #pragma unroll 1
-    for (int j = warp, slot = 0, parity = 0; rank + j * cluster < active; j += warps) {
-      const int base = (firstTile + rank + j * cluster) * decodeTile;
+    for (int j = warp, slot = 0, parity = 0; rank + j * blocks < active; j += warps) {
+      const int base = (firstTile + rank + j * blocks) * decodeTile;
       await(&full[warp][slot], parity);
       state.add(at, at.keys(warp, slot), at.values(warp, slot), base > first ? 0 : first - base,
-                least(position + 1 - base, decodeTile), position - base, scale);
+                least(position + 1 - base, decodeTile), position - base, scale * 1.4426950408889634f);
       const int next = j + slots * warps;
-      if (slots * warps < Layout::local && rank + next * cluster < active) {
+      if (slots * warps * blocks < Layout::tiles && rank + next * blocks < active) {
         __syncwarp(); // the slot has been read
         fetch(next, slot);
       }
@@ -147,12 +156,9 @@ __device__ inline void decodeAttention(const T *qkv, const P *table, const int *
         parity ^= 1;
       }
     }
-    state.put(at, rank + warp * cluster);
+    state.put(at, rank + warp * blocks);
   }
-  clusterArrive<cluster>();
-  clusterWait<cluster>();
-  if (cluster == 1)
-    __syncthreads();
+  awaitStores<blocks>(&merged);
 
   // Partial results merge in an order that plan and position alone decide: a lane per partial result weighs it, a lane
   // per output adds them up.
@@ -166,15 +172,15 @@ __device__ inline void decodeAttention(const T *qkv, const P *table, const int *
     for (int h = (rank * share + i) / D, last = (rank * share + least(i + 32, share) - 1) / D; h <= last; ++h) {
       const float2 mine = lane < partials ? reinterpret_cast<const float2 *>(at.stats)[lane * group + h]
                                           : make_float2(-infinity(), 0);
-      const float weight = expf(mine.x - warpMax(mine.x)), total = warpSum(weight * mine.y);
+      const float weight = decodeExp(mine.x - warpMax(mine.x)), total = warpSum(weight * mine.y);
       float sum = 0;
-#pragma unroll 4
+#pragma unroll 2
       for (int p = 0; p < partials; ++p) {
         const float w = __shfl_sync(0xffffffffu, weight, p);
         sum += w * (i + lane < share ? at.sums[p * share + i + lane] : 0);
       }
       if (output / D == h)
-        value = sum / total;
+        value = __fdividef(sum, total);
     }
     if (i + lane < share)
       result[output] = fromFloat<T>(value);

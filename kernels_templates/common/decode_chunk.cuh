@@ -14,12 +14,18 @@ template <typename T, int group, int D, int ring, int cluster> struct DecodeLayo
   static constexpr int pitch = D + 16 / static_cast<int>(sizeof(T)); // elements; neighbouring rows: other banks
   static constexpr int tiles = (ring + decodeTile - 2) / decodeTile + 1;
   static constexpr int tile = 2 * decodeTile * pitch, tileBytes = tile * static_cast<int>(sizeof(T));
-  static constexpr int local = (tiles + cluster - 1) / cluster; // of a block
+  static constexpr int local = (tiles + cluster - 1) / cluster; // of a block, of a whole cluster
   static constexpr int warps = least(local, decodeWarps);       // that have any
   static constexpr int room = (72 << 10) / (tileBytes * warps);
   static constexpr int slots = least((local + warps - 1) / warps, room < 1 ? 1 : room); // tiles of a warp at a time
-  static constexpr int share = group * D / cluster;                                     // outputs that a block merges
-  static constexpr int partials = warps * cluster;
+  // Without clusters the first block of each does it all.
+#if __CUDA_ARCH__ >= 900
+  static constexpr int blocks = cluster;
+#else
+  static constexpr int blocks = 1;
+#endif
+  static constexpr int share = group * D / blocks; // outputs that a block merges
+  static constexpr int partials = warps * blocks;
   static constexpr int queryFloats = tensor ? 8 * pitch : group * D;
 
   T *ringTiles;             // [warps][slots][2][decodeTile][pitch]
@@ -27,22 +33,25 @@ template <typename T, int group, int D, int ring, int cluster> struct DecodeLayo
   float *query;             // [group][D]; tensor: upper and lower halves in bf16, [2][8][pitch]
   float *stats;             // [partials][group][2]: maximum, sum
   float *sums;              // [partials][share]
+  Barrier *merged;          // counts the partial results' bytes
   float *state;             // unless tensor: [warps][group][D + 2]
 
-  __device__ explicit DecodeLayout(unsigned char *shared)
+  __device__ DecodeLayout(unsigned char *shared, Barrier *merged)
       : ringTiles(reinterpret_cast<T *>(shared)), freshKey(ringTiles + warps * slots * tile), freshValue(freshKey + D),
         query(reinterpret_cast<float *>(freshValue + D)), stats(query + queryFloats), sums(stats + partials * group * 2),
-        state(sums + partials * share) {}
+        merged(merged), state(sums + partials * share) {}
 
   __device__ T *keys(int warp, int slot) const { return ringTiles + (warp * slots + slot) * tile; }
   __device__ T *values(int warp, int slot) const { return keys(warp, slot) + decodeTile * pitch; }
 
   __device__ void clear() const {
     if constexpr (tensor) { // heads that the group does not have
+#pragma unroll 1
       for (int i = threadIdx.x; i < queryFloats; i += decodeThreads)
         query[i] = 0;
       __syncthreads();
     } else {
+#pragma unroll 1
       for (int i = threadIdx.x; i < warps * group * (D + 2); i += decodeThreads)
         state[i] = i % (D + 2) == D ? -infinity() : 0;
     }
@@ -59,12 +68,12 @@ template <typename T, int group, int D, int ring, int cluster> struct DecodeLayo
   }
   // Partial results go to the blocks that merge them.
   __device__ void putStats(int partial, int head, int rank, float top, float total) const {
-    clusterStore<cluster>(reinterpret_cast<float2 *>(stats) + partial * group + head, rank, make_float2(top, total));
+    clusterStore<blocks>(reinterpret_cast<float2 *>(stats) + partial * group + head, rank, make_float2(top, total), merged);
   }
   // Of two neighbouring outputs, the first of them even; `share` is even.
   __device__ void putSums(int partial, unsigned output, float a, float b) const {
-    clusterStore<cluster>(reinterpret_cast<float2 *>(sums + partial * share + output % share), output / share,
-                          make_float2(a, b));
+    clusterStore<blocks>(reinterpret_cast<float2 *>(sums + partial * share + output % share), output / share,
+                          make_float2(a, b), merged);
   }
 };
 
@@ -73,6 +82,13 @@ __device__ inline void decodeMma(float (&d)[4], const unsigned (&a)[4], unsigned
       "{%0, %1, %2, %3};"
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+// 2^x to about an ulp, in one instruction; 0 for -inf. Scores are in units of log 2.
+__device__ inline float decodeExp(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
 }
 
 __device__ inline unsigned decodePack(float low, float high) {
@@ -95,7 +111,7 @@ template <typename T, int group, int D, int ring, int cluster, bool tensor> stru
     const uint4 *upper = reinterpret_cast<const uint4 *>(reinterpret_cast<const bf16 *>(at.query) + g * pitch) + t;
     const uint4 *lower = upper + pitch; // 8 rows of 16 bytes further
     float scores[4][4] = {};
-#pragma unroll 1
+#pragma unroll 2
     for (int u = 0; u < units; ++u) {
       // Which k an operand slot means is free: a lane takes 8 neighbours with one load.
       const uint4 a = upper[u * 4], b = lower[u * 4];
@@ -121,11 +137,11 @@ template <typename T, int group, int D, int ring, int cluster, bool tensor> stru
       }
     higher = fmaxf(higher, __shfl_xor_sync(0xffffffffu, higher, 1));
     higher = fmaxf(higher, __shfl_xor_sync(0xffffffffu, higher, 2));
-    const float shrink = expf(top - higher);
+    const float shrink = decodeExp(top - higher);
     unsigned lowers[4], uppers[4];
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      const float a = expf(weights[i][0] - higher), b = expf(weights[i][1] - higher);
+      const float a = decodeExp(weights[i][0] - higher), b = decodeExp(weights[i][1] - higher);
       sum += a + b;
       uppers[i] = decodePack(a, b);
       lowers[i] = decodePack(a - __uint_as_float(uppers[i] << 16), b - __uint_as_float(uppers[i] & 0xffff0000u));
@@ -160,7 +176,8 @@ template <typename T, int group, int D, int ring, int cluster, bool tensor> stru
     const int head = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
     if (head >= group)
       return;
-    for (int rank = t; rank < cluster; rank += 4)
+#pragma unroll 1
+    for (int rank = t; rank < Layout::blocks; rank += 4)
       at.putStats(partial, head, rank, top, total);
 #pragma unroll
     for (int i = 0; i < D / 8; ++i)
@@ -198,8 +215,8 @@ template <typename T, int group, int D, int ring, int cluster> struct DecodeStat
         if (part == i && o >= from && o < to)
           score = scale * sum;
       }
-      const float top = own[D], higher = fmaxf(top, warpMax(score)), shrink = expf(top - higher);
-      const float weight = expf(score - higher), total = own[D + 1] * shrink + warpSum(weight);
+      const float top = own[D], higher = fmaxf(top, warpMax(score)), shrink = decodeExp(top - higher);
+      const float weight = decodeExp(score - higher), total = own[D + 1] * shrink + warpSum(weight);
       float out[pieces][width] = {};
 #pragma unroll 2
       for (int i = 0; i < lanes; ++i) {
@@ -238,7 +255,7 @@ template <typename T, int group, int D, int ring, int cluster> struct DecodeStat
   __device__ void put(const Layout &at, int partial) const {
     const float *own = at.state + threadIdx.x / 32 * group * (D + 2);
     for (int head = 0; head < group; ++head, own += D + 2) {
-      for (int rank = threadIdx.x % 32; rank < cluster; rank += 32)
+      for (int rank = threadIdx.x % 32; rank < Layout::blocks; rank += 32)
         at.putStats(partial, head, rank, own[D], own[D + 1]);
       for (int d = threadIdx.x % 32 * 2; d < D; d += 64)
         at.putSums(partial, head * D + d, own[d], own[d + 1]);

@@ -12,19 +12,24 @@
 
 constexpr int gemvWarps = 8, gemvConsumers = 32 * gemvWarps;
 constexpr int gemvSms = 132;  // blocks of a full wave
-constexpr int gemvTiles = 8;  // of 8 columns, whose sums a thread holds at a time
+constexpr int gemvTiles = 5;  // of 8 columns, whose sums a thread holds at a time
 constexpr int gemvShared = 96 << 10; // of a block, on every target
 
 // Keep in step with common/gemv.cpp.
 __host__ __device__ constexpr int gemvColumns(int N) { return (N + gemvSms - 1) / gemvSms; }
-__host__ __device__ constexpr int gemvChunk(int K) {
-  const int chunks = (K + 1279) / 1280;
-  return ((K + chunks - 1) / chunks + 255) / 256 * 256;
+__host__ __device__ constexpr int gemvChunk(int K) { // all alike if that is possible
+  const int most = K > 3840 ? 1024 : 1280, least = (K + most - 1) / most;
+  for (int chunks = least; chunks < least + 3; ++chunks)
+    if (K % (chunks * 256) == 0)
+      return K / chunks;
+  return ((K + least - 1) / least + 255) / 256 * 256;
 }
 __host__ __device__ constexpr int gemvPitch(int K) { return gemvChunk(K) * 2 + 64; } // neighbouring rows: other banks
-__host__ __device__ constexpr int gemvPartials(int N, int M) {
-  return gemvWarps * M * 8 * 4 * least((gemvColumns(N) + 7) / 8, gemvTiles);
+__host__ __device__ constexpr int gemvHeld(int N) { // tiles of a group: as even as possible
+  const int tiles = (gemvColumns(N) + 7) / 8, groups = (tiles + gemvTiles - 1) / gemvTiles;
+  return (tiles + groups - 1) / groups;
 }
+__host__ __device__ constexpr int gemvPartials(int N, int M) { return gemvWarps * M * 8 * 4 * gemvHeld(N); }
 __host__ __device__ constexpr int gemvStages(int K, int N, int M) {
   return least((gemvColumns(N) + 7) / 8 * ((K + gemvChunk(K) - 1) / gemvChunk(K)),
                (gemvShared - gemvPartials(N, M)) / (8 * gemvPitch(K)));
@@ -58,12 +63,13 @@ __device__ inline void gemvSync() { asm volatile("bar.sync 1, %0;" ::"n"(gemvCon
 // epilogue(sum, fetched) is the output.
 template <typename O, int K, int N, int M, bool norm, typename E>
 __device__ inline void gemvTensor(const bf16 *x, const bf16 *w, O *y, const E &epilogue) {
-  constexpr int columns = gemvColumns(N), tiles = (columns + 7) / 8, held = least(tiles, gemvTiles);
+  constexpr int columns = gemvColumns(N), tiles = (columns + 7) / 8, held = gemvHeld(N);
   constexpr int chunk = gemvChunk(K), chunks = (K + chunk - 1) / chunk, pitch = gemvPitch(K);
   constexpr int stages = gemvStages(K, N, M), groups = (tiles + held - 1) / held;
   constexpr bool refill = stages < tiles * chunks;
   constexpr int units = chunk / (32 * gemvWarps); // of 32 k, for one warp of a stage
-  constexpr int depth = chunks > 3 ? 2 : chunks;   // stages of x that a thread has under way
+  constexpr int depth = chunks > 3 ? 2 : chunks;  // stages of x that a thread has under way
+  constexpr int chains = held > 2 || chunks > 3 ? 1 : 2; // sums of a tile: an mma takes some 30 cycles
   extern __shared__ __align__(128) unsigned char shared[];
   float *partial = reinterpret_cast<float *>(shared + stages * 8 * pitch); // [warps][held][M][8]
   __shared__ Barrier full[stages], empty[stages];
@@ -72,55 +78,49 @@ __device__ inline void gemvTensor(const bf16 *x, const bf16 *w, O *y, const E &e
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   const int first = static_cast<int>(blockIdx.x) * columns, end = least(first + columns, N);
 
-  if (warp == gemvWarps) {
-    for (int i = lane; i < stages; i += 32) {
-      initBarrier(full + i, copyArrivals);
-      initBarrier(empty + i, gemvWarps);
-    }
-    publishBarriers();
-    __syncwarp();
+  // The start of a kernel runs from cold instruction memory: short code is fast code here, so loops stay loops.
+  if (warp == gemvWarps && lane < stages) {
+    initBarrier(full + lane, copyArrivals);
+    initBarrier(empty + lane, gemvWarps);
   }
-  // The ring starts to fill before anything else is done; the block barrier below publishes the mbarriers.
-  int stage = 0, filled = 0;
+  publishBarriers();
+  startConsumers();
+  __syncthreads();
+  int stage = 0;
   unsigned parity = 0;
-  auto fill = [&](int group, int part, int tile) {
-    const int column = first + (group * held + tile) * 8, k = part * chunk;
-    if (column >= end)
-      return;
-    if (refill && filled >= stages)
-      await(empty + stage, parity ^ 1);
-    const int rows = least(end - column, 8), bytes = least(K - k, chunk) * 2;
-    beginCopies(full + stage, rows * bytes);
-    copyRows(shared + stage * 8 * pitch, pitch, w + static_cast<long long>(column) * K + k, K * 2ll, rows, bytes,
-             full + stage);
-    endCopies(full + stage);
-    ++filled;
+  auto advance = [&] {
     if (++stage == stages) {
       stage = 0;
       parity ^= 1;
     }
   };
-  auto stream = [&](int from, int to) { // stages in the order of consumption
-    for (int i = from; i < to; ++i)
-      fill(i / (chunks * held), i / held % chunks, i % held);
-  };
-  constexpr int total = groups * chunks * held;
-  if (warp == gemvWarps)
-    stream(0, least(stages, total));
-  startConsumers();
-  __syncthreads();
-  if (warp == gemvWarps) {
-    awaitProducers();
-    if (refill)
-      stream(least(stages, total), total);
+
+  if (warp == gemvWarps) { // stages in the order of consumption
+    int filled = 0;
+#pragma unroll 1
+    for (int tiled = 0; tiled < tiles; tiled += held)
+#pragma unroll 1
+      for (int k = 0; k < K; k += chunk)
+#pragma unroll 1
+        for (int column = first + tiled * 8; column < least(end, first + (tiled + held) * 8); column += 8) {
+          if (refill && filled++ >= stages)
+            await(empty + stage, parity ^ 1);
+          const int rows = least(end - column, 8), bytes = least(K - k, chunk) * 2;
+          beginCopies(full + stage, rows * bytes);
+          copyRows(shared + stage * 8 * pitch, pitch, w + static_cast<long long>(column) * K + k, K * 2ll, rows, bytes,
+                   full + stage);
+          endCopies(full + stage);
+          advance();
+        }
     return;
   }
   awaitProducers();
 
   const int g = lane / 4, t = lane % 4;
   float squares = 0, scale = 1;
+#pragma unroll 1
   for (int group = 0; group < groups; ++group) {
-    float sums[held][4] = {};
+    float sums[held][chains][4] = {};
     constexpr int outputs = held * M * 8, mine = (outputs + gemvConsumers - 1) / gemvConsumers;
     auto rowOf = [](int i) { return i / 8 % M; };
     auto columnOf = [&](int i) { return first + (group * held + i / (8 * M)) * 8 + i % 8; };
@@ -141,7 +141,9 @@ __device__ inline void gemvTensor(const bf16 *x, const bf16 *w, O *y, const E &e
 #pragma unroll
       for (int u = 0; u < units; ++u)
         ahead[i][u] = input(i, u);
-    auto multiply = [&](int part, uint4(&xs)[units]) {
+#pragma unroll(chunks > 3 ? 1 : chunks)
+    for (int part = 0; part < chunks; ++part) {
+      uint4(&xs)[units] = ahead[0];
       if (norm && group == 0)
 #pragma unroll
         for (int u = 0; u < units; ++u)
@@ -157,30 +159,25 @@ __device__ inline void gemvTensor(const bf16 *x, const bf16 *w, O *y, const E &e
           uint4 v = *reinterpret_cast<const uint4 *>(from + (warp + u * gemvWarps) * 64);
           if (K % chunk != 0 && part * chunk + (warp + u * gemvWarps) * 32 + t * 8 >= K)
             v = make_uint4(0, 0, 0, 0); // what the stage held before
-          gemvMma(sums[tile], xs[u].x, xs[u].y, v.x, v.y);
-          gemvMma(sums[tile], xs[u].z, xs[u].w, v.z, v.w);
+          gemvMma(sums[tile][0], xs[u].x, xs[u].y, v.x, v.y);
+          gemvMma(sums[tile][chains - 1], xs[u].z, xs[u].w, v.z, v.w);
         }
         if (refill) {
           __syncwarp();
           if (lane == 0)
             arrive(empty + stage);
         }
-        if (++stage == stages) {
-          stage = 0;
-          parity ^= 1;
-        }
+        advance();
       }
-      if (part + depth < chunks)
 #pragma unroll
-        for (int u = 0; u < units; ++u)
-          xs[u] = input(part + depth, u);
-    };
-#pragma unroll 1
-    for (int part = 0; part < chunks; part += depth)
+      for (int u = 0; u < units; ++u) {
 #pragma unroll
-      for (int i = 0; i < depth; ++i)
-        if (part + i < chunks)
-          multiply(part + i, ahead[i]);
+        for (int i = 1; i < depth; ++i)
+          ahead[i - 1][u] = ahead[i][u];
+        if (chunks > depth)
+          ahead[depth - 1][u] = input(part + depth, u);
+      }
+    }
     if (norm && group == 0) {
       squares = groupSum<4>(squares); // of row g
       if (t == 0)
@@ -190,7 +187,8 @@ __device__ inline void gemvTensor(const bf16 *x, const bf16 *w, O *y, const E &e
 #pragma unroll
       for (int tile = 0; tile < held; ++tile)
         *reinterpret_cast<float2 *>(partial + ((warp * held + tile) * M + g) * 8 + t * 2) =
-            make_float2(sums[tile][0], sums[tile][1]);
+            chains == 1 ? make_float2(sums[tile][0][0], sums[tile][0][1])
+                        : make_float2(sums[tile][0][0] + sums[tile][1][0], sums[tile][0][1] + sums[tile][1][1]);
     gemvSync();
 #pragma unroll
     for (int j = 0; j < mine; ++j) {

@@ -63,24 +63,52 @@ __device__ inline void endCopies(Barrier *barrier) {
 #endif
 }
 
-// Rows of `bytes` (a multiple of 16), `stride` bytes apart in global memory and `pitch` bytes apart in shared memory.
+// At most 32 rows of `bytes` (a multiple of 16), `stride` bytes apart in global memory and `pitch` in shared memory.
 __device__ inline void copyRows(void *to, int pitch, const void *from, long long stride, int rows, int bytes,
                                 Barrier *barrier) {
   const int lane = threadIdx.x % 32;
 #if __CUDA_ARCH__ >= 900
-  for (int row = lane; row < rows; row += 32)
+  if (lane < rows)
     asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
-                     sharedAddress(to) + row * pitch),
-                 "l"(static_cast<const char *>(from) + row * stride), "r"(bytes), "r"(sharedAddress(barrier))
+                     sharedAddress(to) + lane * pitch),
+                 "l"(static_cast<const char *>(from) + lane * stride), "r"(bytes), "r"(sharedAddress(barrier))
                  : "memory");
 #else
   const int vectors = bytes / 16;
+#pragma unroll 1
   for (int i = lane; i < rows * vectors; i += 32)
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(sharedAddress(to) + i / vectors * pitch +
                                                                   i % vectors * 16),
                  "l"(static_cast<const char *>(from) + i / vectors * stride + i % vectors * 16)
                  : "memory");
 #endif
+}
+
+// A row of this lane's own, of 0 bytes or a multiple of 16.
+__device__ inline void copyRow(void *to, const void *from, int bytes, Barrier *barrier) {
+#if __CUDA_ARCH__ >= 900
+  if (bytes > 0)
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
+                     sharedAddress(to)),
+                 "l"(from), "r"(bytes), "r"(sharedAddress(barrier))
+                 : "memory");
+#else
+#pragma unroll 1
+  for (int i = 0; i < bytes; i += 16)
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(sharedAddress(to) + i),
+                 "l"(static_cast<const char *>(from) + i)
+                 : "memory");
+#endif
+}
+
+// 16 bytes from global to shared memory without registers; commitCopies() closes a group, waitForCopies<n>() waits
+// until at most the n newest groups are under way (each thread for its own).
+__device__ inline void copyAsync(void *to, const void *from) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(sharedAddress(to)), "l"(from) : "memory");
+}
+__device__ inline void commitCopies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+template <int groups> __device__ inline void waitForCopies() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(groups) : "memory");
 }
 
 // Clusters of blocks, from sm_90 on; a block elsewhere is alone.
@@ -92,10 +120,11 @@ __device__ inline int clusterRank() {
   return static_cast<int>(rank);
 }
 
+// All blocks have come so far before any goes on behind clusterWait(), with their mbarriers initialised.
 template <int blocks> __device__ inline void clusterArrive() {
 #if __CUDA_ARCH__ >= 900
   if constexpr (blocks > 1)
-    asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
+    asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
 #endif
 }
 template <int blocks> __device__ inline void clusterWait() {
@@ -105,13 +134,34 @@ template <int blocks> __device__ inline void clusterWait() {
 #endif
 }
 
-// Writes to the shared memory of a block of the cluster, at the place that `p` has in this one.
-template <int blocks> __device__ inline void clusterStore(float2 *p, int rank, float2 x) {
+// Announces `bytes` that clusterStore() will bring to this block, by one thread; awaitStores() waits for them.
+template <int blocks> __device__ inline void expectStores(Barrier *barrier, int bytes) {
+#if __CUDA_ARCH__ >= 900
+  if constexpr (blocks > 1)
+    asm volatile("{\n  .reg .b64 state;\n  mbarrier.arrive.expect_tx.shared.b64 state, [%0], %1;\n}" ::"r"(
+                     sharedAddress(barrier)),
+                 "r"(bytes)
+                 : "memory");
+#endif
+}
+template <int blocks> __device__ inline void awaitStores(Barrier *barrier) {
+  if constexpr (blocks > 1)
+    await(barrier, 0);
+  else
+    __syncthreads();
+}
+
+// Writes to the shared memory of a block of the cluster, at the place that `p` has in this one, and counts the bytes on
+// that block's `barrier`.
+template <int blocks> __device__ inline void clusterStore(float2 *p, int rank, float2 x, Barrier *barrier) {
 #if __CUDA_ARCH__ >= 900
   if constexpr (blocks > 1) {
-    unsigned address;
+    unsigned address, counter;
     asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(address) : "r"(sharedAddress(p)), "r"(rank));
-    asm volatile("st.shared::cluster.v2.f32 [%0], {%1, %2};" ::"r"(address), "f"(x.x), "f"(x.y) : "memory");
+    asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(counter) : "r"(sharedAddress(barrier)), "r"(rank));
+    asm volatile("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v2.f32 [%0], {%1, %2}, [%3];" ::"r"(address),
+                 "f"(x.x), "f"(x.y), "r"(counter)
+                 : "memory");
     return;
   }
 #endif
