@@ -3,6 +3,7 @@
 #include "runtime/base/text.h"
 #include "runtime/include/nanort/nanort.h"
 #include "runtime/session/device.h"
+#include "runtime/session/memory.h"
 #include "runtime/session/session.h"
 #include "runtime/tokenizer/tokenizer.h"
 
@@ -75,9 +76,9 @@ int nanort_check(const nanort_plan *plan, uint64_t memory) {
   return guarded([&] {
     require(plan, "plan");
     for (const schema::Program *program : *plan->plan->root().programs())
-      if (memoryOf(*program) > memory)
+      if (const uint64_t needed = requestedBy(*program).total(); needed > memory)
         fail(Exit::Memory, plan->plan->path().string() + ": program " + program->target()->str() + " needs " +
-                               std::to_string(memoryOf(*program)) + " bytes, not " + std::to_string(memory) +
+                               std::to_string(needed) + " bytes, not " + std::to_string(memory) +
                                "; compile with a smaller --batch or --max-seq");
     Weights::fromFile(plan->plan, weightsPath(*plan->plan));
   });

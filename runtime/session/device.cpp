@@ -100,11 +100,6 @@ static std::filesystem::path beside(const Plan &plan, const flatbuffers::String 
 std::filesystem::path weightsPath(const Plan &plan) { return beside(plan, plan.root().weights()); }
 std::filesystem::path tokenizerPath(const Plan &plan) { return beside(plan, plan.root().tokenizer()); }
 
-uint64_t memoryOf(const schema::Program &program) {
-  const schema::Memory &m = *program.memory();
-  return m.constants() + m.kv() + m.state() + m.arena() + m.workspace();
-}
-
 uint64_t memoryOf(const DeviceChoice &device) {
   if (device.cuda)
     return cudaDevice(device.index).memory;

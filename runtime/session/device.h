@@ -40,8 +40,6 @@ std::unique_ptr<Executor> makeExecutor(std::shared_ptr<const Plan> plan, uint32_
 std::filesystem::path weightsPath(const Plan &plan);
 std::filesystem::path tokenizerPath(const Plan &plan);
 
-/// What a program's spaces add up to, in bytes.
-uint64_t memoryOf(const schema::Program &program);
 /// Bytes of memory on a device.
 uint64_t memoryOf(const DeviceChoice &device);
 

@@ -1,6 +1,7 @@
 // nanort check: whether a plan is sound, its weights belong to it, and it fits.
 #include "runtime/base/error.h"
 #include "runtime/session/compare.h"
+#include "runtime/session/memory.h"
 #include "runtime/tools/common.h"
 
 #include <algorithm>
@@ -16,11 +17,16 @@ struct CheckOptions {
   std::string against;
 };
 
-void checkShape(const CheckOptions &options, const Plan &plan, const schema::Program &program) {
+uint64_t largestBatch(const schema::Program &program) {
   uint64_t batch = 0;
   for (const schema::Entry *entry : *program.entries())
     if (entry->kind() == schema::EntryKind::Decode)
       batch = std::max(batch, entry->rows());
+  return batch;
+}
+
+void checkShape(const CheckOptions &options, const Plan &plan, const schema::Program &program) {
+  const uint64_t batch = largestBatch(program);
   const std::string file = plan.path().string() + ": program " + program.target()->str();
   if (options.batch && *options.batch > batch)
     fail(Exit::Usage, file + " serves batches up to " + std::to_string(batch) + "; compile with nanocc --batch " +
@@ -31,17 +37,28 @@ void checkShape(const CheckOptions &options, const Plan &plan, const schema::Pro
                           std::to_string(*options.context));
 }
 
-void checkFit(const schema::Program &program, const Plan &plan, uint64_t available, const std::string &owner) {
-  const uint64_t needed = memoryOf(program);
-  const schema::Memory &m = *program.memory();
-  const std::string numbers = "program " + program.target()->str() + " needs " + std::to_string(needed) +
-                              " bytes (constants " + std::to_string(m.constants()) + ", kv " + std::to_string(m.kv()) +
-                              ", state " + std::to_string(m.state()) + ", arena " + std::to_string(m.arena()) +
-                              ", workspace " + std::to_string(m.workspace()) + ")";
-  if (needed > available)
+/// The runtime requests all that the plan was compiled for, so that decides. What --batch and --ctx would use of it is
+/// said beside, because a plan compiled for no more than that may fit.
+void checkFit(const CheckOptions &options, const schema::Program &program, const Plan &plan, uint64_t available,
+              const std::string &owner) {
+  const MemoryNeed need = requestedBy(program);
+  const std::string numbers =
+      "program " + program.target()->str() + " needs " + std::to_string(need.total()) + " bytes (" + need.text() +
+      (need.allowance ? "; about " + std::to_string(need.allowance) + " for context, code and graphs" : "") + ")";
+  const uint64_t positions = options.context.value_or(plan.root().model()->max_seq());
+  const uint64_t rows = options.batch.value_or(largestBatch(program));
+  const bool part = options.batch || options.context;
+  const MemoryNeed used = usedBy(program, rows, positions);
+  const std::string request = std::to_string(rows) + " rows of " + std::to_string(positions) + " positions";
+  if (need.total() > available)
     fail(Exit::Memory, plan.path().string() + ": " + numbers + ", " + owner + " has " + std::to_string(available) +
-                           "; compile with a smaller --batch or --max-seq");
+                           (part && used.total() <= available
+                                ? "; " + request + " use " + std::to_string(used.total()) + ": compile with --batch " +
+                                      std::to_string(rows) + " --max-seq " + std::to_string(positions)
+                                : "; compile with a smaller --batch or --max-seq"));
   print("memory: " + numbers + " of " + std::to_string(available) + "\n");
+  if (part)
+    print("request: " + request + " use " + std::to_string(used.total()) + " of them (" + used.text() + ")\n");
 }
 
 /// A fixed prompt over two prefill calls (the second reads the cache), some decode steps, and a chunk of scoring, each
@@ -106,7 +123,7 @@ void check(const CheckOptions &options) {
       if (!options.common.program.empty() && program->target()->string_view() != options.common.program)
         continue;
       checkShape(options, *plan, *program);
-      checkFit(*program, *plan, *options.memory, "--memory");
+      checkFit(options, *program, *plan, *options.memory, "--memory");
     }
     // Unknown names are refused here too.
     if (!options.common.program.empty())
@@ -122,7 +139,8 @@ void check(const CheckOptions &options) {
   Loaded loaded = load(options.common);
   print("weights: they belong to the plan\n");
   checkShape(options, *plan, loaded.chosen());
-  checkFit(loaded.chosen(), *plan, memoryOf(loaded.device), loaded.device.cuda ? "the device" : "this machine");
+  checkFit(options, loaded.chosen(), *plan, memoryOf(loaded.device),
+           loaded.device.cuda ? "the device" : "this machine");
   if (!options.against.empty()) {
     if (!loaded.device.cuda)
       fail(Exit::Device,

@@ -1,6 +1,7 @@
 // nanort inspect: what a plan holds.
 #include "runtime/base/error.h"
 #include "runtime/base/text.h"
+#include "runtime/session/memory.h"
 #include "runtime/tools/common.h"
 #include "runtime/tools/dot.h"
 #include "runtime/tools/launches.h"
@@ -112,7 +113,8 @@ void inspect(const InspectOptions &options) {
     print("program " + program.target()->str() + ", precision " + program.precision()->str() + "\n");
     print("  memory: constants " + bytesText(m.constants()) + ", kv " + bytesText(m.kv()) + ", state " +
           bytesText(m.state()) + ", arena " + bytesText(m.arena()) + ", workspace " + bytesText(m.workspace()) +
-          ", mapped " + bytesText(m.mapped()) + ", together on the device " + bytesText(memoryOf(program)) + "\n");
+          ", mapped " + bytesText(m.mapped()) + ", together on the device " + bytesText(requestedBy(program).plan()) +
+          "\n");
     for (const schema::Entry *entry : *program.entries())
       printEntry(program, *entry, options.launches);
     printKernels(program);

@@ -208,6 +208,20 @@ TEST_F(BadPlan, CudaThatIsNotThere) {
 
 TEST_F(BadPlan, MemoryThatDoesNotSuffice) {
   expectRefusal(e2e::run("nanort", {"check", good.string(), "--memory", "1000"}), 6, {"1000"});
+  // Of a plan for many rows, few may fit: the remedy says so.
+  const std::string wide =
+      e2e::plan(e2e::golden("classic-mha"), {"--target", "cpu,sm_90a", "--batch", "1,512"}).string();
+  setenv("NANORT_CUDA_DRIVER", "/nonexistent/libcuda.so.1", 1); // nobody is asked
+  const e2e::Result fits = e2e::run("nanort", {"check", wide, "--batch", "1", "--ctx", "16", "--memory", "64GiB"});
+  EXPECT_EQ(fits.code, 0) << fits.err;
+  EXPECT_NE(fits.out.find("for context, code and graphs"), std::string::npos) << fits.out;
+  const size_t use = fits.out.find("request: 1 rows of 16 positions use ");
+  ASSERT_NE(use, std::string::npos) << fits.out;
+  const std::string used = std::to_string(std::stoull(fits.out.substr(use + 36)));
+  expectRefusal(
+      e2e::run("nanort", {"check", wide, "--program", "cpu", "--batch", "1", "--ctx", "16", "--memory", used}), 6,
+      {"1 rows of 16 positions use " + used, "compile with --batch 1 --max-seq 16"});
+  unsetenv("NANORT_CUDA_DRIVER");
 }
 
 TEST_F(BadPlan, FlagsThatMakeNoSense) {

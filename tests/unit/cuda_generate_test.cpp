@@ -3,6 +3,7 @@
 #include "codegen/Registry.h"
 #include "runtime/base/error.h"
 #include "runtime/session/executor.h"
+#include "runtime/session/memory.h"
 #include "tests/unit/cuda_fake.h"
 #include "tests/unit/tiny_plan.h"
 
@@ -60,6 +61,26 @@ protected:
   std::shared_ptr<const Plan> plan;
   uint32_t entry = 0;
 };
+
+TEST_F(CudaGenerate, TheDriverIsAskedForThePlansBytesAndNoMore) {
+  auto executor = make(true);
+  for (uint32_t i = 0; i < plan->program(0).entries()->size(); ++i)
+    executor->run(i); // makes all graphs
+  const MemoryNeed need = requestedBy(plan->program(0));
+  uint64_t asked = 0;
+  for (size_t bytes : fake().allocations)
+    asked += bytes;
+  EXPECT_EQ(asked, need.plan());
+  const ExecutorStats &stats = executor->stats();
+  EXPECT_EQ(stats.constants, need.constants);
+  EXPECT_EQ(stats.kv, need.kv);
+  EXPECT_EQ(stats.state, need.state);
+  EXPECT_EQ(stats.arena, need.arena);
+  EXPECT_EQ(stats.workspace, need.workspace);
+  EXPECT_GT(need.kv, 0u);
+  EXPECT_GT(need.arena, 0u);
+  EXPECT_EQ(need.total(), need.plan() + kContextAllowance);
+}
 
 TEST_F(CudaGenerate, IsOneGraphWithALoopOverChunksAndOneOverSteps) {
   auto executor = make(true);

@@ -3,6 +3,7 @@
 #include "runtime/base/error.h"
 #include "runtime/session/device.h"
 #include "runtime/session/generate.h"
+#include "runtime/session/memory.h"
 #include "tests/unit/tiny_plan.h"
 
 #include <cstring>
@@ -42,7 +43,7 @@ void mutate(std::vector<uint8_t> &bytes, std::mt19937 &random) {
 void runAll(const std::shared_ptr<const Plan> &plan) {
   const Weights weights = Weights::random(plan, 1);
   for (uint32_t program = 0; program < plan->root().programs()->size(); ++program) {
-    if (memoryOf(plan->program(program)) > (1u << 20))
+    if (requestedBy(plan->program(program)).plan() > (1u << 20))
       continue; // sound, but slow to clear a hundred thousand times
     Session session(plan, program, makeCpuExecutor(plan, program, weights, {1, 0, true}));
     const std::vector<int32_t> prompt(std::min<uint32_t>(6, session.positions() - 1),

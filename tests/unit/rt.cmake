@@ -6,7 +6,7 @@ add_executable(rt_test
   ${CMAKE_CURRENT_LIST_DIR}/plan_rules_test.cpp ${CMAKE_CURRENT_LIST_DIR}/plan_mutation_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/weights_test.cpp ${CMAKE_CURRENT_LIST_DIR}/cpu_executor_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/session_test.cpp ${CMAKE_CURRENT_LIST_DIR}/session_generate_test.cpp
-  ${CMAKE_CURRENT_LIST_DIR}/session_compare_test.cpp ${CMAKE_CURRENT_LIST_DIR}/plan_generate_test.cpp)
+  ${CMAKE_CURRENT_LIST_DIR}/session_compare_test.cpp ${CMAKE_CURRENT_LIST_DIR}/session_memory_test.cpp ${CMAKE_CURRENT_LIST_DIR}/plan_generate_test.cpp)
 target_compile_definitions(rt_test PRIVATE NANO_PLAN_SCHEMA="${PROJECT_SOURCE_DIR}/runtime/schema/plan.fbs")
 target_link_libraries(rt_test PRIVATE nano_session nano_codegen ${NANO_FLATBUFFERS} GTest::gtest_main)
 gtest_discover_tests(rt_test PROPERTIES TIMEOUT 300)

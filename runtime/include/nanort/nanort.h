@@ -23,7 +23,8 @@ const char *nanort_error(void);
 int nanort_open(const char *path, nanort_plan **plan);
 void nanort_close(nanort_plan *plan); /* sessions made from it stay valid */
 
-/* Whether every program of the plan fits into `memory` bytes (code 6 if not), and its weights file belongs to it. */
+/* Whether every program of the plan fits into `memory` bytes, with an allowance for a CUDA context (code 6 if not), and
+ * its weights file belongs to it. */
 int nanort_check(const nanort_plan *plan, uint64_t memory);
 
 /* All zero is a valid choice. */
