@@ -125,6 +125,8 @@ void compile(ModuleOp module, Stage last, TimingScope &timing) {
     manager.enableTiming(scope);
     run(manager, module, Exit::Input, inputFile + " does not keep the contract of its stage");
   }
+  if (*stage == last)
+    return;
   FailureOr<Options> options = getOptions(module);
   if (failed(options))
     refuse(Exit::Input, inputFile + " has no usable options; the lines above say where and why");

@@ -108,7 +108,7 @@ void Modules::load(const schema::Kernel &kernel, uint32_t index, const void *ima
   modules.push_back(module);
   Function function = nullptr;
   driver.check(driver.cuModuleGetFunction(&function, module, kernel.name()->c_str()), "cuModuleGetFunction", name);
-  if (sharedBytes > DefaultSharedBytes)
+  if (sharedBytes > 0) // what a kernel may have without asking counts its static memory as well
     driver.check(driver.cuFuncSetAttribute(function, FunctionMaxDynamicSharedBytes, static_cast<int>(sharedBytes)),
                  "cuFuncSetAttribute", name + " with " + std::to_string(sharedBytes) + " bytes of shared memory");
   // Kernels that overlap share an SM only if all leave it the same division of its memory into cache and shared.

@@ -143,7 +143,7 @@ def main():
     parser.add_argument("--new", type=int, default=128)
     parser.add_argument("--repeat", type=int, default=5, help="requests of each measurement, after one to warm up")
     parser.add_argument("--rounds", type=int, default=2, help="turns of nanort and peer")
-    parser.add_argument("--mode", default="graph", choices=("graph", "eager"))
+    parser.add_argument("--mode", default="graph-full", choices=("graph-full", "graph", "eager"))
     parser.add_argument("--out", type=Path, help="all numbers as JSON")
     options = parser.parse_args()
     batches = [int(batch) for batch in options.batch.split(",")]
