@@ -55,11 +55,14 @@ std::string kernelName(const Family &family, const Params &params) {
   return name;
 }
 
-std::string instantiate(const Family &family, const Params &params) {
+std::string instantiate(const Family &family, const Params &params, Timing timing) {
+  const bool timed = timing == Timing::Stamps;
   std::string source;
   const std::string own = std::string(family.name) + "/kernel.cuh";
   for (const Template &part : allTemplates()) {
     if (part.path != own && !part.path.starts_with("common/"))
+      continue;
+    if (part.path == "common/stamps.cuh" && !timed)
       continue;
     // Line numbers in logs and profilers then are those of the repository's files.
     source += "#line 1 \"" + std::string(part.path) + "\"\n" + std::string(part.text) + "\n";
@@ -73,24 +76,29 @@ std::string instantiate(const Family &family, const Params &params) {
     appendJoined(signature, declaration(arg, params));
     appendJoined(arguments, std::string(arg.name));
   }
+  if (timed)
+    appendJoined(signature, "unsigned long long *stamps");
 
   // A family's block size depends on its parameters alone, so the compiler may rely on it.
   const std::array<kernels::Scalar, 8> none{};
-  const size_t scalars = std::count_if(family.args.begin(), family.args.end(), [](const ArgDecl &arg) {
-    return isScalar(arg.kind);
-  });
+  const size_t scalars =
+      std::count_if(family.args.begin(), family.args.end(), [](const ArgDecl &arg) { return isScalar(arg.kind); });
   const kernels::LaunchShape shape = family.shape(params, std::span(none).first(scalars));
   const uint32_t threads = shape.block[0] * shape.block[1] * shape.block[2];
 
   // Kernels that start before their producers end leave these half of an SM's registers: two blocks of 288 threads fit,
   // or four of 128.
   const std::string name = kernelName(family, params);
-  const std::string cluster =
-      shape.cluster > 1 ? "\n#if __CUDA_ARCH__ >= 900\n__cluster_dims__(" + std::to_string(shape.cluster) + ", 1, 1)\n#endif\n"
-                        : " ";
+  const std::string cluster = shape.cluster > 1 ? "\n#if __CUDA_ARCH__ >= 900\n__cluster_dims__(" +
+                                                      std::to_string(shape.cluster) + ", 1, 1)\n#endif\n"
+                                                : " ";
+  const std::string resident =
+      family.waitsItself ? ", " + std::to_string(std::clamp(576 / threads, 1u, 4u)) : std::string();
+  std::string body = (family.waitsItself ? "  " : "  waitForProducers();\n  ") + call + ">" + arguments + ");\n";
+  if (timed)
+    body = "  stampBegin(stamps);\n" + body + "  stampEnd(stamps);\n";
   source += "#line 1 \"" + name + "\"\nextern \"C\" __global__ void __launch_bounds__(" + std::to_string(threads) +
-            (family.waitsItself ? ", " + std::to_string(std::clamp(576 / threads, 1u, 4u)) : "") + ")" + cluster + name + signature + ") {\n" + (family.waitsItself ? "  " : "  waitForProducers();\n  ") + call + ">" +
-            arguments + ");\n}\n";
+            resident + ")" + cluster + name + signature + ") {\n" + body + "}\n";
   return source;
 }
 

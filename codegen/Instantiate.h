@@ -12,7 +12,9 @@ std::string kernelName(const kernels::Family &family, const kernels::Params &par
 
 /// The shared device headers, the family's kernel.cuh, and an extern "C" __global__ wrapper of the name above that
 /// calls the template with `params`. Needs no include path.
-std::string instantiate(const kernels::Family &family, const kernels::Params &params);
+/// Timed, the entry point takes one argument more, `unsigned long long *stamps`: see common/stamps.cuh.
+enum class Timing { None, Stamps };
+std::string instantiate(const kernels::Family &family, const kernels::Params &params, Timing timing = Timing::None);
 
 /// Architectures a plan may target, "sm_80" ... ; empty reason if `target` is one of them ("cpu" included), otherwise
 /// a message that lists them.

@@ -18,6 +18,12 @@ std::vector<Operation *> nanocc::nodesOf(plan::WhileOp loop) {
   auto program = loop->getParentOfType<plan::ProgramOp>();
   std::vector<Operation *> nodes =
       nodesOf(SymbolTable::lookupNearestSymbolFrom<plan::EntryOp>(program, loop.getEntryAttr()));
+  llvm::append_range(nodes, ownNodesOf(loop));
+  return nodes;
+}
+
+std::vector<Operation *> nanocc::ownNodesOf(plan::WhileOp loop) {
+  std::vector<Operation *> nodes;
   for (Operation &op : loop.getBody().front())
     nodes.push_back(&op);
   return nodes;

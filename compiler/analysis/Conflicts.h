@@ -20,6 +20,8 @@ struct Access {
 std::vector<mlir::Operation *> nodesOf(plan::EntryOp entry);
 /// What a loop repeats: the nodes of the entry that it names, then its own.
 std::vector<mlir::Operation *> nodesOf(plan::WhileOp loop);
+/// The latter alone.
+std::vector<mlir::Operation *> ownNodesOf(plan::WhileOp loop);
 
 /// Accesses of nodes that are placed, in order.
 std::vector<std::vector<Access>> accessesOf(llvm::ArrayRef<mlir::Operation *> nodes);

@@ -1,7 +1,7 @@
 #include "compiler/analysis/Report.h"
 
 #include "compiler/analysis/Conflicts.h"
-#include "compiler/analysis/DeviceModel.h"
+#include "compiler/analysis/Launches.h"
 
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
@@ -10,86 +10,67 @@
 using namespace mlir;
 using namespace nanocc;
 
-namespace {
-
-struct EntryCost {
-  int64_t launches = 0, bytes = 0, flops = 0;
-  double predictedUs = 0;
-};
-
-/// Of a generate entry: with every loop run once, for a prompt of one chunk and one decode step.
-EntryCost costOf(plan::EntryOp entry, const std::optional<DeviceModel> &device, bool bf16) {
-  EntryCost cost;
-  std::vector<Operation *> nodes = nodesOf(entry);
-  for (plan::WhileOp loop : entry.getBody().getOps<plan::WhileOp>())
-    llvm::append_range(nodes, nodesOf(loop));
-  for (Operation *node : nodes) {
-    int64_t bytes = node->getAttrOfType<IntegerAttr>("bytes").getInt();
-    int64_t flops = node->getAttrOfType<IntegerAttr>("flops").getInt();
-    ++cost.launches;
-    cost.bytes += bytes;
-    cost.flops += flops;
-    if (device) {
-      double rate = bf16 && isa<plan::GemmOp>(node) ? device->bf16FlopsPerUs : device->f32FlopsPerUs;
-      cost.predictedUs += std::max(bytes / device->bytesPerUs, flops / rate) + device->launchUs;
-    }
-  }
-  return cost;
+/// With a fixed number of digits, so that the bytes of a report do not depend on a libm. Null for what nobody predicts.
+static void decimal(llvm::json::OStream &json, StringRef key, std::optional<double> value) {
+  json.attributeBegin(key);
+  json.rawValue(value ? llvm::formatv("{0:F2}", *value).str() : "null");
+  json.attributeEnd();
 }
 
-struct MemoryLine {
-  int64_t weights = 0, tables = 0, kv = 0, state = 0, arena = 0, workspace = 0, mapped = 0;
-};
-
-/// Constants split into what comes from the weights file and what is computed.
-MemoryLine memoryOf(plan::ProgramOp program) {
-  MemoryLine line;
-  auto bytes = [&](StringRef name) { return program.getMemory()->getAs<IntegerAttr>(name).getInt(); };
-  SymbolTable symbols(program);
-  for (plan::ConstantOp constant : program.getOps<plan::ConstantOp>())
-    if (isa<plan::RopeStepAttr>(constant.getSteps()[0]))
-      line.tables += (symbols.lookup<plan::BufferOp>(constant.getBuffer()).getBytes() + 255) / 256 * 256;
-  line.weights = bytes("constants") - line.tables;
-  line.kv = bytes("kv");
-  line.state = bytes("state");
-  line.arena = bytes("arena");
-  line.workspace = bytes("workspace");
-  if (program.getMemory()->contains("mapped"))
-    line.mapped = bytes("mapped");
-  return line;
+static void countsJson(llvm::json::OStream &json, const Counts &counts) {
+  json.attribute("launches", counts.launches);
+  json.attribute("bytes", counts.bytes);
+  json.attribute("flops", counts.flops);
 }
 
-} // namespace
+static void nodesJson(llvm::json::OStream &json, plan::ProgramOp program, ArrayRef<Operation *> nodes) {
+  json.attributeArray("nodes", [&] {
+    for (const LaunchCost &launch : launchesOf(program, nodes))
+      json.object([&] {
+        const std::optional<codegen::Prediction> &predicted = launch.predicted;
+        auto part = [&](double codegen::Prediction::*us) {
+          return predicted ? std::optional<double>(predicted.value().*us) : std::nullopt;
+        };
+        json.attribute("kernel", launch.kernel);
+        json.attribute("location", launch.location);
+        json.attribute("bytes", launch.bytes);
+        json.attribute("flops", launch.flops);
+        decimal(json, "predicted_us", predicted ? std::optional(predicted->us()) : std::nullopt);
+        decimal(json, "memory_us", part(&codegen::Prediction::bytesUs));
+        decimal(json, "compute_us", part(&codegen::Prediction::flopsUs));
+        json.attribute("bound", predicted ? llvm::json::Value(predicted->bound()) : llvm::json::Value(nullptr));
+      });
+  });
+}
+
+static void entryJson(llvm::json::OStream &json, plan::ProgramOp program, plan::EntryOp entry) {
+  EntryCost cost = costOf(entry);
+  json.attribute("name", entry.getSymName());
+  json.attribute("kind", plan::stringifyEntryKind(entry.getKind()));
+  json.attribute("batch", static_cast<int64_t>(entry.getRows()));
+  json.attribute("tokens", static_cast<int64_t>(entry.getTokens()));
+  json.attributeObject("eager", [&] { countsJson(json, cost.eager); });
+  json.attributeObject("plan", [&] {
+    countsJson(json, cost.plan);
+    decimal(json, "predicted_us", cost.predictedUs);
+  });
+  nodesJson(json, program, nodesOf(entry));
+  json.attributeArray("loops", [&] {
+    for (plan::WhileOp loop : entry.getBody().getOps<plan::WhileOp>())
+      json.object([&] {
+        json.attribute("entry", loop.getEntry());
+        nodesJson(json, program, ownNodesOf(loop));
+      });
+  });
+}
 
 static void programJson(llvm::json::OStream &json, plan::ProgramOp program) {
-  std::optional<DeviceModel> device = deviceModel(program.getSymName());
   json.object([&] {
     json.attribute("target", program.getSymName());
     json.attribute("precision", program.getPrecision());
     json.attributeArray("entries", [&] {
       for (plan::EntryOp entry : program.getOps<plan::EntryOp>())
-        json.object([&] {
-          EntryCost cost = costOf(entry, device, program.getPrecision() == "bf16");
-          json.attribute("name", entry.getSymName());
-          json.attribute("kind", plan::stringifyEntryKind(entry.getKind()));
-          json.attribute("batch", static_cast<int64_t>(entry.getRows()));
-          json.attribute("tokens", static_cast<int64_t>(entry.getTokens()));
-          auto totals = [&] {
-            json.attribute("launches", cost.launches);
-            json.attribute("bytes", cost.bytes);
-            json.attribute("flops", cost.flops);
-          };
-          // One launch per operation is what the plan holds: there is no fusion yet that would tell them apart.
-          json.attributeObject("eager", totals);
-          json.attributeObject("plan", [&] {
-            totals();
-            // Rounded, so that the bytes of the report do not depend on a libm.
-            if (device)
-              json.attribute("predicted_us", std::round(cost.predictedUs * 10) / 10);
-            else
-              json.attribute("predicted_us", nullptr);
-          });
-        });
+        json.object([&] { entryJson(json, program, entry); });
     });
     MemoryLine memory = memoryOf(program);
     json.attributeObject("memory", [&] {
@@ -122,19 +103,47 @@ std::string nanocc::reportJson(ModuleOp module) {
   return text;
 }
 
+/// A line per launch. Memory and compute are the roofline's two sides.
+static void nodesText(raw_ostream &stream, plan::ProgramOp program, ArrayRef<Operation *> nodes) {
+  for (auto [i, launch] : llvm::enumerate(launchesOf(program, nodes))) {
+    auto us = [&](double codegen::Prediction::*part) {
+      return launch.predicted ? llvm::formatv("{0:F2}", launch.predicted.value().*part).str() : "-";
+    };
+    stream << llvm::formatv(
+        "  {0,5} {1,12:F3} {2,12:F4} {3,9} {4,9} {5,9} {6,-8} {7,-16} {8}\n", i, launch.bytes / 1e6, launch.flops / 1e9,
+        launch.predicted ? llvm::formatv("{0:F2}", launch.predicted->us()).str() : "-",
+        us(&codegen::Prediction::bytesUs), us(&codegen::Prediction::flopsUs),
+        launch.predicted ? launch.predicted->bound() : "-", launch.location.empty() ? "-" : launch.location,
+        launch.library ? launch.kernel + " (cuBLASLt)" : launch.kernel);
+  }
+}
+
+static void launchesText(raw_ostream &stream, plan::ProgramOp program) {
+  for (plan::EntryOp entry : program.getOps<plan::EntryOp>()) {
+    stream << llvm::formatv("launches of {0}, program {1}\n", entry.getSymName(), program.getSymName());
+    stream << llvm::formatv("  {0,5} {1,12} {2,12} {3,9} {4,9} {5,9} {6,-8} {7,-16} {8}\n", "node", "MB moved", "GFLOP",
+                            "pred. us", "memory us", "flops us", "bound", "location", "kernel");
+    nodesText(stream, program, nodesOf(entry));
+    for (plan::WhileOp loop : entry.getBody().getOps<plan::WhileOp>()) {
+      stream << llvm::formatv("  while {0}[{1}]: {2}, then\n", loop.getGo(), loop.getWord(), loop.getEntry());
+      nodesText(stream, program, ownNodesOf(loop));
+    }
+  }
+}
+
 std::string nanocc::reportText(ModuleOp module) {
   std::string text;
   llvm::raw_string_ostream stream(text);
   for (plan::ProgramOp program : module.getOps<plan::ProgramOp>()) {
-    std::optional<DeviceModel> device = deviceModel(program.getSymName());
     stream << llvm::formatv("program {0}, {1}\n", program.getSymName(), program.getPrecision());
-    stream << llvm::formatv("  {0,-16} {1,7} {2,6} {3,9} {4,12} {5,12} {6,14}\n", "entry", "tokens", "rows", "launches",
-                            "MB moved", "GFLOP", "predicted us");
+    stream << llvm::formatv("  {0,-18} {1,7} {2,6} {3,9} {4,9} {5,12} {6,12} {7,12} {8,14}\n", "entry", "tokens",
+                            "rows", "launches", "unfused", "MB moved", "unfused", "GFLOP", "predicted us");
     for (plan::EntryOp entry : program.getOps<plan::EntryOp>()) {
-      EntryCost cost = costOf(entry, device, program.getPrecision() == "bf16");
-      std::string predicted = device ? llvm::formatv("{0:F1}", cost.predictedUs).str() : "-";
-      stream << llvm::formatv("  {0,-16} {1,7} {2,6} {3,9} {4,12:F2} {5,12:F3} {6,14}\n", entry.getSymName(),
-                              entry.getTokens(), entry.getRows(), cost.launches, cost.bytes / 1e6, cost.flops / 1e9,
+      EntryCost cost = costOf(entry);
+      std::string predicted = cost.predictedUs ? llvm::formatv("{0:F1}", *cost.predictedUs).str() : "-";
+      stream << llvm::formatv("  {0,-18} {1,7} {2,6} {3,9} {4,9} {5,12:F2} {6,12:F2} {7,12:F3} {8,14}\n",
+                              entry.getSymName(), entry.getTokens(), entry.getRows(), cost.plan.launches,
+                              cost.eager.launches, cost.plan.bytes / 1e6, cost.eager.bytes / 1e6, cost.plan.flops / 1e9,
                               predicted);
     }
     MemoryLine memory = memoryOf(program);
@@ -142,5 +151,7 @@ std::string nanocc::reportText(ModuleOp module) {
         "  bytes: weights {0}, constants {1}, kv {2}, state {3}, arena {4}, workspace {5}, mapped {6}\n",
         memory.weights, memory.tables, memory.kv, memory.state, memory.arena, memory.workspace, memory.mapped);
   }
+  for (plan::ProgramOp program : module.getOps<plan::ProgramOp>())
+    launchesText(stream, program);
   return text;
 }

@@ -16,4 +16,7 @@ std::string reportJson(mlir::ModuleOp module);
 /// The same as a table for people.
 std::string reportText(mlir::ModuleOp module);
 
+/// And as one page: tables, the arena over time, the kernels' sources.
+std::string reportHtml(mlir::ModuleOp module);
+
 } // namespace nanocc

@@ -48,8 +48,8 @@ static cl::opt<std::string> fuse("fuse", cl::value_desc("none|all"), cl::desc("F
 static cl::opt<std::string> emit("emit", cl::value_desc("nano|kern|plan|fb"), cl::init("fb"),
                                  cl::desc("Stop after a stage and write its IR, which nanocc reads back (default fb)"),
                                  cl::cat(category));
-static cl::opt<std::string> report("report", cl::value_desc("text|json"), cl::desc("Launches, bytes, FLOPs, memory"),
-                                   cl::cat(category));
+static cl::opt<std::string> report("report", cl::value_desc("text|json|html"),
+                                   cl::desc("Launches, bytes, FLOPs, memory"), cl::cat(category));
 static cl::opt<std::string> reportFile("report-file", cl::value_desc("file"),
                                        cl::desc("Where the report goes (default standard output)"), cl::cat(category));
 
@@ -125,11 +125,13 @@ void compile(ModuleOp module, Stage last, TimingScope &timing) {
     manager.enableTiming(scope);
     run(manager, module, Exit::Input, inputFile + " does not keep the contract of its stage");
   }
-  if (*stage == last)
-    return;
-  FailureOr<Options> options = getOptions(module);
-  if (failed(options))
-    refuse(Exit::Input, inputFile + " has no usable options; the lines above say where and why");
+  bool fuse = false; // a finished plan has no options, and needs none
+  if (*stage < Stage::Kern && last >= Stage::Kern) {
+    FailureOr<Options> options = getOptions(module);
+    if (failed(options))
+      refuse(Exit::Input, inputFile + " has no usable options; the lines above say where and why");
+    fuse = options->fuse == "all";
+  }
   if (*stage == Stage::Nano && last > Stage::Nano) {
     // What lowering needs, lowering checks. On a copy: what it refuses here the user has edited, what the templates
     // refuse below is unsupported.
@@ -141,7 +143,7 @@ void compile(ModuleOp module, Stage last, TimingScope &timing) {
   }
   for (int next = static_cast<int>(*stage) + 1; next <= static_cast<int>(last); ++next) {
     PassManager manager(module.getContext());
-    populateStage(manager, static_cast<Stage>(next), options->fuse == "all");
+    populateStage(manager, static_cast<Stage>(next), fuse);
     TimingScope scope = timing.nest("stage " + std::to_string(next));
     manager.enableTiming(scope);
     run(manager, module, next == static_cast<int>(Stage::Plan) ? Exit::Internal : Exit::Unsupported,
@@ -184,15 +186,14 @@ void checkFlags() {
     refuse(Exit::Usage, "no output: give -o FILE (or -o - for standard output)");
   if (emit != "fb" && !parseStage(emit))
     refuse(Exit::Usage, "--emit " + emit + " is unknown; use nano, kern, plan or fb");
-  if (report.getNumOccurrences() && report != "text" && report != "json")
-    refuse(report == "html" ? Exit::Unsupported : Exit::Usage,
-           "--report " + report + " is not available; use text or json");
+  if (report.getNumOccurrences() && report != "text" && report != "json" && report != "html")
+    refuse(Exit::Usage, "--report " + report + " is unknown; use text, json or html");
   if (report.getNumOccurrences() && emit != "fb" && emit != "plan")
     refuse(Exit::Usage, "--report needs a plan; leave --emit " + emit + " out");
   if (outputFile == "-" && report.getNumOccurrences() && (reportFile.empty() || reportFile == "-"))
     refuse(Exit::Usage, "the plan and the report cannot both go to standard output; give --report-file");
   if (reportFile.getNumOccurrences() && !report.getNumOccurrences())
-    refuse(Exit::Usage, "--report-file " + reportFile + " without a report; give --report text or --report json");
+    refuse(Exit::Usage, "--report-file " + reportFile + " without a report; give --report text, json or html");
   for (const std::string &other : {inputFile.getValue(), outputFile.getValue()})
     if (replaces(other, reportFile))
       refuse(Exit::Usage, "--report-file " + reportFile + " would replace " + other + "; name another file");
@@ -244,7 +245,7 @@ void nanoccMain(TimingScope &timing) {
     stream << '\n';
   }
   if (report.getNumOccurrences())
-    summary = report == "json" ? reportJson(*module) : reportText(*module);
+    summary = report == "json" ? reportJson(*module) : report == "html" ? reportHtml(*module) : reportText(*module);
   write(output, summary);
 }
 

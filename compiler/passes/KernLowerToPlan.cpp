@@ -158,7 +158,8 @@ private:
     auto entry =
         plan::EntryOp::create(builder, function.getLoc(), name, *kind, shape.getAs<IntegerAttr>("tokens").getInt(),
                               shape.getAs<IntegerAttr>("rows").getInt(), builder.getDictionaryAttr(inputs),
-                              builder.getDictionaryAttr(outputs));
+                              builder.getDictionaryAttr(outputs),
+                              function->getAttrOfType<DictionaryAttr>(kern::KernDialect::eagerAttr));
     Block *nodes = &entry.getBody().emplaceBlock();
     for (Operation *op : launches) {
       FailureOr<FamilyCall> call = resolve(cast<kern::KernelOp>(op));

@@ -48,6 +48,11 @@ def NanoLowerToKern : Pass<"nano-lower-to-kern", "::mlir::ModuleOp"> {
   let dependentDialects = ["::nanocc::kern::KernDialect"];
 }
 
+def KernCountEager : Pass<"kern-count-eager", "::mlir::ModuleOp"> {
+  let summary = "Notes what every entry is before any fusion: launches, bytes, FLOPs";
+  let description = "As `kern.eager`, with which reports compare what fusion leaves.";
+}
+
 def KernFuseAttention : Pass<"kern-fuse-attention", "::mlir::ModuleOp"> {
   let summary = "Attention: one linear for q, k and v, one launch for what follows them";
   let description = [{

@@ -56,6 +56,7 @@ void nanocc::populateStage(OpPassManager &manager, Stage stage, bool fuse) {
     break;
   case Stage::Kern:
     manager.addPass(createNanoLowerToKern());
+    manager.addPass(createKernCountEager());
     if (fuse) {
       manager.addPass(createKernFuseAttention());
       manager.addPass(createKernFuseEmbed());

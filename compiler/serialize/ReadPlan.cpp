@@ -141,9 +141,14 @@ private:
         result.push_back(builder.getNamedAttr(binding->name()->str(), bufferName(program, binding->buffer())));
       return builder.getDictionaryAttr(result);
     };
+    DictionaryAttr eager;
+    if (const fb::Counts *counts = source.eager())
+      eager = builder.getDictionaryAttr({builder.getNamedAttr("launches", number(counts->launches())),
+                                         builder.getNamedAttr("bytes", number(counts->bytes())),
+                                         builder.getNamedAttr("flops", number(counts->flops()))});
     auto entry = plan::EntryOp::create(builder, builder.getUnknownLoc(), source.name()->str(),
                                        static_cast<plan::EntryKind>(source.kind()), source.tokens(), source.rows(),
-                                       bindings(*source.inputs()), bindings(*source.outputs()));
+                                       bindings(*source.inputs()), bindings(*source.outputs()), eager);
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToEnd(&entry.getBody().emplaceBlock());
     for (const fb::Node *node : *source.nodes())

@@ -1,6 +1,7 @@
 // `plan` IR to plan.fb.
 #include "compiler/analysis/Conflicts.h"
 #include "compiler/analysis/Family.h"
+#include "compiler/analysis/Launches.h"
 #include "compiler/analysis/Report.h"
 #include "compiler/pipeline/Options.h"
 #include "compiler/serialize/PlanFile.h"
@@ -22,19 +23,6 @@ using flatbuffers::Offset;
 const char *const nanocc::producer = "nanocc " NANOCC_VERSION;
 
 namespace {
-
-/// "model.mlir:12": the file's name without its folder, so that the bytes do not depend on where it lies.
-std::string locationText(Location location) {
-  std::string text;
-  location->walk([&](Location part) {
-    auto file = dyn_cast<FileLineColLoc>(part);
-    if (!file)
-      return WalkResult::advance();
-    text = std::filesystem::path(file.getFilename().str()).filename().string() + ":" + std::to_string(file.getLine());
-    return WalkResult::interrupt();
-  });
-  return text;
-}
 
 class Writer {
 public:
@@ -209,9 +197,14 @@ private:
       loops.push_back(fb::CreateLoop(builder, entryIndex.lookup(loop.getEntry()), bufferIndex.lookup(loop.getGo()),
                                      loop.getWord(), builder.CreateVector(own)));
     }
+    Offset<fb::Counts> eager;
+    if (std::optional<DictionaryAttr> counts = entry.getEager()) {
+      auto count = [&](StringRef name) { return counts->getAs<IntegerAttr>(name).getInt(); };
+      eager = fb::CreateCounts(builder, count("launches"), count("bytes"), count("flops"));
+    }
     return fb::CreateEntry(builder, text(entry.getSymName()), static_cast<fb::EntryKind>(entry.getKind()),
                            entry.getTokens(), entry.getRows(), inputs, outputs, builder.CreateVector(nodes),
-                           loops.empty() ? 0 : builder.CreateVector(loops));
+                           loops.empty() ? 0 : builder.CreateVector(loops), eager);
   }
 
   Offset<fb::Node> write(Operation *node) {

@@ -24,6 +24,11 @@ def Kern_Dialect : Dialect {
     fused" is a count of the same operations before and after.
   }];
   let useDefaultTypePrinterParser = 1;
+  let hasOperationAttrVerify = 1;
+  let extraClassDeclaration = [{
+    /// What an entry was before any fusion: {launches, bytes, flops}.
+    static constexpr ::llvm::StringLiteral eagerAttr = "kern.eager";
+  }];
 }
 
 def Kern_KvType : TypeDef<Kern_Dialect, "Kv"> {

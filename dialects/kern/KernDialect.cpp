@@ -22,6 +22,18 @@ LogicalResult KvType::verify(function_ref<InFlightDiagnostic()> emitError, int64
   return success();
 }
 
+LogicalResult KernDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {
+  if (attribute.getName() != eagerAttr)
+    return op->emitError() << "unknown attribute '" << attribute.getName().strref() << "' of the kern dialect";
+  auto counts = dyn_cast<DictionaryAttr>(attribute.getValue());
+  for (StringRef count : {"launches", "bytes", "flops"}) {
+    auto value = counts ? counts.getAs<IntegerAttr>(count) : IntegerAttr();
+    if (!value || value.getInt() < 0)
+      return op->emitError() << "'kern.eager' needs '" << count << "', 0 or more";
+  }
+  return success();
+}
+
 void KernDialect::initialize() {
   addTypes<
 #define GET_TYPEDEF_LIST

@@ -126,13 +126,17 @@ def Plan_EntryOp : Plan_Op<"entry", [Symbol, SingleBlock, NoTerminator, NoRegion
   let summary = "an entry point: nodes in a valid order";
   let description = [{
     A generate entry has loops after its nodes: `plan.while` over a prefill entry (the chunks of the prompts), then over a
-    decode entry (the steps).
+    decode entry (the steps). `eager` counts what the nodes were before fusion: {launches, bytes, flops}.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, Plan_EntryKind:$kind, I64Attr:$tokens, I64Attr:$rows,
-                       DictionaryAttr:$inputs, DictionaryAttr:$outputs);
+                       DictionaryAttr:$inputs, DictionaryAttr:$outputs, OptionalAttr<DictionaryAttr>:$eager);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{$sym_name $kind `tokens` $tokens `rows` $rows `inputs` $inputs `outputs` $outputs
-                         attr-dict-with-keyword $body}];
+                         (`eager` $eager^)? attr-dict-with-keyword $body}];
+  let builders = [OpBuilder<(ins "::llvm::StringRef":$name, "EntryKind":$kind, "int64_t":$tokens, "int64_t":$rows,
+                                 "::mlir::DictionaryAttr":$inputs, "::mlir::DictionaryAttr":$outputs), [{
+    build($_builder, $_state, name, kind, tokens, rows, inputs, outputs, {});
+  }]>];
   let hasRegionVerifier = 1;
 }
 

@@ -96,6 +96,11 @@ LogicalResult ConstantOp::verifySymbolUses(SymbolTableCollection &) {
 }
 
 LogicalResult EntryOp::verifySymbolUses(SymbolTableCollection &) {
+  for (StringRef count : {"launches", "bytes", "flops"}) {
+    auto value = getEager() ? getEager()->getAs<IntegerAttr>(count) : IntegerAttr();
+    if (getEager() && (!value || value.getInt() < 0))
+      return emitOpError() << "eager needs '" << count << "', 0 or more";
+  }
   for (DictionaryAttr bindings : {getInputs(), getOutputs()})
     for (NamedAttribute binding : bindings)
       if (failed(expectBuffer(*this, dyn_cast<FlatSymbolRefAttr>(binding.getValue()),

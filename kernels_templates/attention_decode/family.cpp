@@ -23,6 +23,7 @@ const Family family = {"attention_decode",
                        cost,
                        tolerance,
                        allExtents,
+                       true,
                        true};
 
 } // namespace kernels::attention_decode

@@ -49,6 +49,7 @@ const Family family = {
     cost,
     tolerance,
     extents,
+    true,
     true};
 
 } // namespace kernels::attention_decode_ve

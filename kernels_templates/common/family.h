@@ -102,6 +102,8 @@ struct Family {
   std::vector<uint64_t> (*extents)(const Params &, std::span<const Scalar>, const Limits &);
   /// The device template calls waitForProducers() itself, on every path of every block: it has work to do before.
   bool waitsItself = false;
+  /// Its products of bf16 (parameter "T") run on tensor cores.
+  bool tensorCores = false;
 };
 
 } // namespace kernels

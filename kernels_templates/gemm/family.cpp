@@ -31,6 +31,7 @@ const Family family = {
     cost,
     tolerance,
     extents,
+    true,
     true};
 
 } // namespace kernels::gemm

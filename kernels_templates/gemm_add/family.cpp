@@ -28,6 +28,7 @@ const Family family = {"gemm_add",
                        cost,
                        tolerance,
                        extents,
+                       true,
                        true};
 
 } // namespace kernels::gemm_add

@@ -30,6 +30,7 @@ const Family family = {"gemm_backout",
                        cost,
                        tolerance,
                        extents,
+                       true,
                        true};
 
 } // namespace kernels::gemm_backout

@@ -33,6 +33,7 @@ const Family family = {"gemm_mix",
                        cost,
                        tolerance,
                        extents,
+                       true,
                        true};
 
 } // namespace kernels::gemm_mix

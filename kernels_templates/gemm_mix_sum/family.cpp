@@ -34,6 +34,7 @@ const Family family = {"gemm_mix_sum",
                        cost,
                        tolerance,
                        extents,
+                       true,
                        true};
 
 } // namespace kernels::gemm_mix_sum

@@ -27,6 +27,7 @@ const Family family = {"gemv",
                        cost,
                        tolerance,
                        extents,
+                       true,
                        true};
 
 } // namespace kernels::gemv

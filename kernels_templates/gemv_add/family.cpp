@@ -24,6 +24,7 @@ const Family family = {
     cost,
     tolerance,
     extents,
+    true,
     true};
 
 } // namespace kernels::gemv_add

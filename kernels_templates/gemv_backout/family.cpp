@@ -28,6 +28,7 @@ const Family family = {"gemv_backout",
                        cost,
                        tolerance,
                        extents,
+                       true,
                        true};
 
 } // namespace kernels::gemv_backout

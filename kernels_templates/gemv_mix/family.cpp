@@ -31,6 +31,7 @@ const Family family = {"gemv_mix",
                        cost,
                        tolerance,
                        extents,
+                       true,
                        true};
 
 } // namespace kernels::gemv_mix

@@ -32,6 +32,7 @@ const Family family = {"gemv_mix_sum",
                        cost,
                        tolerance,
                        extents,
+                       true,
                        true};
 
 } // namespace kernels::gemv_mix_sum

@@ -7,6 +7,8 @@
 #include "runtime/cuda/graph.h"
 #include "runtime/cuda/memory.h"
 #include "runtime/cuda/modules.h"
+#include "runtime/cuda/stamps.h"
+#include "runtime/cuda/step.h"
 
 #include <chrono>
 #include <cstdlib>
@@ -23,38 +25,6 @@ using Clock = std::chrono::steady_clock;
 bool environmentFlag(const char *name) {
   const char *value = std::getenv(name);
   return value && *value && std::strcmp(value, "0") != 0;
-}
-
-/// A node ready to be enqueued: nothing is looked up or allocated per step.
-struct Step {
-  KernelLaunch kernel; // without a function: a Gemm
-  size_t product = 0;  // Gemm only, with the three operands
-  DevicePtr x = 0, w = 0, y = 0;
-  std::vector<std::pair<void *, uint32_t>> conditions; // arguments that a graph fills in, and the loops they end
-};
-
-/// Kernel arguments as cuLaunchKernel wants them: values of up to 8 bytes, and a list of pointers to them per launch.
-class ArgumentStore {
-public:
-  explicit ArgumentStore(size_t count) : values(count), pointers(count) {}
-  template <typename T> void *push(T value) {
-    static_assert(sizeof(T) <= sizeof(uint64_t));
-    std::memcpy(&values[used], &value, sizeof value);
-    pointers[used] = &values[used];
-    return pointers[used++];
-  }
-  void **next() { return pointers.data() + used; }
-
-private:
-  std::vector<uint64_t> values;
-  std::vector<void *> pointers;
-  size_t used = 0;
-};
-
-size_t countArguments(const schema::Program &program) {
-  size_t count = 0;
-  forEachNode(program, [&](const schema::Node &node) { count += node.args()->size(); });
-  return count;
 }
 
 bool usesGemm(const schema::Program &program) {
@@ -109,8 +79,11 @@ public:
     uploadConstants(program, weights, spaces, staging, *math);
     if (usesGemm(program))
       library = std::make_unique<CublasLt>(gpu);
+    if (options.times)
+      stamps = std::make_unique<Stamps>(gpu, countNodes(program));
     for (const schema::Entry *entry : *program.entries()) {
       std::vector<Step> &list = steps.emplace_back();
+      stampsOf.push_back(stamped);
       for (const schema::Node *node : *entry->nodes())
         list.push_back(node->kind() == schema::NodeKind::Gemm ? gemm(*node) : launch(*node));
     }
@@ -157,6 +130,8 @@ public:
       spaces.fill(schema::Space::Arena, 0xff);
     lastRun = "entry ";
     lastRun += program.entries()->Get(entry)->name()->c_str();
+    if (stamps)
+      stamps->clear();
     if (useGraphs && (tails[entry].empty() || supportsLoops(gpu)))
       graph(entry).launch(lastRun);
     else
@@ -173,6 +148,11 @@ public:
   }
 
   bool prefersGeneration() const override { return useGraphs && supportsLoops(gpu); }
+  std::vector<LaunchTime> launchTimes(uint32_t entry) override {
+    gpu.makeCurrent();
+    return stamps ? stamps->read(staging, stampsOf[entry], steps[entry].size(), "times after " + lastRun)
+                  : std::vector<LaunchTime>();
+  }
   std::byte *mapped(uint32_t buffer) override { return spaces.host(*program.buffers()->Get(buffer)); }
 
   bool finished() override {
@@ -214,11 +194,14 @@ private:
         break;
       }
     }
+    if (stamps)
+      arguments.push(stamps->at(stamped++));
     return step;
   }
 
   Step gemm(const schema::Node &node) {
     const auto &args = *node.args();
+    ++stamped; // without times: the library's kernels take none
     Step step;
     step.product = library->plan(shapeOf(*program.kernels()->Get(node.kernel()), args[3]->i32()),
                                  spaces.bytes(schema::Space::Workspace));
@@ -388,6 +371,9 @@ private:
   Staging staging;
   Inputs inputs;
   std::unique_ptr<CublasLt> library;
+  std::unique_ptr<Stamps> stamps; // null unless launches are timed
+  size_t stamped = 0;             // nodes that have a place there
+  std::vector<size_t> stampsOf;   // by entry: the place of its first node
   ArgumentStore arguments;
   std::vector<std::vector<Step>> steps;              // by entry
   std::vector<std::vector<std::vector<Step>>> tails; // by entry and loop: the loop's own nodes

@@ -1,7 +1,9 @@
 #include "runtime/cuda/modules.h"
 
 #include "codegen/Cache.h"
+#include "codegen/Instantiate.h"
 #include "codegen/Nvrtc.h"
+#include "codegen/Registry.h"
 
 #include <algorithm>
 #include <optional>
@@ -26,6 +28,32 @@ std::vector<std::optional<uint32_t>> launchedKernels(const schema::Program &prog
   return shared;
 }
 
+std::vector<std::vector<char>> compile(codegen::Nvrtc &nvrtc, const std::vector<codegen::CompileJob> &jobs,
+                                       const std::string &target, const CudaOptions &options) {
+  auto cache = options.noCache ? codegen::Cache::disabled() : codegen::Cache::open(options.cacheDir);
+  return codegen::compileAll(cache, nvrtc, jobs, target);
+}
+
+/// The kernels at `wanted`, made to note when they run.
+std::vector<std::vector<char>> compileTimed(const Device &device, const schema::Program &program,
+                                            const std::vector<uint32_t> &wanted, const CudaOptions &options) {
+  std::string reason;
+  auto nvrtc = codegen::Nvrtc::open(reason);
+  if (!nvrtc)
+    fail(Exit::Device, "to time launches their kernels must be compiled anew: install NVRTC (" + reason + ")");
+  std::vector<codegen::CompileJob> jobs;
+  for (uint32_t index : wanted) {
+    const schema::Kernel &kernel = *program.kernels()->Get(index);
+    kernels::Params params;
+    for (const schema::Param *param : *kernel.params())
+      params.values.emplace_back(param->name()->str(), param->value());
+    const kernels::Family &family = *codegen::findFamily(kernel.family()->string_view());
+    jobs.push_back(
+        {codegen::kernelName(family, params), codegen::instantiate(family, params, codegen::Timing::Stamps)});
+  }
+  return compile(*nvrtc, jobs, nativeTarget(device.arch()), options);
+}
+
 /// Images for `device` of the kernels at `missing`, compiled from the plan's sources or out of the cache.
 std::vector<std::vector<char>> compileMissing(const Device &device, const schema::Program &program,
                                               const std::vector<uint32_t> &missing, const CudaOptions &options) {
@@ -44,9 +72,8 @@ std::vector<std::vector<char>> compileMissing(const Device &device, const schema
   auto nvrtc = codegen::Nvrtc::open(reason);
   if (!nvrtc)
     fail(Exit::Device, situation + ": compile with --target " + target + " or install NVRTC (" + reason + ")");
-  auto cache = options.noCache ? codegen::Cache::disabled() : codegen::Cache::open(options.cacheDir);
   try {
-    return codegen::compileAll(cache, *nvrtc, jobs, target);
+    return compile(*nvrtc, jobs, target, options);
   } catch (const Error &error) {
     // Sources specialised for another architecture need not compile for this one: that is no bug, but a plan that
     // does not fit.
@@ -70,12 +97,13 @@ Modules::Modules(const Device &device, const schema::Program &program, const Cud
   for (uint32_t i = 0; i < shared.size(); ++i)
     if (shared[i]) {
       const auto *cubin = program.kernels()->Get(i)->cubin();
-      if (!fits || !cubin || cubin->size() == 0)
+      if (!fits || !cubin || cubin->size() == 0 || options.times)
         missing.push_back(i);
     }
   std::vector<std::vector<char>> compiled;
   if (!missing.empty())
-    compiled = compileMissing(device, program, missing, options);
+    compiled = options.times ? compileTimed(device, program, missing, options)
+                             : compileMissing(device, program, missing, options);
   compiledCount = compiled.size();
 
   modules.reserve(shared.size());

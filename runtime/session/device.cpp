@@ -86,7 +86,7 @@ std::unique_ptr<Executor> makeExecutor(std::shared_ptr<const Plan> plan, uint32_
   if (!device.cuda)
     return makeCpuExecutor(std::move(plan), program, weights, {options.threads, 0, false});
   return makeCudaExecutor(std::move(plan), program, weights,
-                          {device.index, options.cacheDir, options.noCache, options.graphs});
+                          {device.index, options.cacheDir, options.noCache, options.graphs, options.times});
 }
 
 static std::filesystem::path beside(const Plan &plan, const flatbuffers::String *name) {

@@ -31,6 +31,7 @@ struct ExecutorOptions {
   std::filesystem::path cacheDir;
   bool noCache = false;
   bool graphs = true; // CUDA: an entry is one graph rather than many launches
+  bool times = false; // CUDA: launches note when they run
 };
 std::unique_ptr<Executor> makeExecutor(std::shared_ptr<const Plan> plan, uint32_t program, const Weights &weights,
                                        const DeviceChoice &device, const ExecutorOptions &options);

@@ -19,6 +19,11 @@ struct ExecutorStats {
   std::vector<std::string> notes; // for -v: driver, library versions, where kernels came from
 };
 
+/// When a launch ran, in nanoseconds of the device's clock; zeros if nothing took the time.
+struct LaunchTime {
+  uint64_t begin = 0, end = 0;
+};
+
 /// Not thread-safe. Calls are ordered: a read sees all earlier writes and runs.
 class Executor {
 public:
@@ -38,6 +43,8 @@ public:
   virtual bool prefersGeneration() const { return false; }
   /// A buffer in mapped memory as the host sees it; null if this executor runs no generate entries.
   virtual std::byte *mapped(uint32_t) { return nullptr; }
+  /// The entry's own nodes when they last ran, by themselves or in a loop. Empty unless the executor takes times.
+  virtual std::vector<LaunchTime> launchTimes(uint32_t) { return {}; }
   /// False while anything that was started still runs; throws what it failed with. Does not wait.
   virtual bool finished() { return true; }
 };
@@ -55,8 +62,9 @@ struct CudaOptions {
   std::filesystem::path cacheDir; // empty: the default of codegen::Cache
   bool noCache = false;
   bool graphs = true; // an entry is one graph, made when it first runs; else launch by launch
+  bool times = false; // every kernel is compiled to note when it runs, which needs NVRTC
 };
-/// Errors: Exit::Device without a driver or device, or if a kernel has no image for it and NVRTC is missing;
+/// Errors: Exit::Device without a driver or device, or if a kernel must be compiled and NVRTC is missing;
 /// Exit::Memory; Exit::Cuda. For finding faults: with NANORT_SYNC=1 every launch is made alone, waited for, and an
 /// error names it; with NANORT_POISON=1 the arena is filled with NaN patterns before each run, and so is the KV space
 /// at the start.

@@ -1,8 +1,10 @@
 // nanort bench: time to the first token and per token, greedy, on random prompts.
+#include "codegen/Nvrtc.h"
 #include "runtime/base/error.h"
 #include "runtime/base/text.h"
 #include "runtime/session/generate.h"
 #include "runtime/tools/common.h"
+#include "runtime/tools/launches.h"
 
 #include <algorithm>
 #include <charconv>
@@ -21,6 +23,7 @@ struct BenchOptions {
   CommonOptions common;
   std::string batches = "1", mode, format = "text";
   uint32_t prompt = 512, fresh = 128, repeat = 5;
+  bool explain = false;
 };
 
 /// Read bandwidth of devices where it was measured (an 8 GiB buffer), in bytes a second; 0 elsewhere.
@@ -67,11 +70,12 @@ std::vector<uint32_t> parseBatches(const std::string &text) {
   }
 }
 
-const schema::Entry *decodeEntry(const schema::Program &program, uint32_t batch) {
-  for (const schema::Entry *entry : *program.entries())
-    if (entry->kind() == schema::EntryKind::Decode && entry->rows() == batch)
-      return entry;
-  return nullptr;
+std::optional<uint32_t> decodeIndex(const schema::Program &program, uint32_t batch) {
+  for (uint32_t i = 0; i < program.entries()->size(); ++i)
+    if (const schema::Entry &entry = *program.entries()->Get(i);
+        entry.kind() == schema::EntryKind::Decode && entry.rows() == batch)
+      return i;
+  return std::nullopt;
 }
 
 bool generates(const schema::Program &program) {
@@ -109,6 +113,11 @@ void checkFlags(const BenchOptions &options, const Loaded &loaded, const std::ve
   if (options.mode.starts_with("graph") && !loaded.device.cuda)
     fail(Exit::Usage,
          "--mode " + options.mode + " needs a CUDA device; the CPU runs launch by launch (--mode eager or fused)");
+  if (options.explain && !loaded.device.cuda)
+    fail(Exit::Usage, "--explain takes times of a GPU's launches and needs a CUDA device; leave it out on the CPU");
+  std::string reason;
+  if (options.explain && !codegen::Nvrtc::open(reason))
+    fail(Exit::Device, "--explain compiles the kernels anew, with timers: install NVRTC (" + reason + ")");
   if (options.mode == "graph-full" && !generates(loaded.chosen()))
     fail(Exit::Usage, "--mode graph-full: program " + loaded.chosen().target()->str() + " of " + options.common.plan +
                           " has no generate entries; compile the model again with nanocc");
@@ -117,7 +126,7 @@ void checkFlags(const BenchOptions &options, const Loaded &loaded, const std::ve
     if (entry->kind() == schema::EntryKind::Decode)
       known += (known.empty() ? "" : ", ") + std::to_string(entry->rows());
   for (uint32_t batch : batches)
-    if (!decodeEntry(loaded.chosen(), batch))
+    if (!decodeIndex(loaded.chosen(), batch))
       fail(Exit::Usage, "--batch " + std::to_string(batch) + ": program " + loaded.chosen().target()->str() + " of " +
                             options.common.plan + " decodes batches of " + (known.empty() ? "no size" : known) +
                             "; compile with nanocc --batch");
@@ -163,7 +172,8 @@ struct Times {
 };
 
 /// The host feeds every token.
-Times runSteps(Session &session, const std::vector<std::vector<int32_t>> &prompts, uint32_t fresh) {
+Times runSteps(Session &session, const std::vector<std::vector<int32_t>> &prompts, uint32_t fresh,
+               const std::function<void()> &afterStep = {}) {
   session.reset();
   std::vector<Session::Feed> feeds;
   for (uint32_t row = 0; row < prompts.size(); ++row)
@@ -178,6 +188,8 @@ Times runSteps(Session &session, const std::vector<std::vector<int32_t>> &prompt
       tokens[row] = {row, next[row]};
     next = session.decode(tokens);
     times.steps.push_back(milliseconds(begin));
+    if (afterStep)
+      afterStep();
   }
   return times;
 }
@@ -202,14 +214,30 @@ Times runWhole(Session &session, const std::vector<std::vector<int32_t>> &prompt
   return times;
 }
 
-Result measure(Session &session, const schema::Program &program, uint32_t batch, const BenchOptions &options,
-               bool atOnce) {
+/// The same on every run.
+std::vector<std::vector<int32_t>> promptsOf(const Session &session, uint32_t batch, uint32_t length) {
   std::mt19937_64 random(42);
-  std::vector<std::vector<int32_t>> prompts(batch, std::vector<int32_t>(options.prompt));
+  std::vector<std::vector<int32_t>> prompts(batch, std::vector<int32_t>(length));
   for (std::vector<int32_t> &prompt : prompts)
     for (int32_t &id : prompt)
       id = static_cast<int32_t>(random() % session.vocab());
+  return prompts;
+}
 
+/// Decode steps on an executor that takes times; the first one makes the graph and warms caches up.
+std::vector<std::vector<LaunchTime>> timeSteps(Session &session, uint32_t entry, uint32_t batch,
+                                               const BenchOptions &options) {
+  const std::vector<std::vector<int32_t>> prompts = promptsOf(session, batch, options.prompt);
+  std::vector<std::vector<LaunchTime>> runs;
+  runSteps(session, prompts, options.fresh, [&] { runs.push_back(session.executor().launchTimes(entry)); });
+  if (runs.size() > 1)
+    runs.erase(runs.begin());
+  return runs;
+}
+
+Result measure(Session &session, const schema::Program &program, uint32_t batch, const BenchOptions &options,
+               bool atOnce) {
+  const std::vector<std::vector<int32_t>> prompts = promptsOf(session, batch, options.prompt);
   std::vector<double> first, whole, means, steps;
   // Once more than asked for: the first makes graphs and warms caches up.
   for (uint32_t run = 0; run <= options.repeat; ++run) {
@@ -222,7 +250,7 @@ Result measure(Session &session, const schema::Program &program, uint32_t batch,
     whole.push_back(times.ttft + decode);
     steps.insert(steps.end(), times.steps.begin(), times.steps.end());
   }
-  const schema::Entry &entry = *decodeEntry(program, batch);
+  const schema::Entry &entry = *program.entries()->Get(*decodeIndex(program, batch));
   Result result;
   result.batch = batch;
   result.ttft = median(first);
@@ -236,6 +264,24 @@ Result measure(Session &session, const schema::Program &program, uint32_t batch,
   return result;
 }
 
+/// Decode steps launch by launch, achieved against predicted. Prints tables if `text`.
+Json explain(const BenchOptions &options, CommonOptions common, Loaded &loaded, const std::vector<uint32_t> &batches,
+             bool text) {
+  common.graphs = common.times = true;
+  Session session = openSession(common, loaded);
+  Json explained = Json::array();
+  for (uint32_t batch : batches) {
+    const uint32_t index = *decodeIndex(loaded.chosen(), batch);
+    const schema::Entry &entry = *loaded.chosen().entries()->Get(index);
+    const std::vector<std::vector<LaunchTime>> runs = timeSteps(session, index, batch, options);
+    const Achieved times = achieved(runs);
+    if (text)
+      print(explainText(loaded.chosen(), entry, times, runs.size()));
+    explained.push_back(explainJson(loaded.chosen(), entry, times));
+  }
+  return explained;
+}
+
 void bench(const BenchOptions &options) {
   const std::vector<uint32_t> batches = parseBatches(options.batches);
   CommonOptions common = options.common;
@@ -243,10 +289,10 @@ void bench(const BenchOptions &options) {
   checkFlags(options, loaded, batches);
   const std::string mode = modeOf(options, loaded);
   common.graphs = mode.starts_with("graph");
-  Session session = openSession(common, loaded);
-  const std::string device = session.executor().device();
+  auto session = std::make_unique<Session>(openSession(common, loaded));
+  const std::string device = session->executor().device();
   const double bandwidth = measuredBandwidth(device);
-  const ExecutorStats &memory = session.stats();
+  const ExecutorStats &memory = session->stats();
   const uint64_t vram = memory.constants + memory.kv + memory.state + memory.arena + memory.workspace;
 
   const bool text = options.format == "text";
@@ -258,7 +304,7 @@ void bench(const BenchOptions &options) {
   Json results = Json::array();
   for (uint32_t batch : batches) {
     detail(common, "batch " + std::to_string(batch));
-    const Result r = measure(session, loaded.chosen(), batch, options, mode == "graph-full");
+    const Result r = measure(*session, loaded.chosen(), batch, options, mode == "graph-full");
     const double rate = batch / r.mean * 1e3, mbu = bandwidth > 0 ? r.bytesPerStep / (r.mean * 1e-3) / bandwidth : 0;
     if (text) {
       char share[16] = "-";
@@ -283,8 +329,12 @@ void bench(const BenchOptions &options) {
                        {"launches_per_step", r.launches},
                        {"vram_bytes", loaded.device.cuda ? Json(vram) : Json()}});
   }
+  Json report = {{"device", device}, {"mode", mode}, {"repeat", options.repeat}, {"results", results}};
+  session.reset(); // two would need twice the memory
+  if (options.explain)
+    report["explain"] = explain(options, common, loaded, batches, text);
   if (!text)
-    print(Json{{"device", device}, {"mode", mode}, {"repeat", options.repeat}, {"results", results}}.dump() + "\n");
+    print(report.dump() + "\n");
   flushOutput();
 }
 
@@ -316,6 +366,9 @@ void addBench(CLI::App &app) {
       ->type_name("N")
       ->check(CLI::Range(1u, 10000u))
       ->capture_default_str();
+  command->add_flag("--explain", options->explain,
+                    "Also time every launch of a decode step, and compare with what the device could do (CUDA and "
+                    "NVRTC)");
   command->add_option("--format", options->format, "text, or json: the last line is one object")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();

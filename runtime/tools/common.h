@@ -19,7 +19,7 @@ struct CommonOptions {
   std::optional<uint64_t> randomWeights;
   int threads = 0;
   bool noCache = false, verbose = false, quiet = false;
-  bool graphs = true; // not a flag of every command: see ExecutorOptions
+  bool graphs = true, times = false; // not flags of every command: see ExecutorOptions
 };
 
 /// For unsigned flags: CLI11 would wrap a negative number around.

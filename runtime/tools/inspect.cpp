@@ -1,5 +1,9 @@
 // nanort inspect: what a plan holds.
+#include "runtime/base/error.h"
+#include "runtime/base/text.h"
 #include "runtime/tools/common.h"
+#include "runtime/tools/dot.h"
+#include "runtime/tools/launches.h"
 
 #include <map>
 
@@ -8,20 +12,36 @@ namespace {
 
 struct InspectOptions {
   CommonOptions common;
-  bool json = false;
+  bool json = false, launches = false;
+  std::string dot; // the entry's name, or nothing
+  bool asDot = false;
 };
 
 std::string number(uint64_t value) { return std::to_string(value); }
 
-void printEntry(const schema::Program &program, const schema::Entry &entry) {
+void printEntry(const schema::Program &program, const schema::Entry &entry, bool launches) {
   uint64_t bytes = 0, flops = 0;
+  double us = 0;
+  bool predicted = false;
   for (const schema::Node *node : *entry.nodes()) {
     bytes += node->bytes();
     flops += node->flops();
+    if (const auto best = predict(program, *node)) {
+      us += best->us();
+      predicted = true;
+    }
   }
+  char time[64] = "";
+  if (predicted)
+    std::snprintf(time, sizeof time, ", predicted %.1f us", us);
   print("  entry " + entry.name()->str() + ": " + schema::EnumNameEntryKind(entry.kind()) + ", " +
         number(entry.tokens()) + " tokens, " + number(entry.rows()) + " rows, " + number(entry.nodes()->size()) +
-        " launches, " + bytesText(bytes) + " moved, " + number(flops) + " flops\n");
+        " launches" + (entry.eager() ? " (" + number(entry.eager()->launches()) + " before fusion)" : "") + ", " +
+        bytesText(bytes) + " moved, " + number(flops) + " flops" + time + "\n");
+  if (launches) {
+    print(launchTable(program, entry));
+    return;
+  }
   if (entry.loops())
     for (const schema::Loop *loop : *entry.loops())
       print("    while " + program.buffers()->Get(loop->go())->name()->str() + "[" + number(loop->word()) +
@@ -42,12 +62,33 @@ void printKernels(const schema::Program &program) {
   }
 }
 
+/// One entry's graph: the named one, or the first decode entry's.
+void printDot(const InspectOptions &options, const Plan &plan, const schema::Program &program) {
+  std::string known;
+  for (const schema::Entry *entry : *program.entries()) {
+    if (options.dot.empty() ? entry->kind() == schema::EntryKind::Decode
+                            : entry->name()->string_view() == options.dot) {
+      print(dotOf(program, *entry));
+      return;
+    }
+    known += (known.empty() ? "" : ", ") + entry->name()->str();
+  }
+  fail(Exit::Usage, "--dot " + (options.dot.empty() ? "without a name" : quote(options.dot)) + ": program " +
+                        program.target()->str() + " of " + plan.path().string() + " has the entries " + known +
+                        "; name one of them");
+}
+
 void inspect(const InspectOptions &options) {
   const auto plan = Plan::open(options.common.plan);
   const schema::Plan &root = plan->root();
   // --program NAME restricts the listing.
   const int only =
       options.common.program.empty() ? -1 : static_cast<int>(chooseProgramFor(*plan, "", options.common.program));
+  if (options.asDot) {
+    printDot(options, *plan, plan->program(only < 0 ? 0 : static_cast<size_t>(only)));
+    flushOutput();
+    return;
+  }
   if (options.json) {
     print(root.report()->string_view());
     if (!root.report()->string_view().ends_with('\n'))
@@ -73,7 +114,7 @@ void inspect(const InspectOptions &options) {
           bytesText(m.state()) + ", arena " + bytesText(m.arena()) + ", workspace " + bytesText(m.workspace()) +
           ", mapped " + bytesText(m.mapped()) + ", together on the device " + bytesText(memoryOf(program)) + "\n");
     for (const schema::Entry *entry : *program.entries())
-      printEntry(program, *entry);
+      printEntry(program, *entry, options.launches);
     printKernels(program);
   }
   flushOutput();
@@ -85,10 +126,25 @@ void addInspect(CLI::App &app) {
   CLI::App *command = app.add_subcommand("inspect", "Show programs, entries, memory and kernels of a plan");
   auto options = std::make_shared<InspectOptions>();
   addCommon(*command, options->common);
-  command->add_flag("--json", options->json, "The compiler's report, as nanocc --report json printed it");
-  command->footer("Examples:\n  nanort inspect plan.fb\n  nanort inspect plan.fb --program sm_90a\n"
-                  "  nanort inspect plan.fb --json");
-  command->callback([options] { inspect(*options); });
+  auto *json = command->add_flag("--json", options->json, "The compiler's report, as nanocc --report json printed it");
+  auto *launches = command
+                       ->add_flag("--launches", options->launches,
+                                  "Every launch too: its line of the model, bytes, FLOPs, predicted time")
+                       ->excludes(json);
+  auto *dot = command
+                  ->add_option("--dot", options->dot,
+                               "An entry's graph for Graphviz (default: the first decode entry of the first program)")
+                  ->type_name("ENTRY")
+                  ->expected(0, 1)
+                  ->excludes(json)
+                  ->excludes(launches);
+  command->footer(
+      "Examples:\n  nanort inspect plan.fb\n  nanort inspect plan.fb --program sm_90a --launches\n"
+      "  nanort inspect plan.fb --json\n  nanort inspect plan.fb --dot generate_128_1 | dot -Tsvg -o graph.svg");
+  command->callback([options, dot] {
+    options->asDot = dot->count() > 0;
+    inspect(*options);
+  });
 }
 
 } // namespace nanort::tools

@@ -30,7 +30,7 @@ TEST(Bench, TheLastLineIsOneObjectWithTheColumnsOfTheContract) {
   const size_t before = result.out.rfind('\n', result.out.size() - 2);
   const Json report = Json::parse(result.out.substr(before == std::string::npos ? 0 : before + 1));
   EXPECT_EQ(report["device"], "cpu");
-  EXPECT_EQ(report["mode"], "eager");
+  EXPECT_EQ(report["mode"], "fused"); // what nanocc makes unless told otherwise
   ASSERT_EQ(report["results"].size(), 2u);
   for (size_t i = 0; i < 2; ++i) {
     const Json &r = report["results"][i];
@@ -56,12 +56,51 @@ TEST(Bench, TextHasALinePerBatch) {
   EXPECT_EQ(std::count(result.out.begin(), result.out.end(), '\n'), 4); // device, heads, two batches
 }
 
+// On a driver that records, and whose kernels take a microsecond each.
+TEST(Bench, ExplainHasALineForEveryLaunchOfAStep) {
+  for (const char *name : {"NANORT_CUDA_DRIVER", "NANORT_NVRTC", "NANORT_CUBLASLT"})
+    setenv(name, NANO_FAKE_CUDA, 1);
+  const std::string plan = e2e::plan(e2e::golden("classic-mha"), {"--target", "sm_90a", "--batch", "2"}).string();
+  auto explain = [&](const std::string &format) {
+    return e2e::run("nanort", {"bench", plan, "--batch", "2", "--prompt", "5", "--new", "4", "--repeat", "1", "--mode",
+                               "graph", "--random-weights", "1", "--no-cache", "--explain", "--format", format});
+  };
+  const e2e::Result json = explain("json"), text = explain("text");
+  setenv("NANORT_NVRTC", "/nonexistent", 1);
+  const e2e::Result without = explain("json");
+  for (const char *name : {"NANORT_CUDA_DRIVER", "NANORT_NVRTC", "NANORT_CUBLASLT"})
+    unsetenv(name);
+
+  ASSERT_EQ(json.code, 0) << json.err;
+  const Json report = Json::parse(json.out);
+  ASSERT_EQ(report["explain"].size(), 1u);
+  const Json &step = report["explain"][0];
+  EXPECT_EQ(step["batch"], 2);
+  EXPECT_EQ(step["entry"], "decode_2");
+  const double launches = static_cast<double>(step["launches"].size());
+  EXPECT_EQ(step["launches"].size(), report["results"][0]["launches_per_step"].get<size_t>());
+  EXPECT_NEAR(step["step_us"].get<double>(), launches, 1e-9);
+  EXPECT_GT(step["predicted_us"].get<double>(), 0);
+  for (const Json &launch : step["launches"]) {
+    EXPECT_NEAR(launch["us"].get<double>(), 1, 1e-9);
+    EXPECT_NEAR(launch["share"].get<double>(), 1 / launches, 1e-9);
+    EXPECT_NEAR(launch["gb_s"].get<double>(), launch["bytes"].get<double>() / 1e3, 1e-6);
+    EXPECT_GT(launch["predicted_us"].get<double>(), 0);
+    EXPECT_EQ(launch["location"].get<std::string>().rfind("model.mlir:", 0), 0u);
+  }
+  EXPECT_NE(text.out.find("decode_2 by launches with timers, median of 2 steps: "), std::string::npos) << text.out;
+  EXPECT_EQ(std::count(text.out.begin(), text.out.end(), '\n'), 5 + step["launches"].size());
+  EXPECT_EQ(without.code, 5);
+  EXPECT_NE(without.err.find("install NVRTC"), std::string::npos) << without.err;
+}
+
 TEST(Bench, RefusesWhatThePlanOrTheDeviceLacks) {
   expectUsage(bench({"--batch", "3"}), "decodes batches of 1, 2; compile with nanocc --batch");
   expectUsage(bench({"--batch", "1,x"}), "pass numbers of rows such as 1,8");
   expectUsage(bench({"--batch", "0"}), "pass numbers of rows such as 1,8");
   expectUsage(bench({"--mode", "graph"}), "needs a CUDA device");
   expectUsage(bench({"--mode", "graph-full"}), "needs a CUDA device");
+  expectUsage(bench({"--explain"}), "--explain takes times of a GPU's launches");
   expectUsage(bench({"--mode", "sideways"}), "--mode");
   expectUsage(bench({}, "1000000"), "do not fit the plan's context of");
   expectUsage(bench({}, "1"), "--new");

@@ -92,6 +92,17 @@ TEST_P(CompileFamily, ForEveryArchitecture) {
     }
 }
 
+TEST_P(CompileFamily, Timed) {
+  const kernels::Family &family = *GetParam();
+  const kernels::Params params = selection(family).back();
+  const std::string name = codegen::kernelName(family, params),
+                    source = codegen::instantiate(family, params, codegen::Timing::Stamps);
+  EXPECT_NE(source.find("unsigned long long *stamps) {\n  stampBegin(stamps);\n"), std::string::npos);
+  for (const char *target : {"sm_80", "sm_90a"})
+    EXPECT_GT(nvrtc->compile(name, source, target).size(), 4u);
+  EXPECT_EQ(codegen::instantiate(family, params).find("stamp"), std::string::npos);
+}
+
 TEST_P(CompileFamily, TwiceToTheSameBytes) {
   const kernels::Family &family = *GetParam();
   const kernels::Params params = selection(family).back();

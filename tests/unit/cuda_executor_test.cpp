@@ -46,6 +46,15 @@ protected:
     how.graphs = graphs;
     return makeCudaExecutor(plan, 0, Weights::random(plan, 7), how);
   }
+  /// Of kernels compiled to be timed.
+  std::unique_ptr<Executor> makeTimed(bool graphs) {
+    setenv("NANORT_NVRTC", NANO_FAKE_CUDA, 1);
+    plan = CudaPlan::open(folder / "plan.fb", {});
+    CudaOptions how;
+    how.graphs = graphs;
+    how.times = how.noCache = true;
+    return makeCudaExecutor(plan, 0, Weights::random(plan, 7), how);
+  }
   std::unique_ptr<Executor> makeWithGraphs(const CudaPlanOptions &options = {}) { return make(options, true); }
 
   /// The exit code and message of a call that must fail.
@@ -286,6 +295,35 @@ TEST_F(CudaExecutor, InputsTravelTogetherAndNothingWaitsForThem) {
   executor->read(CudaPlan::Tokens, &back, sizeof back); // a read sees an earlier write
   EXPECT_EQ(back, 0);
   EXPECT_EQ(fake().synchronizations, waits + 1);
+}
+
+TEST_F(CudaExecutor, LaunchesSayWhenTheyRanIfAsked) {
+  for (bool graphs : {false, true}) {
+    auto executor = makeTimed(graphs);
+    EXPECT_EQ(executor->launchTimes(0).at(0).end, 0u); // none has run
+    for (int run = 0; run < 2; ++run) {
+      executor->run(0);
+      const std::vector<LaunchTime> times = executor->launchTimes(0);
+      ASSERT_EQ(times.size(), 3u);
+      for (size_t i : {0, 1})
+        EXPECT_EQ(times[i].end - times[i].begin, 1000u);
+      EXPECT_EQ(times[1].begin, times[0].end);
+      EXPECT_EQ(times[2].end, 0u);           // the library takes no times
+      EXPECT_EQ(times[1].end, fake().clock); // of this run, not the least of all
+    }
+    executor.reset();
+    expectNothingLeft();
+  }
+  EXPECT_TRUE(make()->launchTimes(0).empty());
+}
+
+TEST_F(CudaExecutor, TimesNeedNvrtc) {
+  plan = CudaPlan::open(folder / "plan.fb", {});
+  CudaOptions how;
+  how.times = true;
+  auto [code, message] = failure([&] { makeCudaExecutor(plan, 0, Weights::random(plan, 7), how); });
+  EXPECT_EQ(code, Exit::Device);
+  EXPECT_THAT(message, HasSubstr("install NVRTC"));
 }
 
 TEST_F(CudaExecutor, OutOfMemoryNamesWhatWasAskedAndWhatIsFree) {

@@ -102,7 +102,7 @@ int moduleLoad(void **module, const void *image) {
   if (std::strncmp(text, "fake:", 5) != 0)
     return noBinary;
   ++state.modules;
-  *module = new Module{std::string(text + 5, std::strspn(text + 5, "bs")), {}};
+  *module = new Module{std::string(text + 5, std::strspn(text + 5, "bst")), {}};
   return 0;
 }
 int moduleUnload(void *module) { return delete static_cast<Module *>(module), --state.modules, 0; }
@@ -120,18 +120,29 @@ int functionValue(int *value, int attribute, void *) { return *value = attribute
 FakeCuda::Launch recordOf(void *function, const unsigned *grid, const unsigned *block, unsigned sharedBytes,
                           void **arguments) {
   auto &kernel = *static_cast<Kernel *>(function);
-  FakeCuda::Launch record{kernel.name, {grid[0], grid[1], grid[2]}, {block[0], block[1], block[2]}, sharedBytes, {}};
+  FakeCuda::Launch record{kernel.name, {grid[0], grid[1], grid[2]}, {block[0], block[1], block[2]}, sharedBytes, {}, 0};
   for (size_t i = 0; i < kernel.arguments.size(); ++i) {
     uint64_t value = 0;
-    std::memcpy(&value, arguments[i], kernel.arguments[i] == 'b' ? 8 : 4);
+    std::memcpy(&value, arguments[i], kernel.arguments[i] == 's' ? 4 : 8);
     record.arguments.push_back(value);
+    if (kernel.arguments[i] == 't')
+      record.stamps = value;
   }
   return record;
+}
+/// What common/stamps.cuh does.
+void takeTimes(const FakeCuda::Launch &launch) {
+  if (!launch.stamps)
+    return;
+  auto *words = reinterpret_cast<uint64_t *>(launch.stamps);
+  words[0] = std::min(words[0], state.clock);
+  words[1] = std::min(words[1], ~(state.clock += 1000));
 }
 int launch(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
            unsigned sharedBytes, void *, void **arguments, void **) {
   const unsigned grid[] = {gx, gy, gz}, block[] = {bx, by, bz};
   state.launches.push_back(recordOf(function, grid, block, sharedBytes, arguments));
+  takeTimes(state.launches.back());
   if (state.onLaunch)
     state.onLaunch(state.launches.back());
   return state.launchResult;
@@ -225,6 +236,7 @@ int graphLaunch(Graph *exec, void *) {
   for (const FakeCuda::Node &node : exec->nodes) {
     if (!node.kernel.kernel.empty())
       state.launches.push_back(node.kernel);
+    takeTimes(node.kernel);
     state.products.insert(state.products.end(), node.products.begin(), node.products.end());
   }
   return state.graphLaunchResult;

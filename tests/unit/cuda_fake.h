@@ -1,5 +1,6 @@
-// A CUDA driver and a cuBLASLt without a device: host memory for device memory, and a record of what was asked for. The
-// library cuda_fake.cpp is opened in place of libcuda (NANORT_CUDA_DRIVER) and libcublasLt (NANORT_CUBLASLT).
+// A CUDA driver, an NVRTC and a cuBLASLt without a device: host memory for device memory, and a record of what was asked for. The
+// library cuda_fake.cpp is opened in place of libcuda (NANORT_CUDA_DRIVER), libcublasLt (NANORT_CUBLASLT) and libnvrtc
+// (NANORT_NVRTC).
 #pragma once
 
 #include <cstddef>
@@ -21,6 +22,7 @@ struct FakeCuda {
     std::string kernel;
     unsigned grid[3], block[3], sharedBytes;
     std::vector<uint64_t> arguments; // zero-extended
+    uint64_t stamps = 0;             // of a timed kernel: where its times go
   };
   struct Product {
     int transposeA, typeA, typeC;
@@ -32,11 +34,11 @@ struct FakeCuda {
   /// A node of a graph: a kernel, products captured as a child graph, or a loop.
   struct Node {
     Launch kernel; // its name is empty for a child and for a loop
-    std::vector<Product> products;
-    std::vector<size_t> after;
+    std::vector<Product> products = {};
+    std::vector<size_t> after = {};
     bool programmatic = false;
     uint64_t condition = 0; // of a loop: its handle
-    std::vector<Node> body; // of a loop, as it is when the graph is instantiated
+    std::vector<Node> body = {}; // of a loop, as it is when the graph is instantiated
   };
   void (*onLaunch)(const Launch &) = nullptr; // stands for what a kernel does
   std::map<void *, size_t> device, host;      // live allocations
@@ -51,11 +53,13 @@ struct FakeCuda {
   int contexts = 0, streams = 0, events = 0, modules = 0, handles = 0, heuristics = 0, largestCopy = 0;
   int liveGraphs = 0, liveExecs = 0, uploads = 0, graphLaunches = 0, synchronizations = 0;
   uint64_t conditions = 0; // handles made: 1, 2, ...
+  uint64_t clock = 1;      // nanoseconds; a timed kernel takes 1,000
 };
 
 /// Exported by the library under this name.
 using FakeCudaState = FakeCuda *(*)();
 inline constexpr const char *fakeCudaStateName = "fakeCudaState";
 
-/// An image for the fake's cuModuleLoadData: one letter per kernel argument, b (8 bytes) or s (4 bytes).
+/// An image for the fake's cuModuleLoadData: one letter per kernel argument, b (8 bytes), s (4 bytes) or t (8 bytes, and
+/// the kernel writes its times there).
 inline std::string fakeImage(const std::string &arguments) { return "fake:" + arguments; }

@@ -1,0 +1,42 @@
+// What a device can do at best, and what a launch takes on it by that.
+#pragma once
+
+#include "kernels_templates/common/family.h"
+
+#include <optional>
+#include <string_view>
+
+namespace codegen {
+
+struct DeviceModel {
+  double bytesPerUs;     // read bandwidth
+  double bf16FlopsPerUs; // dense tensor-core rate
+  double f32FlopsPerUs;
+  double launchUs; // from one dependent launch to the next in a graph
+  double earlyUs;  // the same over a programmatic edge
+};
+
+/// sm_90a is measured on an H100 80GB HBM3 (3.12 TB/s read, 793 TFLOP/s in bf16, 1.89 us a dependent launch in a graph,
+/// 1.45 us with programmatic edges); the others are the vendor's data sheets, with launches as on the nearest measured
+/// device. Null for cpu: it is not a target to predict.
+std::optional<DeviceModel> deviceModel(std::string_view target);
+
+/// What a launch has to do.
+struct LaunchWork {
+  kernels::Cost cost;
+  bool tensorCores = false;
+  bool early = false; // comes after its producer by a programmatic edge
+};
+/// Of the library, or of a family's kernel with these parameters.
+bool usesTensorCores(const kernels::Family &family, const kernels::Params &params, bool library);
+
+/// The roofline: the larger of bytes over bandwidth and FLOPs over the unit's rate, plus the price of a launch.
+struct Prediction {
+  double bytesUs, flopsUs, launchUs;
+  double us() const { return (bytesUs > flopsUs ? bytesUs : flopsUs) + launchUs; }
+  /// What most of it is: "memory", "compute" or "launch".
+  const char *bound() const;
+};
+Prediction predict(const DeviceModel &device, const LaunchWork &work);
+
+} // namespace codegen

@@ -1,0 +1,45 @@
+// The fake's NVRTC: a "cubin" is an image for its driver, with a letter for each argument of the entry point.
+#include "tests/unit/cuda_fake.h"
+
+#include <cstring>
+
+namespace {
+
+struct Program {
+  std::string source;
+};
+
+/// The arguments between the parentheses of the `extern "C"` kernel.
+std::string lettersOf(const std::string &source) {
+  const size_t kernel = source.rfind("extern \"C\" __global__"), end = source.find(") {", kernel);
+  std::string letters;
+  for (size_t at = source.rfind('(', end) + 1, next; at < end; at = next + 2) {
+    next = std::min(source.find(", ", at), end);
+    const std::string argument = source.substr(at, next - at);
+    const bool wide = argument.find('*') != std::string::npos || argument.find("long long") != std::string::npos;
+    letters += argument.ends_with("*stamps") ? 't' : wide ? 'b' : 's';
+  }
+  return letters;
+}
+
+} // namespace
+
+extern "C" {
+
+int nvrtcVersion(int *major, int *minor) { return *major = 13, *minor = 0; }
+const char *nvrtcGetErrorString(int) { return "fake error"; }
+int nvrtcCreateProgram(Program **program, const char *source, const char *, int, const char *const *,
+                       const char *const *) {
+  return *program = new Program{source}, 0;
+}
+int nvrtcDestroyProgram(Program **program) { return delete *program, 0; }
+int nvrtcCompileProgram(Program *, int, const char *const *) { return 0; }
+int nvrtcGetProgramLogSize(Program *, size_t *size) { return *size = 1, 0; }
+int nvrtcGetProgramLog(Program *, char *log) { return *log = 0; }
+int nvrtcGetCUBINSize(Program *program, size_t *size) {
+  return *size = fakeImage(lettersOf(program->source)).size() + 1, 0;
+}
+int nvrtcGetCUBIN(Program *program, char *cubin) {
+  return std::strcpy(cubin, fakeImage(lettersOf(program->source)).c_str()), 0;
+}
+}
