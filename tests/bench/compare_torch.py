@@ -166,6 +166,8 @@ def main():
                 rows.append((model, batch, middle(1, "tpot_ms"), middle(0, "tpot_ms_mean"), REQUIRED.get((model, batch)),
                              FLOOR.get((model, batch)), middle(0, "mbu") if ours[batch]["mbu"] is not None else None,
                              ours[batch]["launches_per_step"], middle(0, "ttft_ms")))
+            for row in rows[-len(batches):]:
+                print("# " + ", ".join(str(value) for value in row), flush=True)
             del peer
             torch.cuda.empty_cache()
     number = lambda value, form=".4f": "" if value is None else format(value, form)

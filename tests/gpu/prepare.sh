@@ -43,6 +43,9 @@ for preset in d12 d20; do
   "$build/bin/nanocc-import" --preset $preset -o "$stage/preset/$preset"
   compile "$stage/preset/$preset"
 done
+mkdir -p "$stage/preset/d4"
+"$build/bin/nanocc-import" --preset d4 -o "$stage/preset/d4"
+compile "$stage/preset/d4"
 # What tests/bench/compare_torch.py measures.
 mkdir -p "$stage/bench"
 for preset in d12 d20 d32; do
