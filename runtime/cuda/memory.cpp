@@ -1,5 +1,7 @@
 #include "runtime/cuda/memory.h"
 
+#include "runtime/base/ranges.h"
+
 #include <algorithm>
 #include <cstring>
 #include <vector>
@@ -206,6 +208,7 @@ void Inputs::send() {
 
 void uploadConstants(const schema::Program &program, const Weights &weights, const Spaces &spaces, Staging &staging,
                      kernels::HostMath &math) {
+  const Range range("upload");
   std::vector<std::byte> made;
   for (const schema::Constant *constant : *program.constants()) {
     const schema::Buffer &buffer = *program.buffers()->Get(constant->buffer());

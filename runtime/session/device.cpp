@@ -1,6 +1,7 @@
 #include "runtime/session/device.h"
 
 #include "runtime/base/error.h"
+#include "runtime/base/ranges.h"
 #include "runtime/base/text.h"
 #include "runtime/cuda/arch.h"
 
@@ -83,6 +84,7 @@ uint32_t chooseProgram(const Plan &plan, const DeviceChoice &device, const std::
 
 std::unique_ptr<Executor> makeExecutor(std::shared_ptr<const Plan> plan, uint32_t program, const Weights &weights,
                                        const DeviceChoice &device, const ExecutorOptions &options) {
+  const Range range("load");
   if (!device.cuda)
     return makeCpuExecutor(std::move(plan), program, weights, {options.threads, 0, false});
   return makeCudaExecutor(std::move(plan), program, weights,

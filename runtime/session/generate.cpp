@@ -1,6 +1,7 @@
 #include "runtime/session/generate.h"
 
 #include "runtime/base/error.h"
+#include "runtime/base/ranges.h"
 #include "runtime/session/generation.h"
 
 #include <algorithm>
@@ -167,6 +168,7 @@ void runAtOnce(Session &session, uint32_t entry, const GenerateOptions &options,
 
 std::vector<Sample> generate(Session &session, std::span<const std::vector<int32_t>> prompts,
                              const GenerateOptions &options, Timing *timing) {
+  const Range range("generate");
   for (const std::vector<int32_t> &prompt : prompts)
     if (prompt.size() >= session.positions())
       fail(Exit::Input, "the prompt has " + std::to_string(prompt.size()) + " tokens, the plan's context holds " +

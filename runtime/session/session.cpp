@@ -1,6 +1,7 @@
 #include "runtime/session/session.h"
 
 #include "runtime/base/error.h"
+#include "runtime/base/ranges.h"
 #include "runtime/base/text.h"
 
 #include <algorithm>
@@ -127,6 +128,7 @@ void Session::checkIds(std::span<const int32_t> ids) const {
 }
 
 std::vector<int32_t> Session::prefill(std::span<const Feed> feeds) {
+  const Range range("prefill");
   std::vector<bool> seen(state.size());
   size_t left = 0;
   for (const Feed &feed : feeds) {
@@ -165,6 +167,7 @@ std::vector<int32_t> Session::prefill(std::span<const Feed> feeds) {
 }
 
 std::vector<int32_t> Session::decode(std::span<const Token> tokens) {
+  const Range range("decode step");
   std::vector<bool> seen(state.size());
   uint32_t batch = 0;
   for (const Token &token : tokens) {

@@ -60,6 +60,8 @@ TEST(Bench, TextHasALinePerBatch) {
 TEST(Bench, ExplainHasALineForEveryLaunchOfAStep) {
   for (const char *name : {"NANORT_CUDA_DRIVER", "NANORT_NVRTC", "NANORT_CUBLASLT"})
     setenv(name, NANO_FAKE_CUDA, 1);
+  const e2e::Scratch cache; // the fake's images are nobody else's
+  setenv("NANORT_CACHE_DIR", cache.path().c_str(), 1);
   const std::string plan = e2e::plan(e2e::golden("classic-mha"), {"--target", "sm_90a", "--batch", "2"}).string();
   auto explain = [&](const std::string &format) {
     return e2e::run("nanort", {"bench", plan, "--batch", "2", "--prompt", "5", "--new", "4", "--repeat", "1", "--mode",
@@ -68,7 +70,7 @@ TEST(Bench, ExplainHasALineForEveryLaunchOfAStep) {
   const e2e::Result json = explain("json"), text = explain("text");
   setenv("NANORT_NVRTC", "/nonexistent", 1);
   const e2e::Result without = explain("json");
-  for (const char *name : {"NANORT_CUDA_DRIVER", "NANORT_NVRTC", "NANORT_CUBLASLT"})
+  for (const char *name : {"NANORT_CUDA_DRIVER", "NANORT_NVRTC", "NANORT_CUBLASLT", "NANORT_CACHE_DIR"})
     unsetenv(name);
 
   ASSERT_EQ(json.code, 0) << json.err;

@@ -1,5 +1,6 @@
 # The CUDA back end without a device: a library stands in for the driver and for cuBLASLt.
 add_library(nano_fake_cuda MODULE ${CMAKE_CURRENT_LIST_DIR}/cuda_fake.cpp ${CMAKE_CURRENT_LIST_DIR}/nvrtc_fake.cpp)
+add_library(nano_fake_nvtx MODULE ${CMAKE_CURRENT_LIST_DIR}/nvtx_fake.cpp)
 
 add_executable(cuda_test ${CMAKE_CURRENT_LIST_DIR}/cuda_test.cpp ${CMAKE_CURRENT_LIST_DIR}/cuda_executor_test.cpp
                          ${CMAKE_CURRENT_LIST_DIR}/cuda_plan.cpp

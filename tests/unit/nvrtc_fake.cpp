@@ -26,7 +26,8 @@ std::string lettersOf(const std::string &source) {
 
 extern "C" {
 
-int nvrtcVersion(int *major, int *minor) { return *major = 13, *minor = 0; }
+// A version of its own: images are cached by it.
+int nvrtcVersion(int *major, int *minor) { return *major = 99, *minor = 0; }
 const char *nvrtcGetErrorString(int) { return "fake error"; }
 int nvrtcCreateProgram(Program **program, const char *source, const char *, int, const char *const *,
                        const char *const *) {
