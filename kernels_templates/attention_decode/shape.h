@@ -39,8 +39,8 @@ inline std::string constraint(const Params &p) {
   if (group > 8)
     return "heads is " + std::to_string(p["heads"]) + ", which are " + std::to_string(group) +
            " for each of kv_heads; " + std::to_string(8 * p["kv_heads"]) + " works";
-  if (p["D"] % (2 * p["cluster"])) // blocks merge pairs of outputs
-    return "cluster is " + std::to_string(p["cluster"]) + ", whose double does not divide D; 1 works";
+  if (p["D"] % p["cluster"])
+    return "cluster is " + std::to_string(p["cluster"]) + ", which does not divide D; 1 works";
   if (sharedBytes(p) > maxSharedBytes)
     return "D is " + std::to_string(p["D"]) + ", which takes " + std::to_string(sharedBytes(p)) +
            " bytes of shared memory; " + std::to_string(maxSharedBytes) + " work";

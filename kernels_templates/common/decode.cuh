@@ -170,9 +170,10 @@ __device__ inline void decodeAttention(const T *qkv, const P *table, const int *
     float value = 0;
 #pragma unroll 1
     for (int h = (rank * share + i) / D, last = (rank * share + least(i + 32, share) - 1) / D; h <= last; ++h) {
-      const float2 mine = lane < partials ? reinterpret_cast<const float2 *>(at.stats)[lane * group + h]
-                                          : make_float2(-infinity(), 0);
-      const float weight = decodeExp(mine.x - warpMax(mine.x)), total = warpSum(weight * mine.y);
+      const bool part = lane < partials;
+      const float mine = part ? at.stats[(lane * group + h) * 2] : -infinity();
+      const float weight = decodeExp(mine - warpMax(mine));
+      const float total = warpSum(part ? weight * at.stats[(lane * group + h) * 2 + 1] : 0);
       float sum = 0;
 #pragma unroll 2
       for (int p = 0; p < partials; ++p) {

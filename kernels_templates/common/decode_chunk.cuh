@@ -30,7 +30,7 @@ template <typename T, int group, int D, int ring, int cluster> struct DecodeLayo
 
   T *ringTiles;             // [warps][slots][2][decodeTile][pitch]
   T *freshKey, *freshValue; // [D]: the new position
-  float *query;             // [group][D]; tensor: upper and lower halves in bf16, [2][8][pitch]
+  float *query;             // [group][D]; tensor: upper and lower bits as bf16, [2][8][pitch]
   float *stats;             // [partials][group][2]: maximum, sum
   float *sums;              // [partials][share]
   Barrier *merged;          // counts the partial results' bytes
@@ -68,12 +68,11 @@ template <typename T, int group, int D, int ring, int cluster> struct DecodeLayo
   }
   // Partial results go to the blocks that merge them.
   __device__ void putStats(int partial, int head, int rank, float top, float total) const {
-    clusterStore<blocks>(reinterpret_cast<float2 *>(stats) + partial * group + head, rank, make_float2(top, total), merged);
+    clusterStore<blocks>(stats + (partial * group + head) * 2, rank, top, merged);
+    clusterStore<blocks>(stats + (partial * group + head) * 2 + 1, rank, total, merged);
   }
-  // Of two neighbouring outputs, the first of them even; `share` is even.
-  __device__ void putSums(int partial, unsigned output, float a, float b) const {
-    clusterStore<blocks>(reinterpret_cast<float2 *>(sums + partial * share + output % share), output / share,
-                          make_float2(a, b), merged);
+  __device__ void putSum(int partial, unsigned output, float sum) const {
+    clusterStore<blocks>(sums + partial * share + output % share, output / share, sum, merged);
   }
 };
 
@@ -91,74 +90,102 @@ __device__ inline float decodeExp(float x) {
   return y;
 }
 
+// The matrix of 8 x 8 bf16 whose row lane / 4 holds this lane's two, transposed.
+__device__ inline unsigned decodeTranspose(unsigned packed) {
+  unsigned y;
+  asm("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(y) : "r"(packed));
+  return y;
+}
+
 __device__ inline unsigned decodePack(float low, float high) {
   unsigned packed;
   asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(high), "f"(low));
   return packed;
 }
 
-// (maximum, sum, out) of the tiles so far of one warp, up to 8 heads. Operands are split into upper and lower bf16
-// halves, which are the rows 0 to 7 and 8 to 15 of the first operand of mma m16n8k16: the products are those of the f32
-// query and weights but for their last 8 bits, at no cost.
+// (maximum, sum, out) of the tiles so far of one warp, up to 8 heads: products of mma m16n8k16 whose first operand are keys
+// and transposed values, so that heads are the narrow side. Queries and weights come as two bf16 each, their upper and
+// their lower bits, which keeps 16 bits of them.
 template <typename T, int group, int D, int ring, int cluster, bool tensor> struct DecodeState {
   using Layout = DecodeLayout<T, group, D, ring, cluster>;
-  float out[D / 8][4] = {}, top = -infinity(), total = 0; // of head lane / 4
+  // Of the heads 2 (lane % 4) and one more; out: dims lane / 4 and 8 more of each 16.
+  float out[D / 16][4] = {}, top[2] = {-infinity(), -infinity()}, total[2] = {};
 
   // Positions [from, to) of a tile, `fresh` the new one.
   __device__ void add(const Layout &at, const T *keys, const T *values, int from, int to, int fresh, float scale) {
-    constexpr int units = D / 32, pitch = Layout::pitch;
+    constexpr int pitch = Layout::pitch;
     const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
     const uint4 *upper = reinterpret_cast<const uint4 *>(reinterpret_cast<const bf16 *>(at.query) + g * pitch) + t;
     const uint4 *lower = upper + pitch; // 8 rows of 16 bytes further
-    float scores[4][4] = {};
-#pragma unroll 2
-    for (int u = 0; u < units; ++u) {
-      // Which k an operand slot means is free: a lane takes 8 neighbours with one load.
-      const uint4 a = upper[u * 4], b = lower[u * 4];
-      const unsigned low[4] = {a.x, b.x, a.y, b.y}, high[4] = {a.z, b.z, a.w, b.w};
-#pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const int o = i * 8 + g;
-        const T *key = o == fresh ? at.freshKey : keys + o * pitch;
-        const uint4 v = *reinterpret_cast<const uint4 *>(key + u * 32 + t * 8);
-        decodeMma(scores[i], low, v.x, v.y);
-        decodeMma(scores[i], high, v.z, v.w);
-      }
-    }
-    // This lane's positions: 2 t and 2 t + 1 of each 8.
-    float weights[4][2], higher = top, sum = 0;
-#pragma unroll
-    for (int i = 0; i < 4; ++i)
-#pragma unroll
-      for (int l = 0; l < 2; ++l) {
-        const int o = i * 8 + t * 2 + l;
-        weights[i][l] = o >= from && o < to ? scale * (scores[i][l] + scores[i][l + 2]) : -infinity();
-        higher = fmaxf(higher, weights[i][l]);
-      }
-    higher = fmaxf(higher, __shfl_xor_sync(0xffffffffu, higher, 1));
-    higher = fmaxf(higher, __shfl_xor_sync(0xffffffffu, higher, 2));
-    const float shrink = decodeExp(top - higher);
-    unsigned lowers[4], uppers[4];
+    const uint4 *key[4];                // of positions g, g + 8, ...
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      const float a = decodeExp(weights[i][0] - higher), b = decodeExp(weights[i][1] - higher);
-      sum += a + b;
-      uppers[i] = decodePack(a, b);
-      lowers[i] = decodePack(a - __uint_as_float(uppers[i] << 16), b - __uint_as_float(uppers[i] & 0xffff0000u));
+      const int o = i * 8 + g;
+      key[i] = reinterpret_cast<const uint4 *>(o == fresh ? at.freshKey : keys + o * pitch) + t;
     }
-    top = higher;
-    total = total * shrink + groupSum<4>(sum);
+    float scores[2][4] = {};
+#pragma unroll 2
+    for (int u = 0; u < D / 32; ++u) {
+      // Which k an operand slot means is free: a lane takes 8 neighbours with one load.
+      const uint4 a = upper[u * 4], b = lower[u * 4];
 #pragma unroll
-    for (int i = 0; i < D / 8; ++i)
+      for (int half = 0; half < 2; ++half) { // 16 positions
+        const uint4 v = key[half * 2][u * 4], w = key[half * 2 + 1][u * 4];
+        const unsigned low[4] = {v.x, w.x, v.y, w.y}, high[4] = {v.z, w.z, v.w, w.w};
+        decodeMma(scores[half], low, a.x, a.y);
+        decodeMma(scores[half], high, a.z, a.w);
+        decodeMma(scores[half], low, b.x, b.y);
+        decodeMma(scores[half], high, b.z, b.w);
+      }
+    }
+    // scores[half][i]: position 16 half + 8 (i / 2) + g of head 2 t + i % 2.
+    float shrink[2];
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      float higher = top[h];
+#pragma unroll
+      for (int i = h; i < 8; i += 2) {
+        const int o = i / 2 * 8 + g;
+        float &score = scores[i / 4][i % 4];
+        score = o >= from && o < to ? scale * score : -infinity();
+        higher = fmaxf(higher, score);
+      }
+#pragma unroll
+      for (int offset = 4; offset < 32; offset *= 2)
+        higher = fmaxf(higher, __shfl_xor_sync(0xffffffffu, higher, offset));
+      shrink[h] = decodeExp(top[h] - higher);
+      top[h] = higher;
+      float sum = 0;
+#pragma unroll
+      for (int i = h; i < 8; i += 2) {
+        float &score = scores[i / 4][i % 4];
+        score = decodeExp(score - higher);
+        sum += score;
+      }
+#pragma unroll
+      for (int offset = 4; offset < 32; offset *= 2)
+        sum += __shfl_xor_sync(0xffffffffu, sum, offset);
+      total[h] = total[h] * shrink[h] + sum;
+    }
+#pragma unroll
+    for (int i = 0; i < D / 16; ++i)
 #pragma unroll
       for (int l = 0; l < 4; ++l)
-        out[i][l] *= shrink;
+        out[i][l] *= shrink[l % 2];
 #pragma unroll
-    for (int half = 0; half < 2; ++half) { // 16 positions
-      const unsigned a[4] = {uppers[half * 2], lowers[half * 2], uppers[half * 2 + 1], lowers[half * 2 + 1]};
-      const int o = half * 16 + lane % 16;
+    for (int half = 0; half < 2; ++half) {
+      unsigned uppers[2], lowers[2]; // of positions 2 t and 2 t + 1, and 8 more, of head g
+#pragma unroll
+      for (int i = 0; i < 2; ++i) {
+        const float x = scores[half][i * 2], y = scores[half][i * 2 + 1];
+        const unsigned packed = decodePack(x, y);
+        uppers[i] = decodeTranspose(packed);
+        lowers[i] = decodeTranspose(
+            decodePack(x - __uint_as_float(packed << 16), y - __uint_as_float(packed & 0xffff0000u)));
+      }
+      const int o = half * 16 + lane / 16 * 8 + lane % 8;
       const T *value = o == fresh ? at.freshValue : values + o * pitch;
-      const unsigned address = sharedAddress(value + lane / 16 * 8);
+      const unsigned address = sharedAddress(value + lane / 8 % 2 * 8);
 #pragma unroll
       for (int i = 0; i < D / 16; ++i) {
         unsigned v[4];
@@ -166,22 +193,25 @@ template <typename T, int group, int D, int ring, int cluster, bool tensor> stru
                      : "=r"(v[0]), "=r"(v[1]), "=r"(v[2]), "=r"(v[3])
                      : "r"(address + i * 32)
                      : "memory");
-        decodeMma(out[i * 2], a, v[0], v[1]);
-        decodeMma(out[i * 2 + 1], a, v[2], v[3]);
+        decodeMma(out[i], v, uppers[0], uppers[1]);
+        decodeMma(out[i], v, lowers[0], lowers[1]);
       }
     }
   }
 
   __device__ void put(const Layout &at, int partial) const {
-    const int head = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
-    if (head >= group)
-      return;
-#pragma unroll 1
-    for (int rank = t; rank < Layout::blocks; rank += 4)
-      at.putStats(partial, head, rank, top, total);
+    const int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
 #pragma unroll
-    for (int i = 0; i < D / 8; ++i)
-      at.putSums(partial, head * D + i * 8 + t * 2, out[i][0] + out[i][2], out[i][1] + out[i][3]);
+    for (int h = 0; h < 2; ++h) {
+      const int head = t * 2 + h;
+      if (head >= group)
+        break;
+      if (g < Layout::blocks)
+        at.putStats(partial, head, g, top[h], total[h]);
+#pragma unroll
+      for (int i = 0; i < D / 8; ++i)
+        at.putSum(partial, head * D + i * 8 + g, out[i / 2][i % 2 * 2 + h]);
+    }
   }
 };
 
@@ -257,8 +287,8 @@ template <typename T, int group, int D, int ring, int cluster> struct DecodeStat
     for (int head = 0; head < group; ++head, own += D + 2) {
       for (int rank = threadIdx.x % 32; rank < Layout::blocks; rank += 32)
         at.putStats(partial, head, rank, own[D], own[D + 1]);
-      for (int d = threadIdx.x % 32 * 2; d < D; d += 64)
-        at.putSums(partial, head * D + d, own[d], own[d + 1]);
+      for (int d = threadIdx.x % 32; d < D; d += 32)
+        at.putSum(partial, head * D + d, own[d]);
     }
   }
 };

@@ -153,14 +153,14 @@ template <int blocks> __device__ inline void awaitStores(Barrier *barrier) {
 
 // Writes to the shared memory of a block of the cluster, at the place that `p` has in this one, and counts the bytes on
 // that block's `barrier`.
-template <int blocks> __device__ inline void clusterStore(float2 *p, int rank, float2 x, Barrier *barrier) {
+template <int blocks> __device__ inline void clusterStore(float *p, int rank, float x, Barrier *barrier) {
 #if __CUDA_ARCH__ >= 900
   if constexpr (blocks > 1) {
     unsigned address, counter;
     asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(address) : "r"(sharedAddress(p)), "r"(rank));
     asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(counter) : "r"(sharedAddress(barrier)), "r"(rank));
-    asm volatile("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v2.f32 [%0], {%1, %2}, [%3];" ::"r"(address),
-                 "f"(x.x), "f"(x.y), "r"(counter)
+    asm volatile("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.f32 [%0], %1, [%2];" ::"r"(address),
+                 "f"(x), "r"(counter)
                  : "memory");
     return;
   }

@@ -67,7 +67,8 @@ struct CudaOptions {
 /// Errors: Exit::Device without a driver or device, or if a kernel must be compiled and NVRTC is missing;
 /// Exit::Memory; Exit::Cuda. For finding faults: with NANORT_SYNC=1 every launch is made alone, waited for, and an
 /// error names it; with NANORT_POISON=1 the arena is filled with NaN patterns before each run, and so is the KV space
-/// at the start.
+/// at the start; with NANORT_CHAOS=N kernels are compiled so that blocks picked at random, other ones for each N, are
+/// late before they store anything: what follows too early then shows.
 std::unique_ptr<Executor> makeCudaExecutor(std::shared_ptr<const Plan> plan, uint32_t program, const Weights &weights,
                                            const CudaOptions &options);
 

@@ -143,7 +143,7 @@ def main():
     parser.add_argument("--new", type=int, default=128)
     parser.add_argument("--repeat", type=int, default=5, help="requests of each measurement, after one to warm up")
     parser.add_argument("--rounds", type=int, default=2, help="turns of nanort and peer")
-    parser.add_argument("--mode", default="graph", choices=("graph", "eager"))
+    parser.add_argument("--mode", default="graph-full", choices=("graph-full", "graph", "eager"))
     parser.add_argument("--out", type=Path, help="all numbers as JSON")
     options = parser.parse_args()
     batches = [int(batch) for batch in options.batch.split(",")]
@@ -166,6 +166,8 @@ def main():
                 rows.append((model, batch, middle(1, "tpot_ms"), middle(0, "tpot_ms_mean"), REQUIRED.get((model, batch)),
                              FLOOR.get((model, batch)), middle(0, "mbu") if ours[batch]["mbu"] is not None else None,
                              ours[batch]["launches_per_step"], middle(0, "ttft_ms")))
+            for row in rows[-len(batches):]:
+                print("# " + ", ".join(str(value) for value in row), flush=True)
             del peer
             torch.cuda.empty_cache()
     number = lambda value, form=".4f": "" if value is None else format(value, form)

@@ -202,6 +202,24 @@ def same_under(checks, plan, what, *arguments, device=None, **environment):
     return plain == other, f"{what}: " + ("ids equal" if plain == other else f"{other} instead of {plain}")
 
 
+def long_context(checks, plan):
+    """Logits of 2,000 forced tokens, then 8 decoded ones, past the short windows: CUDA against the CPU executor, f32."""
+    ids = [(7919 * i + 13) % 32000 for i in range(2000)]
+    path = checks.bundle / "long.safetensors"
+    write_ids(path, ids)
+    found = {}
+    for device in (checks.device, "cpu"):
+        logits = checks.bundle / f"long.{device}.safetensors"
+        checks.nanort("eval", plan, "--device", device, "--random-weights", 1, "--ids", f"{path}:ids", "--logits", logits,
+                      "--json")
+        found[device] = (tensors(logits)["logits"][0],
+                         checks.generate(plan, "--random-weights", 1, "--ids", f"@{path}:ids", "-n", 8, "--no-stop",
+                                         device=device)["ids"])
+    worst = float(np.abs(found[checks.device][0] - found["cpu"][0]).max())
+    equal = found[checks.device][1] == found["cpu"][1]
+    return worst <= F32_MAX and equal, f"logits max {worst:.2e} (bound {F32_MAX:.0e}), next 8 ids {'equal' if equal else 'differ'}"
+
+
 def against_cpu(checks, plan):
     text = checks.run(checks.bundle / "bin/nanort", "check", plan, "-q", "--device", checks.device, "--against", "cpu")
     worst = [(float(m.group(2)), m.group(1)) for m in re.finditer(r"^(\w+) +\d+ +([0-9.]+)", text, re.M)]
@@ -230,29 +248,29 @@ def decode_launches(checks, plan):
 
 
 def timing(checks, plan, prompt, *arguments):
-    """Both ways of launching, one after the other; the graph's numbers are the result."""
+    """All ways of launching, one after the other; the whole generation's graph gives the result."""
     runs = {}
-    for mode in ("eager", "graph"):
+    for mode in ("fused", "graph", "graph-full"):
         text = checks.nanort("bench", plan, "--device", checks.device, "--prompt", prompt, "--new", 128, "--repeat", 5,
                              "--mode", mode, "--format", "json", *arguments)
         report = json.loads(text.splitlines()[-1])
         runs[mode] = report["results"][0]
-    eager, graph = runs["eager"], runs["graph"]
+    eager, step, graph = runs["fused"], runs["graph"], runs["graph-full"]
     unfused, launches = decode_launches(checks, plan)
     return True, (f"TTFT {graph['ttft_ms']:.2f} ms, TPOT {graph['tpot_ms_mean']:.4f} ms (p99 {graph['tpot_ms_p99']:.4f}; "
-                  f"launch by launch {eager['tpot_ms_mean']:.4f}), {graph['tok_s']:.0f} tok/s, {launches} launches a step "
+                  f"a graph a step {step['tpot_ms_mean']:.4f}, launch by launch {eager['tpot_ms_mean']:.4f}), {graph['tok_s']:.0f} tok/s, {launches} launches a step "
                   f"(unfused {unfused}); median of 5 on {report['device']}"), {
-                      "graph": graph, "eager": eager, "launches": launches, "eager_launches": unfused,
+                      "graph": graph, "step": step, "eager": eager, "launches": launches, "eager_launches": unfused,
                       "device": report["device"]}
 
 
-def sanitizer(checks, plan, prompt):
+def sanitizer(checks, plan, prompt, kind, **environment):
     tool = shutil.which("compute-sanitizer") or "/usr/local/cuda/bin/compute-sanitizer"
     if not Path(tool).exists():
         raise Skip("compute-sanitizer is not installed")
-    text = checks.run(tool, "--tool", "memcheck", "--error-exitcode", "99", checks.bundle / "bin/nanort", "run", plan,
-                      "-q", "--device", checks.device, "--ids", ",".join(map(str, prompt)), "-n", "3", "--no-stop", "--json")
-    summary = re.search(r"ERROR SUMMARY: (\d+) error", text)
+    text = checks.run(tool, "--tool", kind, "--error-exitcode", "99", checks.bundle / "bin/nanort", "run", plan,
+                      "-q", "--device", checks.device, "--ids", ",".join(map(str, prompt)), "-n", "3", "--no-stop", "--json", **environment)
+    summary = re.search(r"(?:ERROR|RACECHECK) SUMMARY: (\d+) (?:error|hazard)", text)
     return bool(summary) and summary.group(1) == "0", summary.group(0) if summary else "no summary"
 
 
@@ -314,15 +332,24 @@ def main():
                                   ("d12", options.bundle / "preset/d12/bf16.fb", ["--random-weights", 1])):
         correctness.append((f"graph as eager {name}",
                             lambda plan=plan, a=arguments: same_under(
-                                checks, plan, "64 tokens by one graph a step and launch by launch", "--ids", ids, "-n", 64,
+                                checks, plan, "64 tokens by one graph and launch by launch", "--ids", ids, "-n", 64,
                                 "--no-stop", *a, NANORT_SYNC="1")))
+        for seed in (1, 2):
+            correctness.append((f"chaos {seed} {name}",
+                                lambda plan=plan, a=arguments, s=seed: same_under(
+                                    checks, plan, "64 tokens with blocks late at random and a poisoned arena", "--ids", ids,
+                                    "-n", 64, "--no-stop", *a, NANORT_CHAOS=str(s), NANORT_POISON="1")))
+    correctness.append(("2,000 positions", lambda: long_context(checks, options.bundle / "preset/d4/f32.fb")))
     correctness.append(("sampling as on the CPU",
                         lambda: same_under(checks, lexicon / "f32.fb", "f32, temperature 0.8, top 50", "--ids", ids, "-n",
                                            24, "-t", 0.8, "-k", 50, "--no-stop", device="cpu")))
     checks.together([(name, body) for name, body in correctness if wanted(name)])
 
-    if wanted("memcheck lexicon"):
-        checks.check("memcheck lexicon", lambda: sanitizer(checks, lexicon / "bf16.fb", prompt))
+    for kind in ("memcheck", "racecheck", "initcheck"):
+        for way, environment in (("eager", {"NANORT_SYNC": "1"}), ("graphs", {})):
+            if wanted(f"{kind} lexicon {way}"):
+                checks.check(f"{kind} lexicon {way}",
+                             lambda k=kind, e=environment: sanitizer(checks, lexicon / "bf16.fb", prompt, k, **e))
     for name, plan, count, arguments in (("lexicon-d4", lexicon / "bf16.fb", 256, []),
                                          ("d12", options.bundle / "preset/d12/bf16.fb", 512, ["--random-weights", 1]),
                                          ("d20", options.bundle / "preset/d20/bf16.fb", 512, ["--random-weights", 1])):

@@ -93,7 +93,7 @@ Launch kernelLaunch(const Case &c, Function function) {
       }
     kernels::LaunchShape shape = c.family->shape(c.params, c.scalars);
     const Driver &driver = testDevice().driver();
-    if (shape.sharedBytes > (48 << 10))
+    if (shape.sharedBytes > 0)
       driver.check(driver.cuFuncSetAttribute(function, nanort::cuda::FunctionMaxDynamicSharedBytes,
                                              static_cast<int>(shape.sharedBytes)),
                    "cuFuncSetAttribute", c.label());

@@ -86,8 +86,8 @@ const Rule rules[] = {
        program(p)["constants"][0]["steps"] = Json::array();
        program(p)["constants"][0]["steps_type"] = Json::array();
      }},
-    {"CastSource", "does not exist", [](Json &p) { program(p)["constants"][0]["steps"][0]["source"] = 99; }},
-    {"CastElements", "number of elements", [](Json &p) { program(p)["constants"][0]["steps"][0]["source"] = 1; }},
+    {"CastSource", "does not exist", [](Json &p) { program(p)["constants"][0]["steps"][0]["sources"] = {99}; }},
+    {"CastElements", "elements, the constant has", [](Json &p) { program(p)["constants"][0]["steps"][0]["sources"] = {1}; }},
     {"RopeShape", "positions, head_dim", [](Json &p) { program(p)["constants"].back()["steps"][0]["head_dim"] = 2; }},
     {"RopeOdd", "even",
      [](Json &p) {

@@ -2,7 +2,6 @@
 
 // Decode in one launch up to the ring, prefill up to the attention; both read one constant.
 // CHECK-LABEL: kern.program @cpu
-// CHECK: kern.counters @counters : tensor<2xui32>
 // CHECK: kern.weight @q.qkv : tensor<32x16xbf16> cast @q, @k, @v
 // CHECK-NOT: kern.weight
 // CHECK-LABEL: func.func @prefill_16
@@ -17,7 +16,7 @@
 // CHECK: kern.rms_norm
 // CHECK: kern.linear {{.*}} -> tensor<2x32xbf16>
 // CHECK-NOT: kern.attention{{ }}
-// CHECK: kern.attention_decode {{.*}} mult 1.200000e+00 window 8 chunk 32
+// CHECK: kern.attention_decode {{.*}} mult 1.200000e+00 window 8 cluster 2
 // CHECK-NEXT: return
 kern.program @cpu precision "bf16" {
   kern.weight @q : tensor<16x16xbf16> cast @q
