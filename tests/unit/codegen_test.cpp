@@ -1,4 +1,5 @@
 // Sources of every family, and what NVRTC makes of them.
+#include "codegen/DeviceModel.h"
 #include "codegen/Instantiate.h"
 #include "codegen/Nvrtc.h"
 #include "runtime/base/error.h"
@@ -43,6 +44,33 @@ TEST(Target, ListsWhatItKnows) {
     EXPECT_EQ(codegen::checkTarget(target), "");
   EXPECT_EQ(codegen::checkTarget("sm_90"),
             "target 'sm_90' is not one of cpu, sm_80, sm_86, sm_89, sm_90a, sm_100a, sm_103a, sm_120a");
+}
+
+TEST(DeviceModel, EveryTargetButTheCpuIsPredicted) {
+  for (const char *target : {"sm_80", "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_103a", "sm_120a"}) {
+    const auto device = codegen::deviceModel(target);
+    ASSERT_TRUE(device) << target;
+    const auto most = [&](uint64_t bytes, uint64_t flops) {
+      return std::string(codegen::predict(*device, {{bytes, flops}}).bound());
+    };
+    EXPECT_EQ(most(0, 0), "launch");
+    EXPECT_EQ(most(1 << 30, 0), "memory");
+    EXPECT_EQ(most(0, uint64_t{1} << 40), "compute");
+    // Tensor cores and programmatic edges are never slower.
+    const codegen::LaunchWork work{{0, uint64_t{1} << 40}}, better{{0, uint64_t{1} << 40}, true, true};
+    EXPECT_LT(codegen::predict(*device, better).us(), codegen::predict(*device, work).us());
+  }
+  EXPECT_FALSE(codegen::deviceModel("cpu"));
+}
+
+TEST(DeviceModel, ProductsOfBf16RunOnTensorCores) {
+  const kernels::Family &linear = *codegen::findFamily("linear"), &norm = *codegen::findFamily("rms_norm");
+  auto params = [](kernels::DType type) { return kernels::Params{{{"T", static_cast<int64_t>(type)}}}; };
+  EXPECT_TRUE(codegen::usesTensorCores(linear, params(kernels::DType::BF16), true)); // by library
+  EXPECT_FALSE(codegen::usesTensorCores(linear, params(kernels::DType::BF16), false));
+  EXPECT_FALSE(codegen::usesTensorCores(linear, params(kernels::DType::F32), true));
+  EXPECT_TRUE(codegen::usesTensorCores(*codegen::findFamily("gemm"), params(kernels::DType::BF16), false));
+  EXPECT_FALSE(codegen::usesTensorCores(norm, params(kernels::DType::BF16), false));
 }
 
 class Compile : public testing::Test {
