@@ -231,9 +231,8 @@ private:
       std::string id = escaped(kernelAnchor(program, kernel.getSymName()));
       if (kernel.getSource())
         // The anchor inside, so that a link to it opens the source.
-        out << "<details><summary>" << title
-            << (kernel.getCubin() ? ", with machine code" : ", source only") << "</summary><pre id=\"" << id << "\">"
-            << escaped(*kernel.getSource()) << "</pre></details>\n";
+        out << "<details><summary>" << title << (kernel.getCubin() ? ", with machine code" : ", source only")
+            << "</summary><pre id=\"" << id << "\">" << escaped(*kernel.getSource()) << "</pre></details>\n";
       else
         out << "<p id=\"" << id << "\">" << title << "</p>\n";
     }

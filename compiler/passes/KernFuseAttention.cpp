@@ -260,9 +260,9 @@ private:
     Value table = match.rope.getTable();
     Operation *fused;
     if (kern::ValueGateOp gate = match.gate)
-      fused = kern::AttentionDecodeVeOp::create(builder, loc, type, qkv, table, a.getRows(), a.getPositions(), a.getKv(),
-                                                match.norm.getX(), gate.getTokens(), gate.getTable(), gate.getGate(), mult,
-                                                window, blocks, gate.getRangeAttr());
+      fused = kern::AttentionDecodeVeOp::create(builder, loc, type, qkv, table, a.getRows(), a.getPositions(),
+                                                a.getKv(), match.norm.getX(), gate.getTokens(), gate.getTable(),
+                                                gate.getGate(), mult, window, blocks, gate.getRangeAttr());
     else
       fused = kern::AttentionDecodeOp::create(builder, loc, type, qkv, table, a.getRows(), a.getPositions(), a.getKv(),
                                               mult, window, blocks);

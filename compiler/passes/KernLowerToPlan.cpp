@@ -155,11 +155,10 @@ private:
         buffers[ref] = ref.getRow() ? part(ref) : ref.getSymbolAttr();
 
     OpBuilder::InsertionGuard guard(builder);
-    auto entry =
-        plan::EntryOp::create(builder, function.getLoc(), name, *kind, shape.getAs<IntegerAttr>("tokens").getInt(),
-                              shape.getAs<IntegerAttr>("rows").getInt(), builder.getDictionaryAttr(inputs),
-                              builder.getDictionaryAttr(outputs),
-                              function->getAttrOfType<DictionaryAttr>(kern::KernDialect::eagerAttr));
+    auto entry = plan::EntryOp::create(
+        builder, function.getLoc(), name, *kind, shape.getAs<IntegerAttr>("tokens").getInt(),
+        shape.getAs<IntegerAttr>("rows").getInt(), builder.getDictionaryAttr(inputs),
+        builder.getDictionaryAttr(outputs), function->getAttrOfType<DictionaryAttr>(kern::KernDialect::eagerAttr));
     Block *nodes = &entry.getBody().emplaceBlock();
     for (Operation *op : launches) {
       FailureOr<FamilyCall> call = resolve(cast<kern::KernelOp>(op));

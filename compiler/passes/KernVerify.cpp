@@ -69,8 +69,7 @@ struct KernVerifyPass : nanocc::impl::KernVerifyBase<KernVerifyPass> {
     ArrayRef<int64_t> shape = cast<ShapedType>(weight.getType()).getShape();
     int64_t rows = 0;
     for (auto symbol : weight.getParams().getAsRange<FlatSymbolRefAttr>()) {
-      auto param =
-          SymbolTable::lookupNearestSymbolFrom<nano::ParamDeclOp>(weight->getParentOfType<ModuleOp>(), symbol);
+      auto param = SymbolTable::lookupNearestSymbolFrom<nano::ParamDeclOp>(weight->getParentOfType<ModuleOp>(), symbol);
       if (!param)
         return weight.emitOpError() << symbol << " is not a nano.param of this module";
       ArrayRef<int64_t> part = cast<ShapedType>(param.getType()).getShape();

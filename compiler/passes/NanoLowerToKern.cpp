@@ -208,10 +208,9 @@ private:
           auto words = static_cast<int64_t>(kernels::sample::partialWords(e.getVocab()));
           auto partials =
               RankedTensorType::get({cast<ShapedType>(e.getType()).getDimSize(0) * words}, builder.getF32Type());
-          auto launch = kern::SampleOp::create(builder, loc, partials, e.getType(), at(e.getZ()), at(e.getIndex()),
-                                               at(e.getSteps()), at(e.getSampling()),
-                                               ref(loc, program.sampleCounters(loc)), cap(e.getCapAttr()),
-                                               e.getVocabAttr());
+          auto launch = kern::SampleOp::create(
+              builder, loc, partials, e.getType(), at(e.getZ()), at(e.getIndex()), at(e.getSteps()),
+              at(e.getSampling()), ref(loc, program.sampleCounters(loc)), cap(e.getCapAttr()), e.getVocabAttr());
           map.map(e.getResult(), launch.getResult());
           return success();
         })

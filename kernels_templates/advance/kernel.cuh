@@ -3,8 +3,8 @@
 // another step. Memory: one block, a thread a row; a few words a row. Reductions: counts, in the order of rows.
 template <int max_seq>
 __device__ void advance(const int *request, const int *next, int *progress, unsigned *go, int *ring, int *tokens,
-                        int *prev, int *rows, int *positions, int *starts, int *ends, int *last, int *steps,
-                        int batch, unsigned long long active) {
+                        int *prev, int *rows, int *positions, int *starts, int *ends, int *last, int *steps, int batch,
+                        unsigned long long active) {
   const StepInputs step = {tokens, prev, rows, positions, starts, ends, last, steps};
   const int used = least(request[requestRows], batch);
   const Accepted now = acceptTokens<128>(

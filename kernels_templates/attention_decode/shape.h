@@ -60,8 +60,9 @@ inline LaunchShape shape(const Params &p, std::span<const Scalar> scalars) {
 inline Cost cost(const Params &p, std::span<const Scalar> scalars) {
   const uint64_t n = extent(scalars[3]), heads = p["heads"], kvHeads = p["kv_heads"], D = p["D"];
   const uint64_t keys = std::min<uint64_t>(extent(scalars[1]) + 1, p["ring"]), size = sizeOf(p.type("T"));
-  return {n * ((2 * heads + 4 * kvHeads) * D * size + 2 * kvHeads * (keys - 1) * D * size + D * sizeOf(p.type("P")) + 8),
-          n * heads * D * (4 * keys + 6)};
+  return {
+      n * ((2 * heads + 4 * kvHeads) * D * size + 2 * kvHeads * (keys - 1) * D * size + D * sizeOf(p.type("P")) + 8),
+      n * heads * D * (4 * keys + 6)};
 }
 
 /// As attention's; in bf16 a new key may also round to the neighbour of the other side's.

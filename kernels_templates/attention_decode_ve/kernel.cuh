@@ -1,8 +1,8 @@
 // attention_decode_ve<T, P, heads, kv_heads, D, ring, cluster, C, channels>: attention_decode whose new v is
 // v[t, g, :] + range * sigmoid(dot(rms_norm(x[t])[0:channels], gate[g])) * embeds[token][g, :]; token -1 adds nothing.
-// x [n, C], embeds [*, kv_heads * D], gate [kv_heads, channels]. Memory and reductions as there; the warp that makes the
-// new value reads the row of x once, and its embedding before the wait. The norm's factor multiplies the gate's f32 dot
-// product.
+// x [n, C], embeds [*, kv_heads * D], gate [kv_heads, channels]. Memory and reductions as there; the warp that makes
+// the new value reads the row of x once, and its embedding before the wait. The norm's factor multiplies the gate's f32
+// dot product.
 template <typename T, int kv_heads, int D, int C, int channels> struct ValueGate {
   static constexpr int half = D / 2, pairs = (half + 31) / 32;
   const T *x;

@@ -12,7 +12,8 @@ __device__ inline void decodeAttention(const T *qkv, const P *table, const int *
                                        float mult, int window, float scale, int n, Gate gate) {
   constexpr int group = heads / kv_heads, half = D / 2, pairs = (half + 31) / 32;
   using Layout = DecodeLayout<T, group, D, ring, cluster>;
-  constexpr int blocks = Layout::blocks, slots = Layout::slots, pitch = Layout::pitch, share = Layout::share, warps = Layout::warps;
+  constexpr int blocks = Layout::blocks, slots = Layout::slots, pitch = Layout::pitch, share = Layout::share,
+                warps = Layout::warps;
   extern __shared__ __align__(128) unsigned char shared[];
   __shared__ Barrier full[warps][slots], merged;
   const Layout at(shared, &merged);
@@ -45,7 +46,8 @@ __device__ inline void decodeAttention(const T *qkv, const P *table, const int *
   // under way before the producers are done.
   auto fetch = [&](int j, int slot) {
     const int base = (firstTile + rank + j * blocks) * decodeTile;
-    const int from = base > first ? base : first, to = least(position, base + decodeTile), count = to > from ? to - from : 0;
+    const int from = base > first ? base : first, to = least(position, base + decodeTile),
+              count = to > from ? to - from : 0;
     constexpr int bytes = D * static_cast<int>(sizeof(T));
     Barrier *barrier = &full[warp][slot];
     beginCopies(barrier, 2 * count * bytes);
@@ -68,7 +70,8 @@ __device__ inline void decodeAttention(const T *qkv, const P *table, const int *
     initBarrier(&merged, 1);
   publishBarriers();
   if (threadIdx.x == 0)
-    expectStores<blocks>(&merged, least(active, Layout::partials) * (share + 2 * group) * static_cast<int>(sizeof(float)));
+    expectStores<blocks>(&merged,
+                         least(active, Layout::partials) * (share + 2 * group) * static_cast<int>(sizeof(float)));
   clusterArrive<blocks>(); // that the others are there is known before their shared memory is written
   __syncwarp();
 #pragma unroll 1

@@ -38,8 +38,8 @@ template <typename T, int group, int D, int ring, int cluster> struct DecodeLayo
 
   __device__ DecodeLayout(unsigned char *shared, Barrier *merged)
       : ringTiles(reinterpret_cast<T *>(shared)), freshKey(ringTiles + warps * slots * tile), freshValue(freshKey + D),
-        query(reinterpret_cast<float *>(freshValue + D)), stats(query + queryFloats), sums(stats + partials * group * 2),
-        merged(merged), state(sums + partials * share) {}
+        query(reinterpret_cast<float *>(freshValue + D)), stats(query + queryFloats),
+        sums(stats + partials * group * 2), merged(merged), state(sums + partials * share) {}
 
   __device__ T *keys(int warp, int slot) const { return ringTiles + (warp * slots + slot) * tile; }
   __device__ T *values(int warp, int slot) const { return keys(warp, slot) + decodeTile * pitch; }
@@ -103,9 +103,9 @@ __device__ inline unsigned decodePack(float low, float high) {
   return packed;
 }
 
-// (maximum, sum, out) of the tiles so far of one warp, up to 8 heads: products of mma m16n8k16 whose first operand are keys
-// and transposed values, so that heads are the narrow side. Queries and weights come as two bf16 each, their upper and
-// their lower bits, which keeps 16 bits of them.
+// (maximum, sum, out) of the tiles so far of one warp, up to 8 heads: products of mma m16n8k16 whose first operand are
+// keys and transposed values, so that heads are the narrow side. Queries and weights come as two bf16 each, their upper
+// and their lower bits, which keeps 16 bits of them.
 template <typename T, int group, int D, int ring, int cluster, bool tensor> struct DecodeState {
   using Layout = DecodeLayout<T, group, D, ring, cluster>;
   // Of the heads 2 (lane % 4) and one more; out: dims lane / 4 and 8 more of each 16.
@@ -180,8 +180,8 @@ template <typename T, int group, int D, int ring, int cluster, bool tensor> stru
         const float x = scores[half][i * 2], y = scores[half][i * 2 + 1];
         const unsigned packed = decodePack(x, y);
         uppers[i] = decodeTranspose(packed);
-        lowers[i] = decodeTranspose(
-            decodePack(x - __uint_as_float(packed << 16), y - __uint_as_float(packed & 0xffff0000u)));
+        lowers[i] =
+            decodeTranspose(decodePack(x - __uint_as_float(packed << 16), y - __uint_as_float(packed & 0xffff0000u)));
       }
       const int o = half * 16 + lane / 16 * 8 + lane % 8;
       const T *value = o == fresh ? at.freshValue : values + o * pitch;

@@ -44,8 +44,8 @@ template <typename T, int C, typename Put> __device__ inline void embedNorm(int 
   }
 }
 
-// put(i, v) for the channels of u + lambda * sigmoid(dot(u[0:channels], gate)) * p, where u = rms_norm(table[token]) and
-// p = rms_norm(table[before]). The gate's dot product is of raw channels and scaled afterwards.
+// put(i, v) for the channels of u + lambda * sigmoid(dot(u[0:channels], gate)) * p, where u = rms_norm(table[token])
+// and p = rms_norm(table[before]). The gate's dot product is of raw channels and scaled afterwards.
 template <typename T, int C, int channels, typename Put>
 __device__ inline void embedSmear(int token, int before, const T *table, const T *gate, float lambda, const Put &put) {
   constexpr int lanes = vectorOf<T>(C);

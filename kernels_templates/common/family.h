@@ -27,8 +27,8 @@ struct ParamDecl {
   bool isType = false; // a DType rather than an integer
 };
 
-/// Scratch is written and read within the launch alone: nothing may rely on what it holds before or after. A Condition is
-/// the handle of a loop of a CUDA graph, 0 outside one; references ignore it.
+/// Scratch is written and read within the launch alone: nothing may rely on what it holds before or after. A Condition
+/// is the handle of a loop of a CUDA graph, 0 outside one; references ignore it.
 enum class ArgKind : uint8_t { In, Out, InOut, Scratch, I32, F32, Condition };
 constexpr bool isScalar(ArgKind kind) {
   return kind == ArgKind::I32 || kind == ArgKind::F32 || kind == ArgKind::Condition;

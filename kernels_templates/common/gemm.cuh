@@ -2,12 +2,12 @@
 // tileN outputs, a block each; neighbouring blocks share columns, so that w is read from memory once.
 //
 // bf16: tensor cores (mma m16n8k16, f32 sums). 64 of K of both operands make a stage of shared memory, in rows of 128
-// bytes whose 16-byte pieces are permuted by the row, so that neither the copies nor ldmatrix meet bank conflicts. As many
-// stages as 96 KiB hold (99 is the most of a block on some devices, half of an SM on the others) are in flight, those of
-// w before the wait for the producers. Two rows of warps split the tile's rows, 2 or 4 columns of them its columns.
-// Other types and K that no 16-byte piece divides: sums on the ordinary cores, 16 of K at a time.
-// Every output is a sum in order of K, whatever the tile: a row's result does not depend on how many there are. The norm's
-// sum of squares is taken from the tile of x as it passes, its four quarters (by k / 16 % 4) added in order.
+// bytes whose 16-byte pieces are permuted by the row, so that neither the copies nor ldmatrix meet bank conflicts. As
+// many stages as 96 KiB hold (99 is the most of a block on some devices, half of an SM on the others) are in flight,
+// those of w before the wait for the producers. Two rows of warps split the tile's rows, 2 or 4 columns of them its
+// columns. Other types and K that no 16-byte piece divides: sums on the ordinary cores, 16 of K at a time. Every output
+// is a sum in order of K, whatever the tile: a row's result does not depend on how many there are. The norm's sum of
+// squares is taken from the tile of x as it passes, its four quarters (by k / 16 % 4) added in order.
 
 // 16 bytes from global to shared memory, zeros if not `inside`; as copyAsync of common/decode.cuh.
 __device__ inline void copyOrZero(unsigned to, const void *from, bool inside) {
@@ -60,15 +60,12 @@ __device__ inline void gemmTensor(const bf16 *x, const bf16 *w, O *y, int M, con
     const int piece = threadIdx.x % 8, k = step * 64 + piece * 8;
     for (int row = threadIdx.x / 8; row < rows; row += threads / 8) {
       const bool inside = first + row < end && (K % 64 == 0 || k < K);
-      copyOrZero(to + gemmPiece(row, piece), inside ? from + static_cast<long long>(first + row) * K + k : from, inside);
+      copyOrZero(to + gemmPiece(row, piece), inside ? from + static_cast<long long>(first + row) * K + k : from,
+                 inside);
     }
   };
-  auto copyX = [&](int step) {
-    copy(x, firstRow, M, tileM, step, base + step % stages * stageBytes);
-  };
-  auto copyW = [&](int step) {
-    copy(w, firstColumn, N, tileN, step, base + step % stages * stageBytes + tileM * 128);
-  };
+  auto copyX = [&](int step) { copy(x, firstRow, M, tileM, step, base + step % stages * stageBytes); };
+  auto copyW = [&](int step) { copy(w, firstColumn, N, tileN, step, base + step % stages * stageBytes + tileM * 128); };
 
 #pragma unroll
   for (int step = 0; step < stages - 1; ++step)
@@ -101,8 +98,8 @@ __device__ inline void gemmTensor(const bf16 *x, const bf16 *w, O *y, int M, con
         loadMatrices(a[i], xs + gemmPiece(warpM * (tileM / 2) + i * 16 + lane % 16, k * 2 + lane / 16));
 #pragma unroll
       for (int j = 0; j < blocksN; ++j)
-        loadMatrices(b[j], ws + gemmPiece(warpN * (tileN / warpsN) + j * 16 + lane / 16 * 8 + lane % 8,
-                                          k * 2 + lane / 8 % 2));
+        loadMatrices(
+            b[j], ws + gemmPiece(warpN * (tileN / warpsN) + j * 16 + lane / 16 * 8 + lane % 8, k * 2 + lane / 8 % 2));
       if (norm && k % warpsN == warpN)
 #pragma unroll
         for (int i = 0; i < blocksM; ++i) {

@@ -27,10 +27,12 @@ LaunchShape gemvShape(const Params &p) {
   shape.grid[0] = blocksFor(p["N"], columns);
   if (p.type("T") == DType::BF16 && k % 8 == 0) {
     const uint64_t chunk = chunkOf(k), pitch = chunk * 2 + 64;
-    const uint64_t tiles = ceilDiv(columns, 8), held = ceilDiv(tiles, ceilDiv(tiles, heldTiles));
+    const uint64_t tiles = ceilDiv(columns, 8), width = ceilDiv(columns, tiles);
+    const uint64_t held = ceilDiv(tiles, ceilDiv(tiles, heldTiles));
     const uint64_t partials = warps * rows * 8 * 4 * held;
-    const uint64_t stages = std::min(tiles * ceilDiv(k, chunk), (ringAndPartials - partials) / (8 * pitch));
-    shape.sharedBytes = static_cast<uint32_t>(stages * 8 * pitch + partials);
+    const uint64_t room = (ringAndPartials - partials) / (width * pitch);
+    const uint64_t stages = std::min({tiles * ceilDiv(k, chunk), room, uint64_t(32)});
+    shape.sharedBytes = static_cast<uint32_t>(stages * width * pitch + partials);
   }
   return shape;
 }

@@ -1,18 +1,18 @@
-// Matrix times a few vectors, for decode: y[M, N] = epilogue(x[M, K] w[N, K]^T), M from 1 to 8, where streaming w is all the
-// work.
+// Matrix times a few vectors, for decode: y[M, N] = epilogue(x[M, K] w[N, K]^T), M from 1 to 8, where streaming w is
+// all the work.
 //
 // bf16: a block owns neighbouring columns of the output, which are neighbouring rows of w. One warp streams them into a
-// ring of stages in shared memory, 8 columns x gemvChunk(K) of k each, and starts before the block's producers have
-// ended: weights are constants. The ring and the registers leave half an SM to the next kernel, which streams its own
-// weights meanwhile. Eight warps share the k of a stage and multiply by mma m16n8k16 (f32 sums), which costs nothing
-// here and spares the ordinary cores the conversions. Which k an operand slot means is free as long as both operands
-// agree: lane (g, t) takes 8 neighbours of k from row g of x and from column g, one 16-byte load each; rows 8 to 15 of
-// the first operand are zeros. At the end of up to gemvTiles tiles the warps' sums are added in order.
-// Other types and odd K: a warp per column, in vectors that divide K.
+// ring of stages in shared memory, up to 8 columns x gemvChunk(K) of k each, and starts before the block's producers
+// have ended: weights are constants. The ring and the registers leave half an SM to the next kernel, which streams its
+// own weights meanwhile. Eight warps share the k of a stage and multiply by mma m16n8k16 (f32 sums), which costs
+// nothing here and spares the ordinary cores the conversions. Which k an operand slot means is free as long as both
+// operands agree: lane (g, t) takes 8 neighbours of k from row g of x and from column g, one 16-byte load each; rows 8
+// to 15 of the first operand are zeros. At the end of up to gemvTiles tiles the warps' sums are added in order. Other
+// types and odd K: a warp per column, in vectors that divide K.
 
 constexpr int gemvWarps = 8, gemvConsumers = 32 * gemvWarps;
-constexpr int gemvSms = 132;  // blocks of a full wave
-constexpr int gemvTiles = 5;  // of 8 columns, whose sums a thread holds at a time
+constexpr int gemvSms = 132;         // blocks of a full wave
+constexpr int gemvTiles = 5;         // of 8 columns, whose sums a thread holds at a time
 constexpr int gemvShared = 96 << 10; // of a block, on every target
 
 // Keep in step with common/gemv.cpp.
@@ -25,14 +25,18 @@ __host__ __device__ constexpr int gemvChunk(int K) { // all alike if that is pos
   return ((K + least - 1) / least + 255) / 256 * 256;
 }
 __host__ __device__ constexpr int gemvPitch(int K) { return gemvChunk(K) * 2 + 64; } // neighbouring rows: other banks
-__host__ __device__ constexpr int gemvHeld(int N) { // tiles of a group: as even as possible
-  const int tiles = (gemvColumns(N) + 7) / 8, groups = (tiles + gemvTiles - 1) / gemvTiles;
-  return (tiles + groups - 1) / groups;
+__host__ __device__ constexpr int gemvTilesOf(int N) { return (gemvColumns(N) + 7) / 8; }
+__host__ __device__ constexpr int gemvWidth(int N) { // columns of a tile: at most 8, as even as possible
+  return (gemvColumns(N) + gemvTilesOf(N) - 1) / gemvTilesOf(N);
+}
+__host__ __device__ constexpr int gemvHeld(int N) { // tiles of a group, likewise
+  const int groups = (gemvTilesOf(N) + gemvTiles - 1) / gemvTiles;
+  return (gemvTilesOf(N) + groups - 1) / groups;
 }
 __host__ __device__ constexpr int gemvPartials(int N, int M) { return gemvWarps * M * 8 * 4 * gemvHeld(N); }
 __host__ __device__ constexpr int gemvStages(int K, int N, int M) {
-  return least((gemvColumns(N) + 7) / 8 * ((K + gemvChunk(K) - 1) / gemvChunk(K)),
-               (gemvShared - gemvPartials(N, M)) / (8 * gemvPitch(K)));
+  return least(least(32, gemvTilesOf(N) * ((K + gemvChunk(K) - 1) / gemvChunk(K))), // a lane initialises each
+               (gemvShared - gemvPartials(N, M)) / (gemvWidth(N) * gemvPitch(K)));
 }
 
 // d += x w of 16 slots of k; the rows 8 to 15 of x are zeros.
@@ -63,15 +67,15 @@ __device__ inline void gemvSync() { asm volatile("bar.sync 1, %0;" ::"n"(gemvCon
 // epilogue(sum, fetched) is the output.
 template <typename O, int K, int N, int M, bool norm, typename E>
 __device__ inline void gemvTensor(const bf16 *x, const bf16 *w, O *y, const E &epilogue) {
-  constexpr int columns = gemvColumns(N), tiles = (columns + 7) / 8, held = gemvHeld(N);
+  constexpr int columns = gemvColumns(N), tiles = gemvTilesOf(N), width = gemvWidth(N), held = gemvHeld(N);
   constexpr int chunk = gemvChunk(K), chunks = (K + chunk - 1) / chunk, pitch = gemvPitch(K);
   constexpr int stages = gemvStages(K, N, M), groups = (tiles + held - 1) / held;
   constexpr bool refill = stages < tiles * chunks;
-  constexpr int units = chunk / (32 * gemvWarps); // of 32 k, for one warp of a stage
-  constexpr int depth = chunks > 3 ? 2 : chunks;  // stages of x that a thread has under way
+  constexpr int units = chunk / (32 * gemvWarps);        // of 32 k, for one warp of a stage
+  constexpr int depth = chunks > 3 ? 2 : chunks;         // stages of x that a thread has under way
   constexpr int chains = held > 2 || chunks > 3 ? 1 : 2; // sums of a tile: an mma takes some 30 cycles
   extern __shared__ __align__(128) unsigned char shared[];
-  float *partial = reinterpret_cast<float *>(shared + stages * 8 * pitch); // [warps][held][M][8]
+  float *partial = reinterpret_cast<float *>(shared + stages * width * pitch); // [warps][held][M][8]
   __shared__ Barrier full[stages], empty[stages];
   __shared__ float squaresOf[gemvWarps][8];
 
@@ -102,13 +106,13 @@ __device__ inline void gemvTensor(const bf16 *x, const bf16 *w, O *y, const E &e
 #pragma unroll 1
       for (int k = 0; k < K; k += chunk)
 #pragma unroll 1
-        for (int column = first + tiled * 8; column < least(end, first + (tiled + held) * 8); column += 8) {
+        for (int column = first + tiled * width; column < least(end, first + (tiled + held) * width); column += width) {
           if (refill && filled++ >= stages)
             await(empty + stage, parity ^ 1);
-          const int rows = least(end - column, 8), bytes = least(K - k, chunk) * 2;
+          const int rows = least(end - column, width), bytes = least(K - k, chunk) * 2;
           beginCopies(full + stage, rows * bytes);
-          copyRows(shared + stage * 8 * pitch, pitch, w + static_cast<long long>(column) * K + k, K * 2ll, rows, bytes,
-                   full + stage);
+          copyRows(shared + stage * width * pitch, pitch, w + static_cast<long long>(column) * K + k, K * 2ll, rows,
+                   bytes, full + stage);
           endCopies(full + stage);
           advance();
         }
@@ -123,12 +127,13 @@ __device__ inline void gemvTensor(const bf16 *x, const bf16 *w, O *y, const E &e
     float sums[held][chains][4] = {};
     constexpr int outputs = held * M * 8, mine = (outputs + gemvConsumers - 1) / gemvConsumers;
     auto rowOf = [](int i) { return i / 8 % M; };
-    auto columnOf = [&](int i) { return first + (group * held + i / (8 * M)) * 8 + i % 8; };
+    auto columnOf = [&](int i) { return first + (group * held + i / (8 * M)) * width + i % 8; };
+    auto exists = [&](int i) { return i < outputs && i % 8 < width && columnOf(i) < end; };
     decltype(epilogue.fetch(0, 0)) operands[mine];
 #pragma unroll
     for (int j = 0; j < mine; ++j) {
       const int i = threadIdx.x + j * gemvConsumers;
-      if (i < outputs && columnOf(i) < end)
+      if (exists(i))
         operands[j] = epilogue.fetch(rowOf(i), columnOf(i));
     }
     auto input = [&](int part, int u) {
@@ -150,10 +155,10 @@ __device__ inline void gemvTensor(const bf16 *x, const bf16 *w, O *y, const E &e
           squares += gemvSquares(xs[u]);
 #pragma unroll
       for (int tile = 0; tile < held; ++tile) {
-        if (first + (group * held + tile) * 8 >= end)
+        if (first + (group * held + tile) * width >= end)
           break;
         await(full + stage, parity);
-        const unsigned char *from = shared + stage * 8 * pitch + g * pitch + t * 16;
+        const unsigned char *from = shared + (stage * width + least(g, width - 1)) * pitch + t * 16;
 #pragma unroll
         for (int u = 0; u < units; ++u) {
           uint4 v = *reinterpret_cast<const uint4 *>(from + (warp + u * gemvWarps) * 64);
@@ -193,8 +198,8 @@ __device__ inline void gemvTensor(const bf16 *x, const bf16 *w, O *y, const E &e
 #pragma unroll
     for (int j = 0; j < mine; ++j) {
       const int i = threadIdx.x + j * gemvConsumers;
-      if (i >= outputs || columnOf(i) >= end)
-        break;
+      if (!exists(i))
+        continue;
       if (norm) {
         float total = 0;
 #pragma unroll

@@ -77,10 +77,10 @@ __device__ inline void copyRows(void *to, int pitch, const void *from, long long
   const int vectors = bytes / 16;
 #pragma unroll 1
   for (int i = lane; i < rows * vectors; i += 32)
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(sharedAddress(to) + i / vectors * pitch +
-                                                                  i % vectors * 16),
-                 "l"(static_cast<const char *>(from) + i / vectors * stride + i % vectors * 16)
-                 : "memory");
+    asm volatile(
+        "cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(sharedAddress(to) + i / vectors * pitch + i % vectors * 16),
+        "l"(static_cast<const char *>(from) + i / vectors * stride + i % vectors * 16)
+        : "memory");
 #endif
 }
 

@@ -20,8 +20,8 @@ __device__ inline float infinity() { return __uint_as_float(0x7f800000u); }
 
 __device__ inline float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
 
-// Programmatic dependent launch. Consumers that may be scheduled wait in turn before they touch what launches make, so all
-// order along a chain of launches rests on every block passing awaitProducers().
+// Programmatic dependent launch. Consumers that may be scheduled wait in turn before they touch what launches make, so
+// all order along a chain of launches rests on every block passing awaitProducers().
 
 // Lets the consumers be scheduled as SMs have room for them.
 __device__ inline void startConsumers() {

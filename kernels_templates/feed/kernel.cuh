@@ -1,9 +1,9 @@
 // feed<max_seq>: between two chunks of a generation's prompts. With accept, rows whose prompt
 // ended in the chunk that has just run take their first token from `next`, and become steps of the decode entry unless
 // that ends them (common/generation.cuh). Then the next `slots` tokens of the prompts, which lie end to end, become the
-// prefill entry's inputs; slots beyond are padding. Without accept: the first chunk of a request. go[0]: there is a chunk
-// to run; go[1]: a row needs a step. Memory: one block, a thread a slot and a row; a few hundred bytes a row. Reductions:
-// counts, in the order of rows.
+// prefill entry's inputs; slots beyond are padding. Without accept: the first chunk of a request. go[0]: there is a
+// chunk to run; go[1]: a row needs a step. Memory: one block, a thread a slot and a row; a few hundred bytes a row.
+// Reductions: counts, in the order of rows.
 template <int max_seq>
 __device__ void feed(const int *prompt, const int *request, const int *next, int *progress, unsigned *go, int *ring,
                      int *tokens, int *prev, int *rows, int *positions, int *starts, int *ends, int *last, int *steps,

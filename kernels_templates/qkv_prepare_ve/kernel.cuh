@@ -1,7 +1,7 @@
 // qkv_prepare_ve<T, P, heads, kv_heads, D, C, channels>: qkv_prepare whose v is
 // v[t, g, :] + range * sigmoid(dot(rms_norm(x[t])[0:channels], gate[g])) * embeds[token][g, :]; token -1 adds nothing.
-// x [n, C], embeds [*, kv_heads * D], gate [kv_heads, channels]. Memory and reductions as there; the row of x is read once.
-// The norm's factor multiplies the gates' f32 dot products.
+// x [n, C], embeds [*, kv_heads * D], gate [kv_heads, channels]. Memory and reductions as there; the row of x is read
+// once. The norm's factor multiplies the gates' f32 dot products.
 template <typename T, int kv_heads, int D, int C, int channels> struct ValueGates {
   const T *x;
   const int *tokens;

@@ -94,9 +94,9 @@ __device__ inline SampleOrder sampleLargest(SampleOrder mine) {
   return mine;
 }
 
-// top[0 ... k): the k largest of the block's orders, the largest first, 0 where there are fewer (0 is none). Among equal
-// keys (upper halves), a lower thread must hold the larger orders. The k-th largest of the threads' own maxima bounds the
-// result from below and lets at most items * k pass, of which each counts those before it.
+// top[0 ... k): the k largest of the block's orders, the largest first, 0 where there are fewer (0 is none). Among
+// equal keys (upper halves), a lower thread must hold the larger orders. The k-th largest of the threads' own maxima
+// bounds the result from below and lets at most items * k pass, of which each counts those before it.
 template <int items>
 __device__ inline void sampleTop(const SampleOrder (&orders)[items], int k, SampleOrder (&top)[sampleFew]) {
   __shared__ __align__(16) unsigned keys[sampleThreads];
@@ -207,8 +207,8 @@ struct SampleDraw {
   }
 };
 
-// This thread's best of the columns [begin, end) whose order reaches `bound`, if it may be the block's best. `begin` is a
-// multiple of 4.
+// This thread's best of the columns [begin, end) whose order reaches `bound`, if it may be the block's best. `begin` is
+// a multiple of 4.
 template <int V, int Vp>
 __device__ inline SampleChoice sampleScan(const float *z, int begin, int end, SampleOrder bound,
                                           const SampleDraw &draw) {
@@ -273,9 +273,12 @@ __device__ void sample(const float *z, const int *index, const int *steps, const
   const int row = static_cast<int>(blockIdx.x) / slices, slice = static_cast<int>(blockIdx.x) % slices;
   // The step's inputs are the host's or the last kernel's of the step before: safe to read before the wait.
   const bool wanted = row < r && index[row] >= 0;
-  const SampleDraw draw = {__uint_as_float(sampling[0]), cap,
-                           sampling[2],                  sampling[3],
-                           sampling[4] + row,            wanted ? static_cast<unsigned>(steps[row]) : 0u};
+  const SampleDraw draw = {__uint_as_float(sampling[0]),
+                           cap,
+                           sampling[2],
+                           sampling[3],
+                           sampling[4] + row,
+                           wanted ? static_cast<unsigned>(steps[row]) : 0u};
   const int k = static_cast<int>(sampling[1]);
   waitForProducers();
   if (!wanted) {

@@ -25,7 +25,8 @@ public:
   /// Runs the value steps of a constant into `out` (bytes of its buffer, its dtype).
   void write(const schema::Program &program, const schema::Constant &constant, std::byte *out,
              kernels::HostMath &math) const;
-  /// The constant's bytes without a copy, if its only step is a cast of one parameter to the dtype that the file already has; else null.
+  /// The constant's bytes without a copy, if its only step is a cast of one parameter to the dtype that the file
+  /// already has; else null.
   const std::byte *view(const schema::Program &program, const schema::Constant &constant) const;
 
   /// All parameters as a safetensors file (for --random-weights).

@@ -1,6 +1,6 @@
-// A CUDA driver, an NVRTC and a cuBLASLt without a device: host memory for device memory, and a record of what was asked for. The
-// library cuda_fake.cpp is opened in place of libcuda (NANORT_CUDA_DRIVER), libcublasLt (NANORT_CUBLASLT) and libnvrtc
-// (NANORT_NVRTC).
+// A CUDA driver, an NVRTC and a cuBLASLt without a device: host memory for device memory, and a record of what was
+// asked for. The library cuda_fake.cpp is opened in place of libcuda (NANORT_CUDA_DRIVER), libcublasLt
+// (NANORT_CUBLASLT) and libnvrtc (NANORT_NVRTC).
 #pragma once
 
 #include <cstddef>
@@ -37,7 +37,7 @@ struct FakeCuda {
     std::vector<Product> products = {};
     std::vector<size_t> after = {};
     bool programmatic = false;
-    uint64_t condition = 0; // of a loop: its handle
+    uint64_t condition = 0;      // of a loop: its handle
     std::vector<Node> body = {}; // of a loop, as it is when the graph is instantiated
   };
   void (*onLaunch)(const Launch &) = nullptr; // stands for what a kernel does
@@ -60,6 +60,6 @@ struct FakeCuda {
 using FakeCudaState = FakeCuda *(*)();
 inline constexpr const char *fakeCudaStateName = "fakeCudaState";
 
-/// An image for the fake's cuModuleLoadData: one letter per kernel argument, b (8 bytes), s (4 bytes) or t (8 bytes, and
-/// the kernel writes its times there).
+/// An image for the fake's cuModuleLoadData: one letter per kernel argument, b (8 bytes), s (4 bytes) or t (8 bytes,
+/// and the kernel writes its times there).
 inline std::string fakeImage(const std::string &arguments) { return "fake:" + arguments; }

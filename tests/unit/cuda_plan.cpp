@@ -25,7 +25,8 @@ struct Builder {
 
   Offset<schema::Constant> constant(uint32_t buffer, uint32_t parameter) {
     std::vector<schema::Step> types = {schema::Step::CastStep};
-    std::vector<Offset<void>> steps = {schema::CreateCastStep(fbb, fbb.CreateVector(std::vector<uint32_t>{parameter})).Union()};
+    std::vector<Offset<void>> steps = {
+        schema::CreateCastStep(fbb, fbb.CreateVector(std::vector<uint32_t>{parameter})).Union()};
     return schema::CreateConstant(fbb, buffer, fbb.CreateVector(types), fbb.CreateVector(steps));
   }
 

@@ -441,8 +441,8 @@ static void addLogits(std::vector<Case> &cases, const std::string &name) {
     }
   if (name == "softcap")
     return;
-  // Borders of the sampler's slices of 2,048 columns and of a small top_k (64), many rows, and more slices than candidates
-  // are merged of.
+  // Borders of the sampler's slices of 2,048 columns and of a small top_k (64), many rows, and more slices than
+  // candidates are merged of.
   struct Shape {
     int V, Vp, rows;
     std::vector<int> topK;

@@ -62,9 +62,9 @@ struct SampleSettings {
   uint64_t seed = 42;
   uint32_t rowBase = 0;
 };
-/// Logits with many ties (multiples of 1/8), a NaN and an infinity in the second row, nothing but NaN in the third, of six
-/// rows or more ascending ones in the fourth and descending ones in the fifth;
-/// the last row has index -1 if there are more than one.
+/// Logits with many ties (multiples of 1/8), a NaN and an infinity in the second row, nothing but NaN in the third, of
+/// six rows or more ascending ones in the fourth and descending ones in the fifth; the last row has index -1 if there
+/// are more than one.
 Case makeSample(int V, int Vp, int rows, float cap, const SampleSettings &settings);
 
 /// A request on its way: prompts of these lengths, prefilled up to `cursor` (a multiple of the chunk), or with `steps`
