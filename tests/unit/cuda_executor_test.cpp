@@ -40,19 +40,11 @@ protected:
     std::filesystem::remove_all(folder);
   }
 
-  std::unique_ptr<Executor> make(const CudaPlanOptions &options = {}, bool graphs = false) {
+  std::unique_ptr<Executor> make(const CudaPlanOptions &options = {}, bool graphs = false, bool times = false) {
     plan = CudaPlan::open(folder / "plan.fb", options);
     CudaOptions how;
     how.graphs = graphs;
-    return makeCudaExecutor(plan, 0, Weights::random(plan, 7), how);
-  }
-  /// Of kernels compiled to be timed.
-  std::unique_ptr<Executor> makeTimed(bool graphs) {
-    setenv("NANORT_NVRTC", NANO_FAKE_CUDA, 1);
-    plan = CudaPlan::open(folder / "plan.fb", {});
-    CudaOptions how;
-    how.graphs = graphs;
-    how.times = how.noCache = true;
+    how.times = how.noCache = times;
     return makeCudaExecutor(plan, 0, Weights::random(plan, 7), how);
   }
   std::unique_ptr<Executor> makeWithGraphs(const CudaPlanOptions &options = {}) { return make(options, true); }
@@ -298,8 +290,9 @@ TEST_F(CudaExecutor, InputsTravelTogetherAndNothingWaitsForThem) {
 }
 
 TEST_F(CudaExecutor, LaunchesSayWhenTheyRanIfAsked) {
+  setenv("NANORT_NVRTC", NANO_FAKE_CUDA, 1);
   for (bool graphs : {false, true}) {
-    auto executor = makeTimed(graphs);
+    auto executor = make({}, graphs, true);
     EXPECT_EQ(executor->launchTimes(0).at(0).end, 0u); // none has run
     for (int run = 0; run < 2; ++run) {
       executor->run(0);
@@ -318,10 +311,7 @@ TEST_F(CudaExecutor, LaunchesSayWhenTheyRanIfAsked) {
 }
 
 TEST_F(CudaExecutor, TimesNeedNvrtc) {
-  plan = CudaPlan::open(folder / "plan.fb", {});
-  CudaOptions how;
-  how.times = true;
-  auto [code, message] = failure([&] { makeCudaExecutor(plan, 0, Weights::random(plan, 7), how); });
+  auto [code, message] = failure([&] { make({}, true, true); });
   EXPECT_EQ(code, Exit::Device);
   EXPECT_THAT(message, HasSubstr("install NVRTC"));
 }
