@@ -140,7 +140,7 @@ private:
       for (Value result : op->getResults()) {
         std::string label = (name + "." + Twine(i) + "." + op->getName().stripDialect()).str();
         if (op->getNumResults() > 1)
-          label += "." + std::to_string(cast<OpResult>(result).getResultNumber());
+          label += ("." + Twine(cast<OpResult>(result).getResultNumber())).str();
         // One stage past the last reader: under programmatic launch a consumer two stages on may start early
         // (cuda-rules.md, rule 7).
         int64_t last = std::min(lastUse.lookup(result) + 1, end);
