@@ -11,6 +11,7 @@
 #include "runtime/cuda/step.h"
 
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
@@ -67,9 +68,9 @@ GemmShape shapeOf(const schema::Kernel &linear, int32_t tokens) {
 class CudaExecutor : public Executor {
 public:
   CudaExecutor(std::shared_ptr<const Plan> thePlan, uint32_t index, const Weights &weights, const CudaOptions &options)
-      : start(Clock::now()), plan(std::move(thePlan)), gpu(Driver::require(), options.device),
-        program(fitting(gpu, plan->program(index))), modules(gpu, program, options), spaces(gpu, program), staging(gpu),
-        inputs(program, spaces, staging), arguments(countArguments(program)),
+      : start(Clock::now()), plan(std::move(thePlan)), gpu(Driver::require(), options.device), opened(Clock::now()),
+        program(fitting(gpu, plan->program(index))), modules(gpu, program, options), loaded(Clock::now()),
+        spaces(gpu, program), staging(gpu), inputs(program, spaces, staging), arguments(countArguments(program)),
         synchronous(environmentFlag("NANORT_SYNC")), poison(environmentFlag("NANORT_POISON")),
         useGraphs(options.graphs && !synchronous) {
     // Positions that no token was written to are never read; the poison proves it.
@@ -349,7 +350,15 @@ private:
     numbers.arena = spaces.bytes(schema::Space::Arena);
     numbers.workspace = spaces.bytes(schema::Space::Workspace);
     numbers.mapped = spaces.bytes(schema::Space::Mapped);
-    numbers.loadMs = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+    auto milliseconds = [](Clock::time_point from, Clock::time_point to) {
+      return std::chrono::duration<double, std::milli>(to - from).count();
+    };
+    const Clock::time_point now = Clock::now();
+    numbers.loadMs = milliseconds(start, now);
+    char split[128];
+    std::snprintf(split, sizeof split, "ready after %.0f ms: context %.0f, kernels %.0f, memory and constants %.0f",
+                  numbers.loadMs, milliseconds(start, opened), milliseconds(opened, loaded), milliseconds(loaded, now));
+    numbers.notes.push_back(split);
     numbers.notes.push_back("driver for CUDA " + versionText(gpu.driver().version()));
     numbers.notes.push_back(modules.compiled() ? std::to_string(modules.compiled()) + " kernels compiled for the device"
                                                : std::string("all kernels from the plan"));
@@ -365,8 +374,10 @@ private:
   Clock::time_point start;
   std::shared_ptr<const Plan> plan;
   Device gpu; // its destructor comes after all that lives in its context
+  Clock::time_point opened;
   const schema::Program &program;
   Modules modules;
+  Clock::time_point loaded;
   Spaces spaces;
   Staging staging;
   Inputs inputs;
