@@ -9,8 +9,8 @@
 namespace nanort {
 
 /// What a CUDA process takes beside the memory of its plan: the context, the code of the kernels, and the graphs of its
-/// entries. A plan cannot know it: on an H100 (driver 580) it was 540 MiB with d32, two batches and their graphs in use;
-/// this leaves room for other drivers and cuBLASLt.
+/// entries. A plan cannot know it: on an H100 (driver 580) it was 540 MiB with d32, two batches and their graphs in
+/// use; this leaves room for other drivers and cuBLASLt.
 inline constexpr uint64_t kContextAllowance = uint64_t{768} << 20;
 
 /// In bytes, by kind.
