@@ -76,6 +76,12 @@ std::string instantiate(const Family &family, const Params &params, Timing timin
     appendJoined(signature, declaration(arg, params));
     appendJoined(arguments, std::string(arg.name));
   }
+  for (const ArgDecl &arg : family.args)
+    if (arg.mapped) {
+      const std::string name = std::string(arg.name) + "_map";
+      appendJoined(signature, "const __grid_constant__ TensorMap " + name);
+      appendJoined(arguments, "&" + name);
+    }
   if (timed)
     appendJoined(signature, "unsigned long long *stamps");
 

@@ -39,6 +39,19 @@ struct ArgDecl {
   ArgKind kind;
   /// Element type of a buffer: "f32", "i32", "u32", or the name of a type parameter. Empty for scalars.
   std::string_view type = {};
+  /// The device template also gets the buffer's TensorMap, as `const TensorMap *` behind all arguments.
+  bool mapped = false;
+};
+
+/// How the copy engine (TMA, from sm_90 on) cuts a buffer into boxes. Outside the extents it reads zeros and writes
+/// nothing. Limits of the driver's cuTensorMapEncodeTiled: rank 2 to 5, extents below 2^32, strides multiples of 16
+/// below 2^40, boxes of at most 256 elements a dimension, whose first dimension is as many bytes as the swizzle at
+/// most.
+struct TensorMap {
+  std::vector<uint64_t> extents; // elements, the contiguous dimension first
+  std::vector<uint64_t> strides; // bytes from one index to the next, for every dimension but the first
+  std::vector<uint32_t> box;     // elements
+  uint32_t swizzle = 128;        // bytes of a row of the box in shared memory that are permuted: 0, 32, 64 or 128
 };
 
 union Scalar {
@@ -104,6 +117,10 @@ struct Family {
   bool waitsItself = false;
   /// Its products of bf16 (parameter "T") run on tensor cores.
   bool tensorCores = false;
+  /// One for each mapped argument, in their order.
+  std::vector<TensorMap> (*maps)(const Params &, std::span<const Scalar>) = nullptr;
+  /// The only target that has the instructions of the device template; empty: all have.
+  std::string_view target = {};
 };
 
 } // namespace kernels

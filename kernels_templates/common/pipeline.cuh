@@ -2,6 +2,11 @@
 
 using Barrier = unsigned long long;
 
+// What the driver makes of a kernels::TensorMap; a kernel parameter.
+struct __align__(64) TensorMap {
+  unsigned long long words[16];
+};
+
 __device__ inline unsigned sharedAddress(const void *p) { return static_cast<unsigned>(__cvta_generic_to_shared(p)); }
 
 __device__ inline void initBarrier(Barrier *barrier, int arrivals) {
