@@ -193,7 +193,16 @@ private:
     };
     plan::LaunchOp::create(builder, op->getLoc(), instance, builder.getArrayAttr(args), extents(shape.grid),
                            extents(shape.block), number(shape.sharedBytes), number(cost.bytes), number(cost.flops),
-                           DenseI32ArrayAttr(), DenseI32ArrayAttr());
+                           DenseI32ArrayAttr(), DenseI32ArrayAttr(), maps(call));
+  }
+
+  ArrayAttr maps(const FamilyCall &call) {
+    SmallVector<Attribute> made;
+    auto list = [](const auto &values) { return SmallVector<int64_t>(values.begin(), values.end()); };
+    for (const auto &[arg, map] : call.maps())
+      made.push_back(plan::TensorMapAttr::get(builder.getContext(), arg, list(map.extents), list(map.strides),
+                                              list(map.box), map.swizzle));
+    return made.empty() ? ArrayAttr() : builder.getArrayAttr(made);
   }
 
   kern::ProgramOp source;

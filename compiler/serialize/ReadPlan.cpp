@@ -190,10 +190,21 @@ private:
     auto extents = [&](const flatbuffers::Vector<uint32_t> &values) {
       return builder.getDenseI32ArrayAttr(SmallVector<int32_t>(values.begin(), values.end()));
     };
-    plan::LaunchOp::create(builder, loc, kernel, builder.getArrayAttr(args), extents(*node.grid()),
-                           extents(*node.block()), number(node.shared_bytes()), number(node.bytes()),
-                           number(node.flops()), builder.getDenseI32ArrayAttr(after),
-                           programmatic.empty() ? DenseI32ArrayAttr() : builder.getDenseI32ArrayAttr(programmatic));
+    plan::LaunchOp::create(
+        builder, loc, kernel, builder.getArrayAttr(args), extents(*node.grid()), extents(*node.block()),
+        number(node.shared_bytes()), number(node.bytes()), number(node.flops()), builder.getDenseI32ArrayAttr(after),
+        programmatic.empty() ? DenseI32ArrayAttr() : builder.getDenseI32ArrayAttr(programmatic), maps(node));
+  }
+
+  ArrayAttr maps(const fb::Node &node) {
+    if (!node.maps())
+      return {};
+    SmallVector<Attribute> made;
+    auto list = [](const auto &values) { return SmallVector<int64_t>(values->begin(), values->end()); };
+    for (const fb::TensorMap *map : *node.maps())
+      made.push_back(plan::TensorMapAttr::get(builder.getContext(), map->arg(), list(map->extents()),
+                                              list(map->strides()), list(map->box()), map->swizzle()));
+    return builder.getArrayAttr(made);
   }
 
   FlatSymbolRefAttr bufferName(const fb::Program &program, uint32_t index) {

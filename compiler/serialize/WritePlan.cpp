@@ -235,12 +235,23 @@ private:
       block = builder.CreateVector(std::vector<uint32_t>(launch.getBlock().begin(), launch.getBlock().end()));
       shared = launch.getShared();
     }
+    std::vector<Offset<fb::TensorMap>> maps;
+    if (launch && launch.getMaps())
+      for (auto map : launch.getMaps()->getAsRange<plan::TensorMapAttr>()) {
+        auto list = [&](ArrayRef<int64_t> values) {
+          return builder.CreateVector(std::vector<uint64_t>(values.begin(), values.end()));
+        };
+        std::vector<uint32_t> box(map.getBox().begin(), map.getBox().end());
+        maps.push_back(fb::CreateTensorMap(builder, map.getArg(), list(map.getExtents()), list(map.getStrides()),
+                                           builder.CreateVector(box), map.getSwizzle()));
+      }
     std::string location = locationText(node->getLoc());
     return fb::CreateNode(builder, launch ? fb::NodeKind::Launch : fb::NodeKind::Gemm,
                           kernelIndex.lookup(node->getAttrOfType<FlatSymbolRefAttr>("kernel").getValue()),
                           builder.CreateVector(args), grid, block, shared, builder.CreateVector(edges),
                           node->getAttrOfType<IntegerAttr>("bytes").getInt(),
-                          node->getAttrOfType<IntegerAttr>("flops").getInt(), location.empty() ? 0 : text(location));
+                          node->getAttrOfType<IntegerAttr>("flops").getInt(), location.empty() ? 0 : text(location),
+                          maps.empty() ? 0 : builder.CreateVector(maps));
   }
 
   ModuleOp module;

@@ -55,6 +55,18 @@ def Plan_ConditionAttr : Plan_Attr<"Condition", "condition"> {
   let assemblyFormat = "`<` $loop `>`";
 }
 
+def Plan_TensorMapAttr : Plan_Attr<"TensorMap", "tensor_map"> {
+  let summary = "how the copy engine cuts the buffer of argument `arg` into boxes";
+  let description = [{
+    Dimensions from the contiguous one on: extents and box in elements, strides in bytes for every dimension but the first.
+    `swizzle` is the span in bytes whose 16-byte pieces are permuted in shared memory; 0 for none.
+  }];
+  let parameters = (ins "int64_t":$arg, ArrayRefParameter<"int64_t">:$extents, ArrayRefParameter<"int64_t">:$strides,
+                        ArrayRefParameter<"int64_t">:$box, "int64_t":$swizzle);
+  let assemblyFormat = [{`<` $arg `extents` `[` $extents `]` `strides` `[` $strides `]` `box` `[` $box `]` `swizzle`
+                         $swizzle `>`}];
+}
+
 class Plan_Op<string mnemonic, list<Trait> traits = []> : Op<Plan_Dialect, mnemonic, traits>;
 
 def Plan_ProgramOp : Plan_Op<"program", [Symbol, SymbolTable, IsolatedFromAbove, SingleBlock, NoTerminator,
@@ -161,13 +173,15 @@ def Plan_LaunchOp : Plan_NodeOp<"launch"> {
   let description = [{
     `args` are buffers (symbols), i32 and f32 scalars and conditions in the template's order. `after` lists the earlier nodes of the entry
     that must have finished, by index; `programmatic` those of them that may still be running, on which the kernel itself
-    waits. Both are absent until `plan-form-edges` has run. `bytes` and `flops` are the family's cost.
+    waits. Both are absent until `plan-form-edges` has run. `bytes` and `flops` are the family's cost. `maps` are the tensor
+    maps that the kernel takes behind its arguments.
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, ArrayAttr:$args, DenseI32ArrayAttr:$grid, DenseI32ArrayAttr:$block,
                        I64Attr:$shared, I64Attr:$bytes, I64Attr:$flops, OptionalAttr<DenseI32ArrayAttr>:$after,
-                       OptionalAttr<DenseI32ArrayAttr>:$programmatic);
-  let assemblyFormat = [{$kernel $args `grid` $grid `block` $block `shared` $shared `bytes` $bytes `flops` $flops
-                         (`after` $after^)? (`programmatic` $programmatic^)? attr-dict}];
+                       OptionalAttr<DenseI32ArrayAttr>:$programmatic,
+                       OptionalAttr<TypedArrayAttrBase<Plan_TensorMapAttr, "tensor maps">>:$maps);
+  let assemblyFormat = [{$kernel $args (`maps` $maps^)? `grid` $grid `block` $block `shared` $shared `bytes` $bytes
+                         `flops` $flops (`after` $after^)? (`programmatic` $programmatic^)? attr-dict}];
   let hasVerifier = 1;
 }
 

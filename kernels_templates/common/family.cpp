@@ -14,6 +14,18 @@ int64_t Params::operator[](std::string_view name) const {
   std::abort();
 }
 
+std::vector<std::pair<uint32_t, TensorMap>> tensorMaps(const Family &family, const Params &params,
+                                                       std::span<const Scalar> scalars) {
+  std::vector<std::pair<uint32_t, TensorMap>> result;
+  if (!family.maps)
+    return result;
+  std::vector<TensorMap> maps = family.maps(params, scalars);
+  for (uint32_t arg = 0; arg < family.args.size(); ++arg)
+    if (family.args[arg].mapped)
+      result.emplace_back(arg, std::move(maps[result.size()]));
+  return result;
+}
+
 std::string requireFloat(const Params &params, std::string_view name) {
   int64_t type = params[name];
   if (type == static_cast<int64_t>(DType::F32) || type == static_cast<int64_t>(DType::BF16))

@@ -123,4 +123,8 @@ struct Family {
   std::string_view target = {};
 };
 
+/// The maps of a launch, each with the index of its argument.
+std::vector<std::pair<uint32_t, TensorMap>> tensorMaps(const Family &family, const Params &params,
+                                                       std::span<const Scalar> scalars);
+
 } // namespace kernels

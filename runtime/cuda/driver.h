@@ -128,6 +128,9 @@ struct GraphEdgeData {
   X(cuGraphUpload, (GraphExec exec, Stream stream))                                                                    \
   X(cuGraphLaunch, (GraphExec exec, Stream stream))                                                                    \
   X(cuGraphExecDestroy, (GraphExec exec))                                                                              \
+  X(cuTensorMapEncodeTiled,                                                                                            \
+    (void *map, int type, unsigned rank, DevicePtr base, const uint64_t *extents, const uint64_t *strides,             \
+     const uint32_t *box, const uint32_t *elementStrides, int interleave, int swizzle, int l2Promotion, int fill))     \
   X(cuLaunchKernel,                                                                                                    \
     (Function function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX, unsigned blockY,              \
      unsigned blockZ, unsigned sharedBytes, Stream stream, void **arguments, void **extra))

@@ -5,10 +5,12 @@
 #include "runtime/cuda/cublaslt.h"
 #include "runtime/cuda/device.h"
 #include "runtime/cuda/graph.h"
+#include "runtime/cuda/late_starters.h"
 #include "runtime/cuda/memory.h"
 #include "runtime/cuda/modules.h"
 #include "runtime/cuda/stamps.h"
 #include "runtime/cuda/step.h"
+#include "runtime/cuda/tensor_map.h"
 
 #include <chrono>
 #include <cstdio>
@@ -195,9 +197,21 @@ private:
         break;
       }
     }
+    if (node.maps())
+      for (const schema::TensorMap *map : *node.maps())
+        arguments.pushAddress(&tensorMap(node, *map));
     if (stamps)
       arguments.push(stamps->at(stamped++));
     return step;
+  }
+
+  TensorMapImage &tensorMap(const schema::Node &node, const schema::TensorMap &map) {
+    const schema::Buffer &buffer = *program.buffers()->Get(node.args()->Get(map.arg())->buffer());
+    auto list = [](const auto &values) { return std::vector(values->begin(), values->end()); };
+    return tensorMaps.emplace_back(encode(gpu.driver(),
+                                          {list(map.extents()), list(map.strides()), list(map.box()), map.swizzle()},
+                                          static_cast<kernels::DType>(buffer.dtype()), spaces.at(buffer),
+                                          "kernel " + program.kernels()->Get(node.kernel())->name()->str()));
   }
 
   Step gemm(const schema::Node &node) {
@@ -301,48 +315,6 @@ private:
     return *graphs[index];
   }
 
-  /// Names the kernels on programmatic edges that leave too few registers for the other end to start early: correct,
-  /// but not worth its edge (cuda-rules.md, rule 6; shared memory is checked by the compiler, which cannot know these).
-  void noteRegisters() {
-    constexpr int HalfSmRegisters = 32 << 10;
-    std::vector<bool> onEdge(program.kernels()->size());
-    std::vector<int> threads(onEdge.size());
-    auto note = [&](const Nodes &nodes, const Nodes *before) {
-      const uint32_t first = before ? before->size() : 0;
-      for (const schema::Node *node : nodes) {
-        if (node->kind() == schema::NodeKind::Gemm)
-          continue;
-        const auto &block = *node->block();
-        threads[node->kernel()] = static_cast<int>(block[0] * block[1] * block[2]); // the family's, for all launches
-        for (const schema::Edge *edge : *node->edges()) {
-          const uint32_t from = edge->from();
-          if (edge->kind() == schema::EdgeKind::Programmatic)
-            onEdge[node->kernel()] = onEdge[(from < first ? before->Get(from) : nodes.Get(from - first))->kernel()] =
-                true;
-        }
-      }
-    };
-    for (const schema::Entry *entry : *program.entries()) {
-      note(*entry->nodes(), nullptr);
-      for (uint32_t i = 0; entry->loops() && i < entry->loops()->size(); ++i) {
-        const schema::Loop &loop = *entry->loops()->Get(i);
-        note(*loop.nodes(), program.entries()->Get(loop.entry())->nodes());
-      }
-    }
-    for (uint32_t i = 0; i < onEdge.size(); ++i) {
-      if (!onEdge[i])
-        continue;
-      const std::string name = "kernel " + program.kernels()->Get(i)->name()->str();
-      int registers = 0;
-      gpu.driver().check(gpu.driver().cuFuncGetAttribute(&registers, FunctionRegisters, modules.function(i)),
-                         "cuFuncGetAttribute", name);
-      if (registers * threads[i] > HalfSmRegisters)
-        numbers.notes.push_back(name + ": " + std::to_string(registers) + " registers for each of " +
-                                std::to_string(threads[i]) +
-                                " threads are more than half an SM: what follows it cannot start early");
-    }
-  }
-
   void describe() {
     numbers.constants = spaces.bytes(schema::Space::Constant);
     numbers.kv = spaces.bytes(schema::Space::Kv);
@@ -368,7 +340,8 @@ private:
                             : supportsProgrammaticEdges(gpu) ? "one graph an entry, programmatic edges"
                                                              : "one graph an entry, full edges");
     if (useGraphs && supportsProgrammaticEdges(gpu))
-      noteRegisters();
+      for (std::string &note : lateStarters(gpu, modules, program))
+        numbers.notes.push_back(std::move(note));
   }
 
   Clock::time_point start;
@@ -386,6 +359,7 @@ private:
   size_t stamped = 0;             // nodes that have a place there
   std::vector<size_t> stampsOf;   // by entry: the place of its first node
   ArgumentStore arguments;
+  TensorMapStore tensorMaps;
   std::vector<std::vector<Step>> steps;              // by entry
   std::vector<std::vector<std::vector<Step>>> tails; // by entry and loop: the loop's own nodes
   std::vector<std::unique_ptr<Graph>> graphs;        // by entry; null until it first runs

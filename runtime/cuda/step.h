@@ -28,6 +28,8 @@ public:
     pointers[used] = &values[used];
     return pointers[used++];
   }
+  /// An argument of any size that stays where it is.
+  void pushAddress(void *value) { pointers[used++] = value; }
   void **next() { return pointers.data() + used; }
 
 private:
@@ -36,10 +38,12 @@ private:
   size_t used = 0;
 };
 
-/// What a program's nodes take, with one more for each: where its times go.
+/// What a program's nodes take: arguments, tensor maps, and one more for each: where its times go.
 inline size_t countArguments(const schema::Program &program) {
   size_t count = 0;
-  forEachNode(program, [&](const schema::Node &node) { count += node.args()->size() + 1; });
+  forEachNode(program, [&](const schema::Node &node) {
+    count += node.args()->size() + (node.maps() ? node.maps()->size() : 0) + 1;
+  });
   return count;
 }
 

@@ -34,7 +34,7 @@ private:
   const schema::Plan *table = nullptr;
 };
 
-inline constexpr uint32_t kPlanFormatVersion = 4;
+inline constexpr uint32_t kPlanFormatVersion = 5;
 
 /// SHA-256 of the binary schema that this build reads and writes (Plan.schema_hash).
 std::span<const uint8_t, 32> schemaHash();

@@ -234,7 +234,10 @@ private:
         place.bad("a library matrix product has the meaning of family linear");
       return;
     }
+    const kernels::Family &family = *kernel().family;
     const bool cpu = program.target()->string_view() == "cpu";
+    if (!family.target.empty() && family.target != program.target()->string_view())
+      place.bad("family " + std::string(family.name) + " is for " + std::string(family.target) + " alone");
     if (cpu && !node.grid() && !node.block())
       return;
     if (!cpu && !kernel().hasImage)
@@ -255,6 +258,29 @@ private:
     if (!std::equal(grid.begin(), grid.end(), shape.grid) || !std::equal(block.begin(), block.end(), shape.block) ||
         node.shared_bytes() != shape.sharedBytes)
       place.bad("grid, block or shared memory are not those of family " + std::string(kernel().family->name));
+    maps();
+  }
+
+  void maps() const {
+    const auto expected = kernels::tensorMaps(*kernel().family, kernel().params, scalars);
+    const size_t count = node.maps() ? node.maps()->size() : 0;
+    if (count != expected.size())
+      place.bad(std::to_string(expected.size()) + " tensor maps expected, not " + std::to_string(count));
+    for (uint32_t i = 0; i < count; ++i) {
+      const schema::TensorMap &map = *node.maps()->Get(i);
+      const auto &[arg, rule] = expected[i];
+      if (map.arg() != arg || map.swizzle() != rule.swizzle || !std::ranges::equal(*map.extents(), rule.extents) ||
+          !std::ranges::equal(*map.strides(), rule.strides) || !std::ranges::equal(*map.box(), rule.box))
+        place.in("tensor map " + std::to_string(i))
+            .bad("it is not that of family " + std::string(kernel().family->name) + " for argument " +
+                 std::string(kernel().family->args[arg].name));
+      // The last element that a copy can reach.
+      uint64_t end = rule.extents[0] * sizeOf(typeOf(kernel().family->args[arg], kernel().params));
+      for (size_t d = 1; d < rule.extents.size(); ++d)
+        end += (rule.extents[d] - 1) * rule.strides[d - 1];
+      if (end > program.buffers()->Get(node.args()->Get(arg)->buffer())->bytes())
+        place.in("tensor map " + std::to_string(i)).bad("it reaches past its buffer");
+    }
   }
 
   void edges() const {

@@ -2,6 +2,7 @@
 
 #include "codegen/Cache.h"
 #include "codegen/Instantiate.h"
+#include "runtime/cuda/tensor_map.h"
 
 #include <algorithm>
 #include <cmath>
@@ -91,6 +92,10 @@ Launch kernelLaunch(const Case &c, Function function) {
         arguments.push_back(arg.kind == kernels::ArgKind::Condition ? static_cast<void *>(&noGraph) : &scalars[next]);
         ++next;
       }
+    nanort::cuda::TensorMapStore maps;
+    for (const auto &[arg, map] : kernels::tensorMaps(*c.family, c.params, c.scalars))
+      arguments.push_back(
+          &maps.emplace_back(nanort::cuda::encode(testDevice().driver(), map, c.types[arg], buffers[arg], c.label())));
     kernels::LaunchShape shape = c.family->shape(c.params, c.scalars);
     const Driver &driver = testDevice().driver();
     if (shape.sharedBytes > 0)

@@ -102,7 +102,7 @@ int moduleLoad(void **module, const void *image) {
   if (std::strncmp(text, "fake:", 5) != 0)
     return noBinary;
   ++state.modules;
-  *module = new Module{std::string(text + 5, std::strspn(text + 5, "bst")), {}};
+  *module = new Module{std::string(text + 5, std::strspn(text + 5, "bmst")), {}};
   return 0;
 }
 int moduleUnload(void *module) { return delete static_cast<Module *>(module), --state.modules, 0; }
@@ -137,6 +137,20 @@ void takeTimes(const FakeCuda::Launch &launch) {
   auto *words = reinterpret_cast<uint64_t *>(launch.stamps);
   words[0] = std::min(words[0], state.clock);
   words[1] = std::min(words[1], ~(state.clock += 1000));
+}
+int encodeTiled(uint64_t *image, int type, unsigned rank, uint64_t base, const uint64_t *extents,
+                const uint64_t *strides, const uint32_t *box, const uint32_t *, int interleave, int swizzle, int,
+                int fill) {
+  *image = state.maps.size();
+  state.maps.push_back({type,
+                        interleave,
+                        swizzle,
+                        fill,
+                        base,
+                        {extents, extents + rank},
+                        {strides, strides + rank - 1},
+                        {box, box + rank}});
+  return reinterpret_cast<uint64_t>(image) % 64 == 0 && base % 16 == 0 ? 0 : 1;
 }
 int launch(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
            unsigned sharedBytes, void *, void **arguments, void **) {
@@ -280,6 +294,7 @@ const std::map<std::string, void *> symbols = {
     {"cuModuleGetFunction", address(moduleFunction)},
     {"cuFuncSetAttribute", address(functionAttribute)},
     {"cuLaunchKernel", address(launch)},
+    {"cuTensorMapEncodeTiled", address(encodeTiled)},
     {"cuFuncGetAttribute", address(functionValue)},
     {"cuStreamBeginCapture", address(beginCapture)},
     {"cuStreamEndCapture", address(endCapture)},

@@ -40,6 +40,13 @@ struct FakeCuda {
     uint64_t condition = 0;      // of a loop: its handle
     std::vector<Node> body = {}; // of a loop, as it is when the graph is instantiated
   };
+  struct TensorMap {
+    int type, interleave, swizzle, fill;
+    uint64_t base;
+    std::vector<uint64_t> extents, strides;
+    std::vector<uint32_t> box;
+  };
+  std::vector<TensorMap> maps;                // as encoded; an image's first word is its index
   void (*onLaunch)(const Launch &) = nullptr; // stands for what a kernel does
   std::map<void *, size_t> device, host;      // live allocations
   std::vector<size_t> allocations;            // of device memory, in order
@@ -60,6 +67,6 @@ struct FakeCuda {
 using FakeCudaState = FakeCuda *(*)();
 inline constexpr const char *fakeCudaStateName = "fakeCudaState";
 
-/// An image for the fake's cuModuleLoadData: one letter per kernel argument, b (8 bytes), s (4 bytes) or t (8 bytes,
-/// and the kernel writes its times there).
+/// An image for the fake's cuModuleLoadData: one letter per kernel argument, b (8 bytes), s (4 bytes), m (a
+/// tensor map) or t (8 bytes, and the kernel writes its times there).
 inline std::string fakeImage(const std::string &arguments) { return "fake:" + arguments; }
