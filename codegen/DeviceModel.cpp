@@ -4,17 +4,17 @@ namespace codegen {
 
 std::optional<DeviceModel> deviceModel(std::string_view target) {
   if (target == "sm_90a")
-    return DeviceModel{3.12e6, 793e6, 67e6, 1.9, 1.45};
+    return DeviceModel{3.12e6, 793e6, 67e6, 1.9, 1.45, 132, 5.5e6, 0.62, 227 << 10};
   if (target == "sm_80")
-    return DeviceModel{2.0e6, 312e6, 19.5e6, 2.5, 2.5};
+    return DeviceModel{2.0e6, 312e6, 19.5e6, 2.5, 2.5, 108, 4.5e6, 1, 163 << 10};
   if (target == "sm_86")
-    return DeviceModel{0.77e6, 155e6, 38e6, 2.5, 2.5};
+    return DeviceModel{0.77e6, 155e6, 38e6, 2.5, 2.5, 84, 2.5e6, 1, 99 << 10};
   if (target == "sm_89")
-    return DeviceModel{0.86e6, 362e6, 91e6, 2.5, 2.5};
+    return DeviceModel{0.86e6, 362e6, 91e6, 2.5, 2.5, 142, 4.0e6, 1, 99 << 10};
   if (target == "sm_100a" || target == "sm_103a")
-    return DeviceModel{8.0e6, 2250e6, 80e6, 1.9, 1.45};
+    return DeviceModel{8.0e6, 2250e6, 80e6, 1.9, 1.45, 148, 10e6, 0.5, 227 << 10};
   if (target == "sm_120a")
-    return DeviceModel{1.79e6, 419e6, 105e6, 1.9, 1.45};
+    return DeviceModel{1.79e6, 419e6, 105e6, 1.9, 1.45, 170, 6e6, 1, 99 << 10};
   return std::nullopt;
 }
 

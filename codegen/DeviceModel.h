@@ -14,11 +14,17 @@ struct DeviceModel {
   double f32FlopsPerUs;
   double launchUs; // from one dependent launch to the next in a graph
   double earlyUs;  // the same over a programmatic edge
+  uint32_t sms;
+  double l2BytesPerUs;  // from L2 to the SMs, all together
+  double warpMmaShare;  // of bf16FlopsPerUs that mma.sync reaches
+  uint32_t blockShared; // bytes of shared memory that a block may have, at most
 };
 
 /// sm_90a is measured on an H100 80GB HBM3 (3.12 TB/s read, 793 TFLOP/s in bf16, 1.89 us a dependent launch in a graph,
 /// 1.45 us with programmatic edges); the others are the vendor's data sheets, with launches as on the nearest measured
-/// device. Null for cpu: it is not a target to predict.
+/// device. L2 bandwidths and the share of mma.sync (Luo et al., arXiv:2402.13499, for Hopper) are estimates: they only
+/// weigh one tile against another. Shared memory: CUDA C++ programming guide, technical specifications. Null for cpu:
+/// it is not a target to predict.
 std::optional<DeviceModel> deviceModel(std::string_view target);
 
 /// What a launch has to do.

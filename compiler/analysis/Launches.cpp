@@ -46,9 +46,16 @@ std::vector<LaunchCost> nanocc::launchesOf(plan::ProgramOp program, ArrayRef<Ope
   for (Operation *node : nodes) {
     auto number = [&](StringRef name) { return node->getAttrOfType<IntegerAttr>(name).getInt(); };
     auto kernel = symbols.lookup<plan::KernelOp>(node->getAttrOfType<FlatSymbolRefAttr>("kernel").getValue());
-    LaunchCost launch{kernel.getSymName().str(), locationText(node->getLoc()),
-                      isa<plan::GemmOp>(node),   number("bytes"),
-                      number("flops"),           std::nullopt};
+    LaunchCost launch{kernel.getSymName().str(),
+                      locationText(node->getLoc()),
+                      isa<plan::GemmOp>(node),
+                      number("bytes"),
+                      number("flops"),
+                      std::nullopt,
+                      {}};
+    if (auto considered = node->getAttrOfType<ArrayAttr>("considered"))
+      for (auto line : considered.getAsRange<StringAttr>())
+        launch.considered.push_back(line.str());
     if (device) {
       auto early = node->getAttrOfType<DenseI32ArrayAttr>("programmatic");
       launch.predicted =

@@ -15,6 +15,7 @@ struct LaunchCost {
   bool library = false;
   int64_t bytes = 0, flops = 0;
   std::optional<codegen::Prediction> predicted; // not of a cpu program
+  std::vector<std::string> considered;          // what was weighed for it, the winner first; empty if nothing was
 };
 
 /// Of plan.launch and plan.gemm operations of one program, in order.

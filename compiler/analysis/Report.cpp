@@ -3,6 +3,7 @@
 #include "compiler/analysis/Conflicts.h"
 #include "compiler/analysis/Launches.h"
 
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
@@ -39,6 +40,11 @@ static void nodesJson(llvm::json::OStream &json, plan::ProgramOp program, ArrayR
         decimal(json, "memory_us", part(&codegen::Prediction::bytesUs));
         decimal(json, "compute_us", part(&codegen::Prediction::flopsUs));
         json.attribute("bound", predicted ? llvm::json::Value(predicted->bound()) : llvm::json::Value(nullptr));
+        if (!launch.considered.empty())
+          json.attributeArray("considered", [&] {
+            for (const std::string &line : launch.considered)
+              json.value(line);
+          });
       });
   });
 }
@@ -131,6 +137,21 @@ static void launchesText(raw_ostream &stream, plan::ProgramOp program) {
   }
 }
 
+/// Once for every kernel and token count: what it won against.
+static void choicesText(raw_ostream &stream, plan::ProgramOp program) {
+  llvm::StringSet<> known;
+  for (plan::EntryOp entry : program.getOps<plan::EntryOp>())
+    for (const LaunchCost &launch : launchesOf(program, nodesOf(entry))) {
+      if (launch.considered.empty() || !known.insert(launch.kernel + "@" + std::to_string(entry.getTokens())).second)
+        continue;
+      if (known.size() == 1)
+        stream << llvm::formatv("choices of program {0}\n", program.getSymName());
+      stream << llvm::formatv("  {0}, {1} tokens\n", launch.kernel, entry.getTokens());
+      for (auto [i, line] : llvm::enumerate(launch.considered))
+        stream << (i == 0 ? "    chosen  " : "            ") << line << "\n";
+    }
+}
+
 std::string nanocc::reportText(ModuleOp module) {
   std::string text;
   llvm::raw_string_ostream stream(text);
@@ -153,5 +174,7 @@ std::string nanocc::reportText(ModuleOp module) {
   }
   for (plan::ProgramOp program : module.getOps<plan::ProgramOp>())
     launchesText(stream, program);
+  for (plan::ProgramOp program : module.getOps<plan::ProgramOp>())
+    choicesText(stream, program);
   return text;
 }

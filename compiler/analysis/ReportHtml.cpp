@@ -169,16 +169,27 @@ private:
       const std::optional<codegen::Prediction> &best = launch.predicted;
       out << "<tr>" << cell(std::to_string(i)) << "<td class=\"t\"><a href=\"#"
           << escaped(kernelAnchor(program, launch.kernel)) << "\"><code>" << escaped(launch.kernel) << "</code></a>"
-          << (launch.library ? " by cuBLASLt" : "") << "</td><td class=\"t\">" << escaped(launch.location) << "</td>"
-          << cell(sizeText(launch.bytes)) << cell(llvm::formatv("{0:F4}", launch.flops / 1e9).str())
-          << cell(best ? decimal(best->bytesUs, 2) : "–") << cell(best ? decimal(best->flopsUs, 2) : "–")
-          << cell(best ? decimal(best->us(), 2) : "–") << "<td class=\"t\">";
+          << (launch.library ? " by cuBLASLt" : "") << considered(launch) << "</td><td class=\"t\">"
+          << escaped(launch.location) << "</td>" << cell(sizeText(launch.bytes))
+          << cell(llvm::formatv("{0:F4}", launch.flops / 1e9).str()) << cell(best ? decimal(best->bytesUs, 2) : "–")
+          << cell(best ? decimal(best->flopsUs, 2) : "–") << cell(best ? decimal(best->us(), 2) : "–")
+          << "<td class=\"t\">";
       if (best)
         out << llvm::formatv("<span class=\"bar {0}\" style=\"width:{1:F1}px\"></span> {0}", best->bound(),
                              120 * best->us() / longest);
       out << "</td></tr>\n";
     }
     out << "</tbody>\n</table></div>\n";
+  }
+
+  /// Unfolds on a click.
+  static std::string considered(const LaunchCost &launch) {
+    if (launch.considered.empty())
+      return "";
+    std::string text = "<details><summary>" + std::to_string(launch.considered.size()) + " considered</summary>";
+    for (const std::string &line : launch.considered)
+      text += "<code>" + escaped(line) + "</code><br>";
+    return text + "</details>";
   }
 
   /// Offsets over nodes: a rectangle for every buffer's lifetime.

@@ -45,6 +45,14 @@ static cl::opt<std::string>
               cl::cat(category));
 static cl::opt<std::string> fuse("fuse", cl::value_desc("none|all"), cl::desc("Fusion passes (default all)"),
                                  cl::cat(category));
+static cl::list<std::string> templates("template", cl::value_desc("PATTERN=FAMILY[,PARAMETER=N]..."),
+                                       cl::desc("Serve the launches whose ENTRY/WEIGHT or ENTRY/RING matches the glob "
+                                                "pattern so, whatever the cost model says; may "
+                                                "be repeated, the last match wins"),
+                                       cl::cat(category));
+static cl::list<std::string> tuningFiles("tuning", cl::value_desc("file"),
+                                         cl::desc("Times measured by nanort tune, which outweigh predictions"),
+                                         cl::cat(category));
 static cl::opt<std::string> emit("emit", cl::value_desc("nano|kern|plan|fb"), cl::init("fb"),
                                  cl::desc("Stop after a stage and write its IR, which nanocc reads back (default fb)"),
                                  cl::cat(category));
@@ -72,11 +80,20 @@ OptionFlags flagsGiven() {
     flags.precision = precision;
   if (fuse.getNumOccurrences())
     flags.fuse = fuse;
+  if (templates.getNumOccurrences())
+    flags.templates.emplace(templates.begin(), templates.end());
+  for (const std::string &file : tuningFiles) {
+    if (!flags.tuning)
+      flags.tuning.emplace();
+    if (llvm::Error error = parseTuning(nanort::readText(file), *flags.tuning))
+      refuse(Exit::Input, file + ": " + llvm::toString(std::move(error)) + "; nanort tune writes such files");
+  }
   return flags;
 }
 
 bool anyGiven(const OptionFlags &flags) {
-  return flags.targets || flags.batches || flags.prefill || flags.maxSeq || flags.precision || flags.fuse;
+  return flags.targets || flags.batches || flags.prefill || flags.maxSeq || flags.precision || flags.fuse ||
+         flags.templates || flags.tuning;
 }
 
 fs::path folderOf(const std::string &file) {

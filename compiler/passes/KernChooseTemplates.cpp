@@ -1,5 +1,15 @@
 // What runs a launch where there is a choice.
+#include "codegen/Choices.h"
+#include "compiler/analysis/Family.h"
 #include "compiler/passes/Passes.h"
+#include "compiler/pipeline/Options.h"
+
+#include "codegen/Instantiate.h"
+
+#include "llvm/ADT/StringSet.h"
+#include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/GlobPattern.h"
 
 using namespace mlir;
 
@@ -12,12 +22,167 @@ using namespace nanocc;
 
 namespace {
 
+/// A launch with a choice.
+struct Task {
+  codegen::Problem problem;
+  std::vector<codegen::Choice> choices;
+  int64_t rows;  // token slots
+  Value operand; // the weight or the ring: what the launch is called by
+};
+
+/// A choice, what it should take, and on whose word.
+struct Weighed {
+  codegen::Choice choice;
+  double us;
+  const char *source; // "predicted", "measured"
+};
+
+StringRef epilogueOf(Operation *op) {
+  return llvm::TypeSwitch<Operation *, StringRef>(op)
+      .Case<kern::ProductAddOp>([](auto) { return StringRef("_add"); })
+      .Case<kern::ProductMixOp>([](auto) { return StringRef("_mix"); })
+      .Case<kern::ProductMixSumOp>([](auto) { return StringRef("_mix_sum"); })
+      .Case<kern::ProductBackoutOp>([](auto) { return StringRef("_backout"); })
+      .Default([](Operation *) { return StringRef(); });
+}
+
 struct KernChooseTemplatesPass : nanocc::impl::KernChooseTemplatesBase<KernChooseTemplatesPass> {
   void runOnOperation() override {
-    for (kern::ProgramOp program : getOperation().getOps<kern::ProgramOp>())
-      if (program.getSymName() != "cpu")
-        program.walk([](kern::LinearOp linear) { linear.setLibrary("cublaslt"); });
+    Options options;
+    if (getOperation()->hasAttr(nano::NanoDialect::optionsAttr)) {
+      FailureOr<Options> given = getOptions(getOperation());
+      if (failed(given))
+        return signalPassFailure();
+      options = *given;
+    }
+    std::vector<Override> overrides;
+    for (const std::string &text : options.templates)
+      overrides.push_back(cantFail(parseOverride(text))); // getOptions has checked them
+    for (kern::ProgramOp program : getOperation().getOps<kern::ProgramOp>()) {
+      if (program.getSymName() == "cpu")
+        continue;
+      WalkResult walk = program.walk([&](Operation *op) {
+        if (auto linear = dyn_cast<kern::LinearOp>(op))
+          linear.setLibrary("cublaslt");
+        else if (std::optional<Task> task = taskOf(op, program.getSymName().str()))
+          return WalkResult(choose(op, *task, program.getSymName().str(), options, overrides));
+        return WalkResult::advance();
+      });
+      if (walk.wasInterrupted())
+        return signalPassFailure();
+    }
+    for (const Override &override : overrides)
+      if (!used.contains(override.pattern)) {
+        getOperation().emitError()
+            << "--template " << override.pattern
+            << "= matches nothing that has a choice; such launches are named ENTRY/WEIGHT or ENTRY/RING, "
+            << (example.empty() ? "and there are none" : "such as " + example);
+        return signalPassFailure();
+      }
   }
+
+private:
+  /// Nullopt for what has no choice, and for what kern-verify will refuse.
+  static std::optional<Task> taskOf(Operation *op, const std::string &target) {
+    auto typeOf = [](Value value) { return dyn_cast<RankedTensorType>(value.getType()); };
+    if (auto attention = dyn_cast<kern::AttentionOp>(op)) {
+      RankedTensorType q = typeOf(attention.getQ());
+      auto kv = cast<kern::KvType>(attention.getKv().getType());
+      std::optional<kernels::DType> in = dtypeOf(q.getElementType());
+      if (!in || q.getRank() != 2)
+        return std::nullopt;
+      const codegen::Attention shape{*in,
+                                     q.getDimSize(0),
+                                     q.getDimSize(1) / kv.getDim(),
+                                     kv.getHeads(),
+                                     kv.getDim(),
+                                     kv.getPositions(),
+                                     static_cast<int64_t>(attention.getWindow())};
+      return Task{codegen::problemOf(shape), codegen::choicesFor(shape, target), shape.tokens, attention.getKv()};
+    }
+    if (!isa<kern::ProductOp, kern::ProductAddOp, kern::ProductMixOp, kern::ProductMixSumOp, kern::ProductBackoutOp>(
+            op))
+      return std::nullopt;
+    RankedTensorType x = typeOf(op->getOperand(0)), y = typeOf(op->getResults().back());
+    std::optional<kernels::DType> in = dtypeOf(x.getElementType()), out = dtypeOf(y.getElementType());
+    if (!in || !out || x.getRank() != 2 || y.getRank() != 2)
+      return std::nullopt;
+    const codegen::Product product{
+        epilogueOf(op).str(), *in, *out, x.getDimSize(0), y.getDimSize(1), x.getDimSize(1), op->hasAttr("norm"),
+        op->hasAttr("relu2")};
+    return Task{codegen::problemOf(product), codegen::choicesFor(product, target), product.rows, op->getOperand(1)};
+  }
+
+  /// "decode_8/h0.c_fc"
+  static std::string nameOf(Operation *op, Value operand) {
+    auto ref = operand.getDefiningOp<kern::RefOp>();
+    return (op->getParentOfType<func::FuncOp>().getSymName() + "/" + (ref ? ref.getSymbol() : "?")).str();
+  }
+
+  LogicalResult choose(Operation *op, const Task &task, const std::string &target, const Options &options,
+                       ArrayRef<Override> overrides) {
+    const std::string name = nameOf(op, task.operand);
+    if (example.empty())
+      example = name;
+
+    const Override *forced = nullptr; // the last that matches
+    for (const Override &override : overrides)
+      // One pattern may match attentions and products: the family says which are meant.
+      if (StringRef(override.choice.stem).starts_with("attention") == isa<kern::AttentionOp>(op) &&
+          cantFail(llvm::GlobPattern::create(override.pattern)).match(name)) {
+        used.insert(override.pattern);
+        forced = &override;
+      }
+    std::vector<Weighed> weighed;
+    for (const codegen::Choice &choice : task.choices)
+      weighed.push_back(weigh(task, choice, target, options));
+    // What was measured says more than any prediction, and what no GPU has run waits for that.
+    auto rank = [](const Weighed &w) {
+      const bool measured = StringRef(w.source) == "measured";
+      return std::tuple(!measured, !measured && !w.choice.proven, w.us);
+    };
+    llvm::stable_sort(weighed, [&](const Weighed &a, const Weighed &b) { return rank(a) < rank(b); });
+    if (forced) {
+      std::string why;
+      if (!codegen::instanceOf(task.problem, forced->choice, target, why))
+        return op->emitError() << "--template " << forced->pattern << "=" << forced->choice.text() << " does not fit "
+                               << name << ": " << why;
+      weighed.insert(weighed.begin(), weigh(task, forced->choice, target, options));
+    }
+    if (weighed.empty())
+      return success(); // the default's constraint says why
+    set(op, weighed, forced);
+    return success();
+  }
+
+  static Weighed weigh(const Task &task, codegen::Choice choice, const std::string &target, const Options &options) {
+    std::string why;
+    const codegen::Instance instance = *codegen::instanceOf(task.problem, choice, target, why);
+    if (std::optional<double> us =
+            options.measured(target, codegen::kernelName(*instance.family, instance.params), task.rows))
+      return {std::move(choice), *us, "measured"};
+    return {std::move(choice), codegen::predictUs(*codegen::deviceModel(target), instance), "predicted"};
+  }
+
+  static void set(Operation *op, ArrayRef<Weighed> weighed, bool forced) {
+    Builder builder(op->getContext());
+    SmallVector<NamedAttribute> choice = {
+        builder.getNamedAttr("family", builder.getStringAttr(weighed.front().choice.stem))};
+    for (const auto &[key, value] : weighed.front().choice.tuning)
+      choice.push_back(builder.getNamedAttr(key, builder.getI64IntegerAttr(value)));
+    op->setAttr("choice", builder.getDictionaryAttr(choice));
+    if (weighed.size() < 2)
+      return;
+    SmallVector<Attribute> lines;
+    for (const Weighed &w : weighed)
+      lines.push_back(builder.getStringAttr(llvm::formatv("{0}: {1:F2} us {2}{3}", w.choice.text(), w.us, w.source,
+                                                          forced && lines.empty() ? ", by --template" : "")
+                                                .str()));
+    op->setAttr("considered", builder.getArrayAttr(lines));
+  }
+
+  llvm::StringSet<> used;
+  std::string example;
 };
 
 } // namespace

@@ -24,7 +24,7 @@ kern::ProductOp producerOf(Value value) {
     return {};
   OpBuilder builder(linear);
   auto product = kern::ProductOp::create(builder, linear.getLoc(), linear.getType(), linear.getX(), linear.getWeight(),
-                                         /*norm=*/false, /*relu2=*/false);
+                                         /*norm=*/false, /*relu2=*/false, DictionaryAttr(), ArrayAttr());
   linear.replaceAllUsesWith(product.getResult());
   linear.erase();
   return product;

@@ -29,7 +29,7 @@ struct KernFuseNormLinearPass : nanocc::impl::KernFuseNormLinearBase<KernFuseNor
         return;
       OpBuilder builder(linear);
       auto fused = kern::ProductOp::create(builder, linear.getLoc(), linear.getType(), norm.getX(), linear.getWeight(),
-                                           /*norm=*/true, /*relu2=*/false);
+                                           /*norm=*/true, /*relu2=*/false, DictionaryAttr(), ArrayAttr());
       linear.replaceAllUsesWith(fused.getResult());
       linear.erase();
       if (norm.use_empty())

@@ -21,9 +21,11 @@ kern::LinearOp producerOf(Value value) {
   return fits ? linear : kern::LinearOp();
 }
 
+/// By a product of which nothing is chosen yet.
 template <typename Op, typename... Operands> void replace(Operation *op, Operands... operands) {
   OpBuilder builder(op);
-  op->replaceAllUsesWith(Op::create(builder, op->getLoc(), op->getResult(0).getType(), operands...));
+  op->replaceAllUsesWith(
+      Op::create(builder, op->getLoc(), op->getResult(0).getType(), operands..., DictionaryAttr(), ArrayAttr()));
   op->erase();
 }
 
@@ -61,9 +63,9 @@ void fuse(kern::MixOp mix) {
       }))
     return;
   OpBuilder builder(mix);
-  auto both =
-      kern::ProductMixSumOp::create(builder, mix.getLoc(), sum.getType(), mix.getType(), sum.getX(), sum.getWeight(),
-                                    sum.getR(), mix.getX0(), mix.getResid(), mix.getSkip(), mix.getLayer());
+  auto both = kern::ProductMixSumOp::create(builder, mix.getLoc(), sum.getType(), mix.getType(), sum.getX(),
+                                            sum.getWeight(), sum.getR(), mix.getX0(), mix.getResid(), mix.getSkip(),
+                                            mix.getLayer(), DictionaryAttr(), ArrayAttr());
   mix.getResult().replaceAllUsesWith(both.getResult());
   mix.erase();
   sum.getResult().replaceAllUsesWith(both.getSum());

@@ -193,7 +193,8 @@ private:
     };
     plan::LaunchOp::create(builder, op->getLoc(), instance, builder.getArrayAttr(args), extents(shape.grid),
                            extents(shape.block), number(shape.sharedBytes), number(cost.bytes), number(cost.flops),
-                           DenseI32ArrayAttr(), DenseI32ArrayAttr(), maps(call));
+                           DenseI32ArrayAttr(), DenseI32ArrayAttr(), maps(call),
+                           op->getAttrOfType<ArrayAttr>("considered"));
   }
 
   ArrayAttr maps(const FamilyCall &call) {

@@ -1,4 +1,5 @@
 // Every launch against its kernel family.
+#include "codegen/DeviceModel.h"
 #include "compiler/analysis/Family.h"
 #include "compiler/passes/Passes.h"
 
@@ -57,10 +58,18 @@ struct KernVerifyPass : nanocc::impl::KernVerifyBase<KernVerifyPass> {
         return op->emitOpError() << "argument '" << name << "' must be " << kernels::nameOf(wanted).data() << ", is "
                                  << element;
     }
+    StringRef target = op->getParentOfType<kern::ProgramOp>().getSymName();
+    if (!call->family->target.empty() && target != "cpu" && target != StringRef(call->family->target))
+      return op->emitOpError() << "is served by family '" << op.getKernelCall().family << "', which is for "
+                               << call->family->target.data() << " alone";
     if (buffer != buffers.size() || scalar != call->scalars.size())
       return op->emitOpError() << "gives " << buffers.size() << " buffers and " << call->scalars.size()
                                << " scalars, family '" << op.getKernelCall().family << "' takes " << buffer << " and "
                                << scalar;
+    std::optional<codegen::DeviceModel> device = codegen::deviceModel(target.str());
+    if (uint32_t bytes = call->shape().sharedBytes; device && bytes > device->blockShared)
+      return op->emitOpError() << "needs " << bytes << " bytes of shared memory; a block on " << target << " has "
+                               << device->blockShared << ": choose smaller tiles or fewer stages with --template";
     return success();
   }
 

@@ -227,7 +227,7 @@ private:
     Value rowOf = input("rows", tokens), positions = input("positions", tokens);
     Value starts = input("starts", rows), ends = input("ends", rows);
     auto launch = kern::AttentionOp::create(builder, e.getLoc(), e.getType(), at(e.getQ()), k, v, ring, rowOf,
-                                            positions, starts, program.window(cache));
+                                            positions, starts, program.window(cache), DictionaryAttr(), ArrayAttr());
     kern::KvWriteOp::create(builder, e.getLoc(), k, v, rowOf, positions, ends, ring);
     return done(e, launch);
   }

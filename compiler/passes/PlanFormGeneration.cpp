@@ -106,7 +106,7 @@ private:
     };
     plan::LaunchOp::create(builder, loc, kernel, builder.getArrayAttr(args), extents(shape.grid), extents(shape.block),
                            builder.getI64IntegerAttr(shape.sharedBytes), builder.getI64IntegerAttr(cost.bytes),
-                           builder.getI64IntegerAttr(cost.flops), DenseI32ArrayAttr(), DenseI32ArrayAttr(),
+                           builder.getI64IntegerAttr(cost.flops), DenseI32ArrayAttr(), DenseI32ArrayAttr(), ArrayAttr(),
                            ArrayAttr());
   }
 

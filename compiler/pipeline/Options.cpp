@@ -23,12 +23,56 @@ int64_t nanocc::modelFact(ModuleOp module, StringRef key) {
 static Attribute toAttr(ModuleOp module, const Options &options) {
   Builder builder(module.getContext());
   SmallVector<StringRef> targets(options.targets.begin(), options.targets.end());
-  return builder.getDictionaryAttr({builder.getNamedAttr("targets", builder.getStrArrayAttr(targets)),
-                                    builder.getNamedAttr("batches", builder.getDenseI64ArrayAttr(options.batches)),
-                                    builder.getNamedAttr("prefill", builder.getDenseI64ArrayAttr(options.prefill)),
-                                    builder.getNamedAttr("max_seq", builder.getI64IntegerAttr(options.maxSeq)),
-                                    builder.getNamedAttr("precision", builder.getStringAttr(options.precision)),
-                                    builder.getNamedAttr("fuse", builder.getStringAttr(options.fuse))});
+  SmallVector<NamedAttribute> list = {builder.getNamedAttr("targets", builder.getStrArrayAttr(targets)),
+                                      builder.getNamedAttr("batches", builder.getDenseI64ArrayAttr(options.batches)),
+                                      builder.getNamedAttr("prefill", builder.getDenseI64ArrayAttr(options.prefill)),
+                                      builder.getNamedAttr("max_seq", builder.getI64IntegerAttr(options.maxSeq)),
+                                      builder.getNamedAttr("precision", builder.getStringAttr(options.precision)),
+                                      builder.getNamedAttr("fuse", builder.getStringAttr(options.fuse))};
+  if (!options.templates.empty()) {
+    SmallVector<StringRef> templates(options.templates.begin(), options.templates.end());
+    list.push_back(builder.getNamedAttr("templates", builder.getStrArrayAttr(templates)));
+  }
+  if (!options.tuning.empty()) {
+    SmallVector<NamedAttribute> byTarget;
+    for (const auto &[target, times] : options.tuning) {
+      SmallVector<NamedAttribute> entries;
+      for (const auto &[key, us] : times)
+        entries.push_back(builder.getNamedAttr(key, builder.getF64FloatAttr(us)));
+      byTarget.push_back(builder.getNamedAttr(target, builder.getDictionaryAttr(entries)));
+    }
+    list.push_back(builder.getNamedAttr("tuning", builder.getDictionaryAttr(byTarget)));
+  }
+  return builder.getDictionaryAttr(list);
+}
+
+/// The optional parts of `nano.options`; false if one is malformed.
+static bool readChoices(DictionaryAttr attribute, Options &options) {
+  if (Attribute templates = attribute.get("templates")) {
+    auto list = dyn_cast<ArrayAttr>(templates);
+    for (Attribute text : list ? list.getValue() : ArrayRef<Attribute>())
+      if (auto string = dyn_cast<StringAttr>(text))
+        options.templates.push_back(string.str());
+    if (!list || options.templates.size() != list.size())
+      return false;
+  }
+  if (Attribute tuning = attribute.get("tuning")) {
+    auto byTarget = dyn_cast<DictionaryAttr>(tuning);
+    if (!byTarget)
+      return false;
+    for (NamedAttribute target : byTarget) {
+      auto times = dyn_cast<DictionaryAttr>(target.getValue());
+      if (!times)
+        return false;
+      for (NamedAttribute time : times) {
+        auto us = dyn_cast<FloatAttr>(time.getValue());
+        if (!us)
+          return false;
+        options.tuning[target.getName().str()][time.getName().str()] = us.getValueAsDouble();
+      }
+    }
+  }
+  return true;
 }
 
 static std::optional<OptionError> check(const Options &options) {
@@ -55,6 +99,12 @@ static std::optional<OptionError> check(const Options &options) {
       return OptionError{2, "--prefill " + std::to_string(tokens) +
                                 " must be from 1 to max-seq times the largest batch, " +
                                 std::to_string(options.maxSeq * options.rows())};
+  for (const std::string &text : options.templates)
+    if (llvm::Error error = parseOverride(text).takeError())
+      return OptionError{2, llvm::toString(std::move(error))};
+  for (const auto &[target, times] : options.tuning)
+    if (!llvm::is_contained(options.targets, target))
+      return OptionError{2, "--tuning is for " + target + ", which --target does not name"};
   return std::nullopt;
 }
 
@@ -80,6 +130,9 @@ FailureOr<Options> nanocc::getOptions(ModuleOp module) {
   options.maxSeq = maxSeq.getInt();
   options.precision = precision.str();
   options.fuse = fuse.str();
+  if (!readChoices(attribute, options))
+    return module.emitError(
+        "'nano.options': templates is a list of strings, tuning has a time for each kernel by target");
   if (options.targets.empty() || !llvm::is_sorted(options.batches) || !llvm::is_sorted(options.prefill))
     return module.emitError("'nano.options' needs a target, and batches and prefill in ascending order");
   if (std::optional<OptionError> error = check(options))
@@ -130,6 +183,11 @@ static std::optional<OptionError> contradiction(const Options &fixed, const Opti
     return differs("--precision", *flags.precision, fixed.precision);
   if (flags.fuse && *flags.fuse != fixed.fuse)
     return differs("--fuse", *flags.fuse, fixed.fuse);
+  if (flags.templates && *flags.templates != fixed.templates)
+    return differs("--template", llvm::join(*flags.templates, " "),
+                   fixed.templates.empty() ? "none" : llvm::join(fixed.templates, " "));
+  if (flags.tuning && *flags.tuning != fixed.tuning)
+    return differs("--tuning", "with other times", fixed.tuning.empty() ? "none" : "those in it");
   return std::nullopt;
 }
 
@@ -152,6 +210,8 @@ std::optional<OptionError> nanocc::resolveOptions(ModuleOp module, const OptionF
   if (options.precision == "auto")
     options.precision = cpuOnly ? "f32" : "bf16";
   options.fuse = flags.fuse.value_or("all");
+  options.templates = flags.templates.value_or(std::vector<std::string>());
+  options.tuning = flags.tuning.value_or(Tuning());
   if (auto error = check(options))
     return error;
   module->setAttr(nano::NanoDialect::optionsAttr, toAttr(module, options));

@@ -2,23 +2,46 @@
 // compilation resumed from an emitted stage takes the same ones.
 #pragma once
 
+#include "codegen/Choices.h"
+
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/Support/Error.h"
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace nanocc {
 
+/// Measured microseconds by target, then by "KERNEL@ROWS".
+using Tuning = std::map<std::string, std::map<std::string, double>>;
+
+/// One file of `nanort tune`: {"format": 1, "target": .., "kernels": [{"kernel", "rows", "us"}, ..]}, and facts of the
+/// machine. Adds to `tuning`. Errors name the fault, not the file.
+llvm::Error parseTuning(llvm::StringRef json, Tuning &tuning);
+
+/// `--template PATTERN=FAMILY[,PARAMETER=INTEGER]...`: products whose ENTRY/WEIGHT matches the glob pattern are served
+/// so.
+struct Override {
+  std::string pattern;
+  codegen::Choice choice;
+};
+llvm::Expected<Override> parseOverride(llvm::StringRef text);
+
 struct Options {
   std::vector<std::string> targets; // "cpu", "sm_90a", ...; in the order of the plan's programs
   std::vector<int64_t> batches;     // ascending
   std::vector<int64_t> prefill;     // token buckets, ascending
   int64_t maxSeq = 0;
-  std::string precision; // "f32", "bf16"
-  std::string fuse;      // "none", "all"
+  std::string precision;              // "f32", "bf16"
+  std::string fuse;                   // "none", "all"
+  std::vector<std::string> templates; // overrides as they were given
+  Tuning tuning;
 
+  /// Microseconds of a kernel over so many rows, if the tuning has it.
+  std::optional<double> measured(const std::string &target, const std::string &kernel, int64_t rows) const;
   int64_t rows() const { return batches.back(); } // sequences a session can hold
   bool operator==(const Options &) const = default;
 };
@@ -29,6 +52,8 @@ struct OptionFlags {
   std::optional<std::vector<int64_t>> batches, prefill;
   std::optional<int64_t> maxSeq;
   std::optional<std::string> precision, fuse;
+  std::optional<std::vector<std::string>> templates;
+  std::optional<Tuning> tuning;
 };
 
 /// A refusal with the exit code of the command-line contract.

@@ -190,10 +190,20 @@ private:
     auto extents = [&](const flatbuffers::Vector<uint32_t> &values) {
       return builder.getDenseI32ArrayAttr(SmallVector<int32_t>(values.begin(), values.end()));
     };
-    plan::LaunchOp::create(
-        builder, loc, kernel, builder.getArrayAttr(args), extents(*node.grid()), extents(*node.block()),
-        number(node.shared_bytes()), number(node.bytes()), number(node.flops()), builder.getDenseI32ArrayAttr(after),
-        programmatic.empty() ? DenseI32ArrayAttr() : builder.getDenseI32ArrayAttr(programmatic), maps(node));
+    plan::LaunchOp::create(builder, loc, kernel, builder.getArrayAttr(args), extents(*node.grid()),
+                           extents(*node.block()), number(node.shared_bytes()), number(node.bytes()),
+                           number(node.flops()), builder.getDenseI32ArrayAttr(after),
+                           programmatic.empty() ? DenseI32ArrayAttr() : builder.getDenseI32ArrayAttr(programmatic),
+                           maps(node), considered(node));
+  }
+
+  ArrayAttr considered(const fb::Node &node) {
+    if (!node.considered())
+      return {};
+    SmallVector<StringRef> lines;
+    for (const flatbuffers::String *line : *node.considered())
+      lines.push_back(line->c_str());
+    return builder.getStrArrayAttr(lines);
   }
 
   ArrayAttr maps(const fb::Node &node) {

@@ -245,13 +245,17 @@ private:
         maps.push_back(fb::CreateTensorMap(builder, map.getArg(), list(map.getExtents()), list(map.getStrides()),
                                            builder.CreateVector(box), map.getSwizzle()));
       }
+    std::vector<Offset<flatbuffers::String>> considered;
+    if (launch && launch.getConsidered())
+      for (auto line : launch.getConsidered()->getAsRange<StringAttr>())
+        considered.push_back(text(line.getValue()));
     std::string location = locationText(node->getLoc());
-    return fb::CreateNode(builder, launch ? fb::NodeKind::Launch : fb::NodeKind::Gemm,
-                          kernelIndex.lookup(node->getAttrOfType<FlatSymbolRefAttr>("kernel").getValue()),
-                          builder.CreateVector(args), grid, block, shared, builder.CreateVector(edges),
-                          node->getAttrOfType<IntegerAttr>("bytes").getInt(),
-                          node->getAttrOfType<IntegerAttr>("flops").getInt(), location.empty() ? 0 : text(location),
-                          maps.empty() ? 0 : builder.CreateVector(maps));
+    return fb::CreateNode(
+        builder, launch ? fb::NodeKind::Launch : fb::NodeKind::Gemm,
+        kernelIndex.lookup(node->getAttrOfType<FlatSymbolRefAttr>("kernel").getValue()), builder.CreateVector(args),
+        grid, block, shared, builder.CreateVector(edges), node->getAttrOfType<IntegerAttr>("bytes").getInt(),
+        node->getAttrOfType<IntegerAttr>("flops").getInt(), location.empty() ? 0 : text(location),
+        maps.empty() ? 0 : builder.CreateVector(maps), considered.empty() ? 0 : builder.CreateVector(considered));
   }
 
   ModuleOp module;

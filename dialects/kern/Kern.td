@@ -163,30 +163,35 @@ def Kern_LinearOp : Kern_PureLaunchOp<"linear"> {
 def Kern_ProductOp : Kern_PureLaunchOp<"product"> {
   let summary = "act(s · x Wᵀ)";
   let description = [{
-    Like the other products: of the families gemv up to 8 token slots, gemm beyond.
+    Like the other products: of the family, and spread by the parameters, that `choice` says, {family = "gemm", tile_m = 64,
+    tile_n = 64} for example; without one gemv up to 8 token slots, gemm beyond. An epilogue's name is added to the family's.
+    `considered` lists for the report what `kern-choose-templates` weighed, best first.
     s is rsqrt(mean(x²) + 2⁻²³) of the slot with `norm`, else 1; act is max(·, 0)² with `relu2`.
   }];
-  let arguments = (ins Kern_Float:$x, Kern_Float:$weight, UnitAttr:$norm, UnitAttr:$relu2);
+  let arguments = (ins Kern_Float:$x, Kern_Float:$weight, UnitAttr:$norm, UnitAttr:$relu2,
+                       OptionalAttr<DictionaryAttr>:$choice, OptionalAttr<StrArrayAttr>:$considered);
   let results = (outs Kern_Float:$result);
-  let assemblyFormat = [{$x `,` $weight (`norm` $norm^)? (`relu2` $relu2^)? attr-dict `:`
+  let assemblyFormat = [{$x `,` $weight (`norm` $norm^)? (`relu2` $relu2^)? (`by` $choice^)? attr-dict `:`
                          functional-type(operands, results)}];
   let hasVerifier = 1;
 }
 
 def Kern_ProductAddOp : Kern_PureLaunchOp<"product_add", [AllTypesMatch<["r", "result"]>]> {
   let summary = "r + x Wᵀ";
-  let arguments = (ins Kern_Float:$x, Kern_Float:$weight, Kern_Float:$r);
+  let arguments = (ins Kern_Float:$x, Kern_Float:$weight, Kern_Float:$r,
+                       OptionalAttr<DictionaryAttr>:$choice, OptionalAttr<StrArrayAttr>:$considered);
   let results = (outs Kern_Float:$result);
-  let assemblyFormat = "$x `,` $weight `to` $r attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = "$x `,` $weight `to` $r (`by` $choice^)? attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 
 def Kern_ProductMixOp : Kern_PureLaunchOp<"product_mix", [AllTypesMatch<["r", "x0", "result"]>]> {
   let summary = "resid[layer] · (r + x Wᵀ) + skip[layer] · x0";
   let arguments = (ins Kern_Float:$x, Kern_Float:$weight, Kern_Float:$r, Kern_Float:$x0, Kern_F32:$resid, Kern_F32:$skip,
-                       I64Attr:$layer);
+                       I64Attr:$layer,
+                       OptionalAttr<DictionaryAttr>:$choice, OptionalAttr<StrArrayAttr>:$considered);
   let results = (outs Kern_Float:$result);
-  let assemblyFormat = [{$x `,` $weight `to` $r `with` $x0 `resid` $resid `skip` $skip `layer` $layer attr-dict `:`
+  let assemblyFormat = [{$x `,` $weight `to` $r `with` $x0 `resid` $resid `skip` $skip `layer` $layer (`by` $choice^)? attr-dict `:`
                          functional-type(operands, results)}];
   let hasVerifier = 1;
 }
@@ -195,18 +200,20 @@ def Kern_ProductMixSumOp : Kern_PureLaunchOp<"product_mix_sum", [AllTypesMatch<[
   let summary = "sum = r + x Wᵀ, and resid[layer] · sum + skip[layer] · x0";
   let description = "For a sum that something else reads too: the backout does that of the middle layer.";
   let arguments = (ins Kern_Float:$x, Kern_Float:$weight, Kern_Float:$r, Kern_Float:$x0, Kern_F32:$resid, Kern_F32:$skip,
-                       I64Attr:$layer);
+                       I64Attr:$layer,
+                       OptionalAttr<DictionaryAttr>:$choice, OptionalAttr<StrArrayAttr>:$considered);
   let results = (outs Kern_Float:$sum, Kern_Float:$result);
-  let assemblyFormat = [{$x `,` $weight `to` $r `with` $x0 `resid` $resid `skip` $skip `layer` $layer attr-dict `:`
+  let assemblyFormat = [{$x `,` $weight `to` $r `with` $x0 `resid` $resid `skip` $skip `layer` $layer (`by` $choice^)? attr-dict `:`
                          functional-type(operands, results)}];
   let hasVerifier = 1;
 }
 
 def Kern_ProductBackoutOp : Kern_PureLaunchOp<"product_backout", [AllTypesMatch<["r", "mid", "result"]>]> {
   let summary = "r + x Wᵀ − λ · mid";
-  let arguments = (ins Kern_Float:$x, Kern_Float:$weight, Kern_Float:$r, Kern_Float:$mid, Kern_F32:$lambda);
+  let arguments = (ins Kern_Float:$x, Kern_Float:$weight, Kern_Float:$r, Kern_Float:$mid, Kern_F32:$lambda,
+                       OptionalAttr<DictionaryAttr>:$choice, OptionalAttr<StrArrayAttr>:$considered);
   let results = (outs Kern_Float:$result);
-  let assemblyFormat = [{$x `,` $weight `to` $r `without` $mid `lambda` $lambda attr-dict `:`
+  let assemblyFormat = [{$x `,` $weight `to` $r `without` $mid `lambda` $lambda (`by` $choice^)? attr-dict `:`
                          functional-type(operands, results)}];
   let hasVerifier = 1;
 }
@@ -238,13 +245,15 @@ def Kern_AttentionOp : Kern_LaunchOp<"attention", [AllTypesMatch<["q", "result"]
   let description = [{
     Keys of this chunk come from k and v, older ones from the ring, which `kern.kv_write` updates afterwards: with rings of
     window + 1 positions a chunk's own tokens would otherwise overwrite keys that its first tokens still need.
-    `window` is the number of earlier positions seen.
+    `window` is the number of earlier positions seen. `choice` and `considered` are as for kern.product; without a choice
+    the family is attention.
   }];
   let arguments = (ins Kern_Float:$q, Kern_Float:$k, Kern_Float:$v, Arg<Kern_KvType, "", [MemRead]>:$kv,
-                       Kern_Ids:$rows, Kern_Ids:$positions, Kern_Ids:$starts, I64Attr:$window);
+                       Kern_Ids:$rows, Kern_Ids:$positions, Kern_Ids:$starts, I64Attr:$window,
+                       OptionalAttr<DictionaryAttr>:$choice, OptionalAttr<StrArrayAttr>:$considered);
   let results = (outs Kern_Float:$result);
-  let assemblyFormat = [{$q `,` $k `,` $v `kv` $kv `at` $rows `,` $positions `,` $starts `window` $window attr-dict `:`
-                         functional-type(operands, results)}];
+  let assemblyFormat = [{$q `,` $k `,` $v `kv` $kv `at` $rows `,` $positions `,` $starts `window` $window
+                         (`by` $choice^)? attr-dict `:` functional-type(operands, results)}];
   let hasVerifier = 1;
 }
 

@@ -3,6 +3,7 @@
 #include "kernels_templates/common/tile.h"
 
 #include "mlir/IR/OpImplementation.h"
+#include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
 using namespace nanocc::kern;
@@ -32,6 +33,10 @@ static void printSymbols(OpAsmPrinter &printer, Operation *, ArrayAttr symbols) 
   llvm::interleaveComma(symbols, printer);
 }
 
+/// What families have by which a choice spreads the work, in their order.
+static constexpr StringRef spreadingParams[] = {"tile_m", "tile_n", "tile_q", "tile_k",
+                                                "stages", "split",  "share",  "blocks"};
+
 namespace {
 /// Builds a KernelCall in reading order.
 struct Call {
@@ -43,6 +48,12 @@ struct Call {
   }
   Call &dim(StringRef name, int64_t value) {
     call.params.push_back(builder.getNamedAttr(name, builder.getI64IntegerAttr(value)));
+    return *this;
+  }
+  Call &spread(DictionaryAttr choice) {
+    for (StringRef name : spreadingParams)
+      if (auto value = choice.getAs<IntegerAttr>(name))
+        dim(name, value.getInt());
     return *this;
   }
   Call &scalar(int64_t value) {
@@ -116,8 +127,22 @@ KernelCall LinearOp::getKernelCall() {
       .scalar(slots(getX()));
 }
 
+static LogicalResult verifyChoice(Operation *op, DictionaryAttr choice) {
+  if (choice && !choice.getAs<StringAttr>("family"))
+    return op->emitOpError("has a choice without a family");
+  for (NamedAttribute part : choice ? choice.getValue() : ArrayRef<NamedAttribute>())
+    if (part.getName() != "family" &&
+        (!llvm::is_contained(spreadingParams, part.getName().strref()) || !isa<IntegerAttr>(part.getValue())))
+      return op->emitOpError() << "has a choice of " << part.getName() << " = " << part.getValue()
+                               << "; launches are spread by the integers "
+                               << llvm::join(ArrayRef(spreadingParams), ", ");
+  return success();
+}
+
 /// y = x wᵀ, whatever comes on top.
-static LogicalResult verifyProduct(Operation *op, Value left, Value right, Value result) {
+static LogicalResult verifyProduct(Operation *op, Value left, Value right, Value result, DictionaryAttr choice = {}) {
+  if (failed(verifyChoice(op, choice)))
+    return failure();
   auto x = tensorType(left), w = tensorType(right), y = tensorType(result);
   if (x.getRank() != 2 || w.getRank() != 2 || y.getRank() != 2 || x.getDimSize(1) != w.getDimSize(1) ||
       y.getDimSize(1) != w.getDimSize(0) || x.getDimSize(0) != y.getDimSize(0))
@@ -129,46 +154,51 @@ static LogicalResult verifyProduct(Operation *op, Value left, Value right, Value
 
 LogicalResult LinearOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
 
-LogicalResult ProductOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
-LogicalResult ProductAddOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
-LogicalResult ProductMixOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
-LogicalResult ProductMixSumOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
-LogicalResult ProductBackoutOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
+LogicalResult ProductOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult(), getChoiceAttr()); }
+LogicalResult ProductAddOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult(), getChoiceAttr()); }
+LogicalResult ProductMixOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult(), getChoiceAttr()); }
+LogicalResult ProductMixSumOp::verify() {
+  return verifyProduct(*this, getX(), getWeight(), getResult(), getChoiceAttr());
+}
+LogicalResult ProductBackoutOp::verify() {
+  return verifyProduct(*this, getX(), getWeight(), getResult(), getChoiceAttr());
+}
 
-/// A product's family, of the two that compute it, and its parameters up to those that say how it is spread.
-template <typename Op> static Call product(Op op, StringRef gemv, StringRef gemm, std::optional<Value> output = {}) {
+/// A product's launch up to the parameters that only the plain one has.
+template <typename Op> static Call product(Op op, StringRef epilogue, std::optional<Value> output = {}) {
   int64_t rows = slots(op.getX()), columns = channels(op.getResult());
-  bool few = rows <= kernels::gemvRows;
-  Call call(op, few ? gemv : gemm);
+  DictionaryAttr choice = op.getChoiceAttr();
+  StringRef stem = choice                      ? choice.template getAs<StringAttr>("family").getValue()
+                   : rows <= kernels::gemvRows ? "gemv"
+                                               : "gemm";
+  // The context keeps the name.
+  Call call(op, StringAttr::get(op.getContext(), stem + epilogue).getValue());
   call.type("T", op.getX());
   if (output)
     call.type("O", *output);
   call.dim("K", channels(op.getX())).dim("N", columns);
-  if (few)
+  if (stem == "gemv")
     return call.dim("M", rows);
-  kernels::Tile tile = kernels::gemmTile(rows, columns);
-  return call.dim("tile_m", tile.rows).dim("tile_n", tile.columns);
+  if (!choice) {
+    kernels::Tile tile = kernels::gemmTile(rows, columns);
+    return call.dim("tile_m", tile.rows).dim("tile_n", tile.columns);
+  }
+  return call.spread(choice);
 }
 
-/// The slots are a scalar of gemm and a parameter of gemv.
+/// The slots are a parameter of gemv and a scalar of the others.
 template <typename Op> static KernelCall withSlots(Op op, Call call) {
-  return slots(op.getX()) > kernels::gemvRows ? call.scalar(slots(op.getX())) : call;
+  return call.call.family.starts_with("gemv") ? call : call.scalar(slots(op.getX()));
 }
 
 KernelCall ProductOp::getKernelCall() {
-  return withSlots(*this, product(*this, "gemv", "gemm", getResult()).dim("norm", getNorm()).dim("relu2", getRelu2()));
+  return withSlots(*this, product(*this, "", getResult()).dim("norm", getNorm()).dim("relu2", getRelu2()));
 }
 
-KernelCall ProductAddOp::getKernelCall() { return withSlots(*this, product(*this, "gemv_add", "gemm_add")); }
-KernelCall ProductMixOp::getKernelCall() {
-  return withSlots(*this, product(*this, "gemv_mix", "gemm_mix").scalar(getLayer()));
-}
-KernelCall ProductBackoutOp::getKernelCall() {
-  return withSlots(*this, product(*this, "gemv_backout", "gemm_backout"));
-}
-KernelCall ProductMixSumOp::getKernelCall() {
-  return withSlots(*this, product(*this, "gemv_mix_sum", "gemm_mix_sum").scalar(getLayer()));
-}
+KernelCall ProductAddOp::getKernelCall() { return withSlots(*this, product(*this, "_add")); }
+KernelCall ProductMixOp::getKernelCall() { return withSlots(*this, product(*this, "_mix").scalar(getLayer())); }
+KernelCall ProductBackoutOp::getKernelCall() { return withSlots(*this, product(*this, "_backout")); }
+KernelCall ProductMixSumOp::getKernelCall() { return withSlots(*this, product(*this, "_mix_sum").scalar(getLayer())); }
 
 KernelCall RopeOp::getKernelCall() {
   int64_t dim = channels(getTable());
@@ -202,18 +232,21 @@ static APFloat attentionScale(KvType kv) {
 
 KernelCall AttentionOp::getKernelCall() {
   auto kv = cast<KvType>(getKv().getType());
-  return Call(*this, "attention")
-      .type("T", getQ())
+  DictionaryAttr choice = getChoiceAttr();
+  Call call(*this, choice ? choice.getAs<StringAttr>("family").getValue() : "attention");
+  call.type("T", getQ())
       .dim("heads", channels(getQ()) / kv.getDim())
       .dim("kv_heads", kv.getHeads())
       .dim("D", kv.getDim())
-      .dim("ring", kv.getPositions())
-      .scalar(getWindow())
-      .scalar(attentionScale(kv))
-      .scalar(slots(getQ()));
+      .dim("ring", kv.getPositions());
+  if (choice)
+    call.spread(choice);
+  return call.scalar(getWindow()).scalar(attentionScale(kv)).scalar(slots(getQ()));
 }
 
 LogicalResult AttentionOp::verify() {
+  if (failed(verifyChoice(*this, getChoiceAttr())))
+    return failure();
   auto kv = cast<KvType>(getKv().getType());
   if (channels(getK()) != kv.getHeads() * kv.getDim() || channels(getV()) != channels(getK()))
     return emitOpError() << "k and v must have " << kv.getHeads() << " heads of " << kv.getDim() << " like the ring";

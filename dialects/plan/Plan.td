@@ -174,12 +174,13 @@ def Plan_LaunchOp : Plan_NodeOp<"launch"> {
     `args` are buffers (symbols), i32 and f32 scalars and conditions in the template's order. `after` lists the earlier nodes of the entry
     that must have finished, by index; `programmatic` those of them that may still be running, on which the kernel itself
     waits. Both are absent until `plan-form-edges` has run. `bytes` and `flops` are the family's cost. `maps` are the tensor
-    maps that the kernel takes behind its arguments.
+    maps that the kernel takes behind its arguments. `considered` says what was weighed for this launch, the winner first.
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, ArrayAttr:$args, DenseI32ArrayAttr:$grid, DenseI32ArrayAttr:$block,
                        I64Attr:$shared, I64Attr:$bytes, I64Attr:$flops, OptionalAttr<DenseI32ArrayAttr>:$after,
                        OptionalAttr<DenseI32ArrayAttr>:$programmatic,
-                       OptionalAttr<TypedArrayAttrBase<Plan_TensorMapAttr, "tensor maps">>:$maps);
+                       OptionalAttr<TypedArrayAttrBase<Plan_TensorMapAttr, "tensor maps">>:$maps,
+                       OptionalAttr<StrArrayAttr>:$considered);
   let assemblyFormat = [{$kernel $args (`maps` $maps^)? `grid` $grid `block` $block `shared` $shared `bytes` $bytes
                          `flops` $flops (`after` $after^)? (`programmatic` $programmatic^)? attr-dict}];
   let hasVerifier = 1;

@@ -79,9 +79,14 @@ struct CublasLt::Api {
 struct CublasLt::Product {
   GemmShape shape;
   uint64_t workspaceLimit = 0;
+  size_t first = 0; // index of its first algorithm
   void *operation = nullptr, *weights = nullptr, *input = nullptr, *output = nullptr;
-  Algorithm algorithm = {};
-  size_t workspaceBytes = 0;
+};
+
+struct CublasLt::Planned {
+  size_t product;
+  Algorithm algorithm;
+  size_t workspaceBytes;
 };
 
 std::string findCublasLt(int driverVersion) { return findLibrary(searchFor(driverVersion)).path; }
@@ -121,8 +126,16 @@ size_t CublasLt::plan(const GemmShape &shape, uint64_t workspaceBytes) {
     return product.shape == shape && product.workspaceLimit == workspaceBytes;
   });
   if (known != products.end())
-    return known - products.begin();
+    return known->first;
 
+  return add(shape, workspaceBytes, 1).front();
+}
+
+std::vector<size_t> CublasLt::plans(const GemmShape &shape, uint64_t workspaceBytes, int most) {
+  return add(shape, workspaceBytes, most);
+}
+
+std::vector<size_t> CublasLt::add(const GemmShape &shape, uint64_t workspaceBytes, int most) {
   // The library is column-major, where a row-major matrix reads as its transpose: y^T[n, tokens] = (w^T)^T * x^T.
   std::string thing = text(shape);
   products.push_back({shape, workspaceBytes});
@@ -148,26 +161,35 @@ size_t CublasLt::plan(const GemmShape &shape, uint64_t workspaceBytes) {
                                                   sizeof ReduceInComputeType),
         "cublasLtMatmulPreferenceSetAttribute", thing);
 
-  Heuristic best = {};
+  std::vector<Heuristic> best(most);
   int found = 0;
-  int status = api->cublasLtMatmulAlgoGetHeuristic(handle, product.operation, product.weights, product.input,
-                                                   product.output, product.output, preference, 1, &best, &found);
-  check(status == 0 && found > 0 ? best.status : status, "cublasLtMatmulAlgoGetHeuristic", thing);
-  if (found == 0)
+  check(api->cublasLtMatmulAlgoGetHeuristic(handle, product.operation, product.weights, product.input, product.output,
+                                            product.output, preference, most, best.data(), &found),
+        "cublasLtMatmulAlgoGetHeuristic", thing);
+  product.first = planned.size();
+  std::vector<size_t> indices;
+  for (int i = 0; i < found; ++i) {
+    if (best[i].status != 0 && found == 1)
+      check(best[i].status, "cublasLtMatmulAlgoGetHeuristic", thing);
+    if (best[i].status != 0)
+      continue;
+    indices.push_back(planned.size());
+    planned.push_back({products.size() - 1, best[i].algorithm, best[i].workspaceBytes});
+  }
+  if (indices.empty())
     fail(Exit::Cuda, thing + ": cuBLASLt " + version() + " has no algorithm within " + std::to_string(workspaceBytes) +
                          " bytes of workspace");
-  product.algorithm = best.algorithm;
-  product.workspaceBytes = best.workspaceBytes;
-  return products.size() - 1;
+  return indices;
 }
 
 int CublasLt::run(size_t plan, DevicePtr x, DevicePtr w, DevicePtr y, DevicePtr workspace) const {
-  const Product &product = products[plan];
+  const Planned &choice = planned[plan];
+  const Product &product = products[choice.product];
   const float one = 1, zero = 0;
   auto pointer = [](DevicePtr address) { return reinterpret_cast<void *>(address); };
   return api->cublasLtMatmul(handle, product.operation, &one, pointer(w), product.weights, pointer(x), product.input,
-                             &zero, pointer(y), product.output, pointer(y), product.output, &product.algorithm,
-                             pointer(workspace), product.workspaceBytes, device.stream());
+                             &zero, pointer(y), product.output, pointer(y), product.output, &choice.algorithm,
+                             pointer(workspace), choice.workspaceBytes, device.stream());
 }
 
 } // namespace nanort::cuda

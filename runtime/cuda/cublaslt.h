@@ -35,6 +35,8 @@ public:
   /// same bits every time, asked for once. f32 accumulates in f32 without TF32; bf16 accumulates in f32 and rounds
   /// once.
   size_t plan(const GemmShape &shape, uint64_t workspaceBytes);
+  /// The first `most` of them, as the library ranks them; for measurements.
+  std::vector<size_t> plans(const GemmShape &shape, uint64_t workspaceBytes, int most);
   /// Enqueues a planned product. Returns the library's status, 0 for success: see raise().
   [[nodiscard]] int run(size_t plan, DevicePtr x, DevicePtr w, DevicePtr y, DevicePtr workspace) const;
   [[noreturn]] void raise(int status, const char *call, const std::string &thing) const;
@@ -42,6 +44,9 @@ public:
 private:
   struct Api;
   struct Product;
+  struct Planned;
+  /// The library's first choices for a product whose layouts are made; at most `most`.
+  std::vector<size_t> add(const GemmShape &shape, uint64_t workspaceBytes, int most);
   void check(int status, const char *call, const std::string &thing) const {
     if (status != 0)
       raise(status, call, thing);
@@ -52,6 +57,7 @@ private:
   std::string library;
   void *handle = nullptr; // cublasLtHandle_t
   std::vector<Product> products;
+  std::vector<Planned> planned;
 };
 
 /// What CublasLt would open for a driver of this version (13000), without starting it; Exit::Device if there is none.

@@ -111,6 +111,7 @@ struct GraphEdgeData {
   X(cuEventDestroy, (Event event))                                                                                     \
   X(cuEventRecord, (Event event, Stream stream))                                                                       \
   X(cuEventSynchronize, (Event event))                                                                                 \
+  X(cuEventElapsedTime, (float *milliseconds, Event from, Event to))                                                   \
   X(cuModuleLoadData, (Module * module, const void *image))                                                            \
   X(cuModuleUnload, (Module module))                                                                                   \
   X(cuModuleGetFunction, (Function * function, Module module, const char *name))                                       \

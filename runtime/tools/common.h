@@ -34,6 +34,7 @@ void addEval(CLI::App &app);
 void addInspect(CLI::App &app);
 void addCheck(CLI::App &app);
 void addBench(CLI::App &app);
+void addTune(CLI::App &app);
 
 /// A line on standard error, unless --quiet.
 void log(const CommonOptions &options, const std::string &line);

@@ -26,6 +26,7 @@ int main(int argc, char **argv) {
   tools::addInspect(app);
   tools::addCheck(app);
   tools::addBench(app);
+  tools::addTune(app);
   for (CLI::App *command : app.get_subcommands({}))
     command->set_version_flag("--version", std::string("nanort " NANOCC_VERSION));
   try {

@@ -96,6 +96,11 @@ int eventCreate(void **event, unsigned) { return *event = &token, ++state.events
 int eventDestroy(void *) { return --state.events, 0; }
 int eventRecord(void *, void *) { return 0; }
 int eventSynchronize(void *) { return 0; }
+int eventElapsed(float *milliseconds, void *, void *) {
+  // What was launched last takes as long as its name: times differ, and do so in every round alike.
+  *milliseconds = state.launches.empty() ? 0 : 1e-3f * static_cast<float>(state.launches.back().kernel.size());
+  return 0;
+}
 
 int moduleLoad(void **module, const void *image) {
   const char *text = static_cast<const char *>(image);
@@ -289,6 +294,7 @@ const std::map<std::string, void *> symbols = {
     {"cuEventDestroy", address(eventDestroy)},
     {"cuEventRecord", address(eventRecord)},
     {"cuEventSynchronize", address(eventSynchronize)},
+    {"cuEventElapsedTime", address(eventElapsed)},
     {"cuModuleLoadData", address(moduleLoad)},
     {"cuModuleUnload", address(moduleUnload)},
     {"cuModuleGetFunction", address(moduleFunction)},

@@ -17,7 +17,8 @@ std::string lettersOf(const std::string &source) {
     next = std::min(source.find(", ", at), end);
     const std::string argument = source.substr(at, next - at);
     const bool wide = argument.find('*') != std::string::npos || argument.find("long long") != std::string::npos;
-    letters += argument.ends_with("*stamps") ? 't' : wide ? 'b' : 's';
+    const bool map = argument.find("TensorMap") != std::string::npos;
+    letters += argument.ends_with("*stamps") ? 't' : map ? 'm' : wide ? 'b' : 's';
   }
   return letters;
 }

@@ -1,0 +1,66 @@
+// Which kernels can serve a matrix product or an attention, and how long each should take.
+#pragma once
+
+#include "codegen/DeviceModel.h"
+#include "kernels_templates/common/family.h"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace codegen {
+
+/// y[rows, columns] = epilogue(x[rows, depth] w[columns, depth]^T).
+struct Product {
+  std::string epilogue; // what a family's name has behind its stem: "", "_add", "_mix", "_mix_sum", "_backout"
+  kernels::DType in, out;
+  int64_t rows, columns, depth;
+  bool norm = false, relu2 = false;
+};
+
+/// Of `tokens` slots over a ring of older positions and the chunk itself.
+struct Attention {
+  kernels::DType in;
+  int64_t tokens, heads, kvHeads, dim, ring, window;
+};
+
+/// What a choice does not decide: all parameters but those that spread the work, and scalars where they matter to a
+/// launch's shape and cost (others count as 0).
+struct Problem {
+  std::string suffix; // of a family's name, behind the choice's stem
+  std::vector<std::pair<std::string_view, int64_t>> params, scalars;
+};
+Problem problemOf(const Product &product);
+Problem problemOf(const Attention &attention);
+
+/// A family by its stem ("gemv", "gemm", "wgemm") and how it spreads the work: the parameters that change no result.
+struct Choice {
+  std::string stem;
+  std::vector<std::pair<std::string, int64_t>> tuning; // in the family's order
+  /// False until a GPU has run it: then only who asks for it gets it.
+  bool proven = true;
+  /// "gemm tile_m=64 tile_n=128"
+  std::string text() const;
+};
+
+/// The launch that a choice makes of a problem; nullopt if there is no such family, it is for another target, it lacks
+/// a tuning parameter or has none of a name, or its constraint is violated: `why` then says so.
+struct Instance {
+  const kernels::Family *family;
+  kernels::Params params;
+  std::vector<kernels::Scalar> scalars;
+};
+std::optional<Instance> instanceOf(const Problem &problem, const Choice &choice, std::string_view target,
+                                   std::string &why);
+
+/// Every choice that is worth a thought on the target, none of which instanceOf refuses.
+std::vector<Choice> choicesFor(const Product &product, std::string_view target);
+std::vector<Choice> choicesFor(const Attention &attention, std::string_view target);
+
+/// Microseconds: the larger of the launch's roofline and what its blocks take in as many rounds as the SMs need, where
+/// a step of a block is bounded by its multiplications or by its operands' way from L2.
+double predictUs(const DeviceModel &device, const Instance &instance);
+
+} // namespace codegen

@@ -1,0 +1,67 @@
+// Measured times and overrides: what kern-choose-templates goes by besides its model.
+#include "compiler/pipeline/Options.h"
+
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/GlobPattern.h"
+#include "llvm/Support/JSON.h"
+
+#include <cmath>
+
+using namespace nanocc;
+
+static llvm::Error fault(const llvm::Twine &text) {
+  return llvm::createStringError(llvm::inconvertibleErrorCode(), text);
+}
+
+static std::string keyOf(llvm::StringRef kernel, int64_t rows) { return (kernel + "@" + llvm::Twine(rows)).str(); }
+
+std::optional<double> Options::measured(const std::string &target, const std::string &kernel, int64_t rows) const {
+  auto times = tuning.find(target);
+  if (times == tuning.end())
+    return std::nullopt;
+  auto time = times->second.find(keyOf(kernel, rows));
+  return time == times->second.end() ? std::nullopt : std::optional(time->second);
+}
+
+llvm::Error nanocc::parseTuning(llvm::StringRef json, Tuning &tuning) {
+  llvm::Expected<llvm::json::Value> parsed = llvm::json::parse(json);
+  if (!parsed)
+    return parsed.takeError();
+  const llvm::json::Object *file = parsed->getAsObject();
+  if (!file || file->getInteger("format") != 1)
+    return fault("it is not a tuning file of format 1");
+  std::optional<llvm::StringRef> target = file->getString("target");
+  const llvm::json::Array *kernels = file->getArray("kernels");
+  if (!target || !kernels)
+    return fault("it needs \"target\" and \"kernels\"");
+  for (const llvm::json::Value &entry : *kernels) {
+    const llvm::json::Object *time = entry.getAsObject();
+    std::optional<llvm::StringRef> kernel = time ? time->getString("kernel") : std::nullopt;
+    std::optional<int64_t> rows = time ? time->getInteger("rows") : std::nullopt;
+    std::optional<double> us = time ? time->getNumber("us") : std::nullopt;
+    if (!kernel || !rows || !us || !(*us > 0) || !std::isfinite(*us))
+      return fault("element " + llvm::Twine(&entry - &kernels->front()) +
+                   " of \"kernels\" needs \"kernel\", \"rows\" and a positive \"us\"");
+    tuning[target->str()][keyOf(*kernel, *rows)] = *us;
+  }
+  return llvm::Error::success();
+}
+
+llvm::Expected<Override> nanocc::parseOverride(llvm::StringRef text) {
+  auto [pattern, choice] = text.split('=');
+  llvm::SmallVector<llvm::StringRef> parts;
+  choice.split(parts, ',');
+  if (pattern.empty() || parts.front().empty())
+    return fault("--template " + text + " is not PATTERN=FAMILY[,PARAMETER=INTEGER]...");
+  if (llvm::Error error = llvm::GlobPattern::create(pattern).takeError())
+    return fault("--template " + text + ": " + llvm::toString(std::move(error)));
+  Override result{pattern.str(), {parts.front().str(), {}}};
+  for (llvm::StringRef part : llvm::ArrayRef(parts).drop_front()) {
+    auto [name, number] = part.split('=');
+    int64_t value = 0;
+    if (name.empty() || number.getAsInteger(10, value))
+      return fault("--template " + text + ": '" + part + "' is not PARAMETER=INTEGER");
+    result.choice.tuning.emplace_back(name.str(), value);
+  }
+  return result;
+}

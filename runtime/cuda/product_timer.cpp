@@ -1,0 +1,278 @@
+#include "runtime/cuda/product_timer.h"
+
+#include "codegen/Instantiate.h"
+#include "codegen/Nvrtc.h"
+#include "runtime/cuda/graph.h"
+#include "runtime/cuda/tensor_map.h"
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+
+namespace nanort::cuda {
+
+namespace {
+
+constexpr uint64_t ColdBytes = uint64_t{160} << 20; // several times the L2 of any device there is
+constexpr uint32_t ChainLength = 20;                // launches between two readings of the clock
+constexpr uint64_t HalfSmShared = 113 << 10;        // as the compiler's rule for programmatic edges
+constexpr uint64_t LibraryWorkspace = 32 << 20;
+
+kernels::DType elementType(const codegen::Instance &instance, const kernels::ArgDecl &arg) {
+  for (kernels::DType type : {kernels::DType::F32, kernels::DType::BF16, kernels::DType::I32, kernels::DType::U32})
+    if (arg.type == kernels::nameOf(type))
+      return type;
+  return instance.params.type(arg.type);
+}
+
+/// Of either element type finite and of about 1 in magnitude: pairs of bf16, whose upper one decides as f32.
+const std::vector<uint16_t> &randomPattern() {
+  static const std::vector<uint16_t> pattern = [] {
+    std::vector<uint16_t> values(1 << 20);
+    std::mt19937 generator(1);
+    std::normal_distribution<float> normal;
+    for (uint16_t &value : values) {
+      const float x = normal(generator);
+      uint32_t bits;
+      std::memcpy(&bits, &x, sizeof bits);
+      value = static_cast<uint16_t>(bits >> 16);
+    }
+    return values;
+  }();
+  return pattern;
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+} // namespace
+
+EventClock::EventClock(const Device &device) : device(device) {
+  device.makeCurrent();
+  for (Event &event : events)
+    device.driver().check(device.driver().cuEventCreate(&event, 0), "cuEventCreate", device.name());
+}
+
+EventClock::~EventClock() {
+  for (Event event : events)
+    device.driver().cuEventDestroy(event);
+}
+
+void EventClock::start(const std::string &thing) {
+  device.driver().check(device.driver().cuEventRecord(events[0], device.stream()), "cuEventRecord", thing);
+}
+
+double EventClock::stopUs(const std::string &thing) {
+  const Driver &driver = device.driver();
+  driver.check(driver.cuEventRecord(events[1], device.stream()), "cuEventRecord", thing);
+  device.synchronize(thing);
+  float milliseconds = 0;
+  driver.check(driver.cuEventElapsedTime(&milliseconds, events[0], events[1]), "cuEventElapsedTime", thing);
+  return 1e3 * static_cast<double>(milliseconds);
+}
+
+/// Memory of the arguments of one name, filled once.
+class ProductTimer::Operand {
+public:
+  Operand(const Device &device, Staging &staging, uint64_t bytes, bool random) : device(device) {
+    const std::string thing = "operand of " + std::to_string(bytes) + " bytes";
+    device.driver().check(device.driver().cuMemAlloc(&address, bytes), "cuMemAlloc", thing);
+    if (!random) {
+      device.driver().check(device.driver().cuMemsetD8Async(address, 0, bytes, device.stream()), "cuMemsetD8Async",
+                            thing);
+      return;
+    }
+    const uint64_t piece = randomPattern().size() * sizeof(uint16_t);
+    for (uint64_t at = 0; at < bytes; at += piece)
+      staging.write(address + at, randomPattern().data(), std::min(piece, bytes - at));
+  }
+  ~Operand() { device.driver().cuMemFree(address); }
+  Operand(const Operand &) = delete;
+  Operand &operator=(const Operand &) = delete;
+
+  DevicePtr address = 0;
+
+private:
+  const Device &device;
+};
+
+/// One way to compute a product, as a chain of launches in a graph.
+class ProductTimer::Candidate {
+public:
+  Candidate(const Device &device, std::string kernel, std::string choice)
+      : kernel(std::move(kernel)), choice(std::move(choice)), graph(device) {}
+  virtual ~Candidate() = default;
+
+  const std::string kernel, choice;
+  std::vector<double> times; // us a launch, by round
+
+  void run(EventClock &clock) {
+    clock.start(kernel);
+    graph.launch(kernel);
+    times.push_back(clock.stopUs(kernel) / ChainLength);
+  }
+
+protected:
+  Graph graph;
+};
+
+class ProductTimer::KernelCandidate : public Candidate {
+public:
+  KernelCandidate(const Device &device, const codegen::Instance &instance, const codegen::Choice &choice,
+                  const std::string &name, const std::vector<char> &image, const Operands &operands,
+                  uint64_t weightBytes, uint64_t copies)
+      : Candidate(device, name, choice.text()), device(device) {
+    const kernels::LaunchShape shape = instance.family->shape(instance.params, instance.scalars);
+    const Function function = load(image, shape.sharedBytes);
+    const bool early = instance.family->waitsItself && shape.sharedBytes <= HalfSmShared;
+    for (uint32_t launch = 0; launch < ChainLength; ++launch) {
+      const auto &args = instance.family->args;
+      std::vector<kernels::Scalar> scalars = instance.scalars;
+      std::vector<DevicePtr> places(args.size());
+      std::vector<void *> arguments;
+      size_t scalar = 0;
+      for (size_t i = 0; i < args.size(); ++i) {
+        if (isScalar(args[i].kind)) {
+          arguments.push_back(&scalars[scalar++]);
+          continue;
+        }
+        places[i] = operands.find(args[i].name)->second->address;
+        if (args[i].name == "w")
+          places[i] += launch % copies * weightBytes;
+        arguments.push_back(&places[i]);
+      }
+      TensorMapStore maps; // a node copies its arguments
+      for (const auto &[arg, map] : kernels::tensorMaps(*instance.family, instance.params, instance.scalars))
+        arguments.push_back(
+            &maps.emplace_back(encode(device.driver(), map, elementType(instance, args[arg]), places[arg], name)));
+      const GraphEdge edge{launch - 1, early};
+      graph.addKernel({function, shape.grid, shape.block, shape.sharedBytes, arguments.data()},
+                      launch == 0 ? std::span<const GraphEdge>() : std::span(&edge, 1), name);
+    }
+    graph.instantiate(name);
+  }
+  ~KernelCandidate() override { device.driver().cuModuleUnload(module); }
+
+private:
+  Function load(const std::vector<char> &image, uint32_t sharedBytes) {
+    const Driver &driver = device.driver();
+    Function function = nullptr;
+    driver.check(driver.cuModuleLoadData(&module, image.data()), "cuModuleLoadData", kernel);
+    driver.check(driver.cuModuleGetFunction(&function, module, kernel.c_str()), "cuModuleGetFunction", kernel);
+    if (sharedBytes > 0)
+      driver.check(driver.cuFuncSetAttribute(function, FunctionMaxDynamicSharedBytes, static_cast<int>(sharedBytes)),
+                   "cuFuncSetAttribute", kernel);
+    driver.check(driver.cuFuncSetAttribute(function, FunctionSharedCarveout, 100), "cuFuncSetAttribute", kernel);
+    return function;
+  }
+
+  const Device &device;
+  Module module = nullptr;
+};
+
+class ProductTimer::LibraryCandidate : public Candidate {
+public:
+  LibraryCandidate(const Device &device, const CublasLt &library, size_t plan, size_t rank, const Operands &operands,
+                   uint64_t weightBytes, uint64_t copies)
+      : Candidate(device, "cublaslt", "algorithm " + std::to_string(rank)) {
+    auto at = [&](std::string_view name) { return operands.find(name)->second->address; };
+    for (uint32_t launch = 0; launch < ChainLength; ++launch) {
+      const GraphEdge edge{launch - 1, false};
+      graph.addCaptured(
+          [&] {
+            if (int status =
+                    library.run(plan, at("x"), at("w") + launch % copies * weightBytes, at("y"), at("workspace")))
+              library.raise(status, "cublasLtMatmul", choice);
+          },
+          launch == 0 ? std::span<const GraphEdge>() : std::span(&edge, 1), kernel + ", " + choice);
+    }
+    graph.instantiate(kernel + ", " + choice);
+  }
+};
+
+ProductTimer::ProductTimer(int device, std::string theTarget, int rounds, const std::filesystem::path &cacheDir,
+                           bool noCache)
+    : target(std::move(theTarget)), rounds(rounds), gpu(Driver::require(), device), staging(gpu), clock(gpu),
+      cache(noCache ? codegen::Cache::disabled() : codegen::Cache::open(cacheDir)) {
+  std::optional<Arch> arch = parseArch(target);
+  if (!arch || !cubinFits(*arch, gpu.arch()))
+    fail(Exit::Device, "program " + target + " is not for " + gpu.name() +
+                           ": times say something only on its own architecture; compile with --target " +
+                           nativeTarget(gpu.arch()));
+  std::string reason;
+  if (!(nvrtc = codegen::Nvrtc::open(reason)))
+    fail(Exit::Device, "tuning compiles kernels, and there is no NVRTC: " + reason);
+}
+
+ProductTimer::~ProductTimer() { gpu.bind(); }
+
+std::string ProductTimer::library() const { return blas ? blas->version() : ""; }
+
+void ProductTimer::addLibrary(const codegen::Product &product, int algorithms, Operands &operands, uint64_t copies,
+                              std::vector<std::unique_ptr<Candidate>> &candidates) {
+  if (algorithms <= 0 || !product.epilogue.empty() || product.norm || product.relu2)
+    return;
+  if (!blas)
+    blas = std::make_unique<CublasLt>(gpu);
+  operands["workspace"] = std::make_unique<Operand>(gpu, staging, LibraryWorkspace, false);
+  const GemmShape shape{static_cast<uint64_t>(product.rows), static_cast<uint64_t>(product.columns),
+                        static_cast<uint64_t>(product.depth), product.in, product.out};
+  const std::vector<size_t> plans = blas->plans(shape, LibraryWorkspace, algorithms);
+  for (size_t i = 0; i < plans.size(); ++i)
+    candidates.push_back(std::make_unique<LibraryCandidate>(gpu, *blas, plans[i], i, operands,
+                                                            shape.n * shape.k * sizeOf(product.in), copies));
+}
+
+std::vector<ProductTimer::Time> ProductTimer::time(const codegen::Product &product, int libraryAlgorithms) {
+  gpu.makeCurrent();
+  const std::vector<codegen::Choice> choices = codegen::choicesFor(product, target);
+  std::vector<codegen::Instance> instances;
+  std::vector<codegen::CompileJob> jobs;
+  for (const codegen::Choice &choice : choices) {
+    std::string why;
+    instances.push_back(*codegen::instanceOf(codegen::problemOf(product), choice, target, why));
+    jobs.push_back({codegen::kernelName(*instances.back().family, instances.back().params),
+                    codegen::instantiate(*instances.back().family, instances.back().params)});
+  }
+  const auto images = codegen::compileAll(cache, *nvrtc, jobs, target);
+
+  const uint64_t weightBytes = kernels::elementCount(product.columns, product.depth, sizeOf(product.in));
+  const uint64_t copies = std::max<uint64_t>(1, (ColdBytes + weightBytes - 1) / weightBytes);
+  std::map<std::string_view, uint64_t> bytes;
+  for (const codegen::Instance &instance : instances) {
+    const auto extents =
+        instance.family->extents(instance.params, instance.scalars, {static_cast<uint64_t>(product.rows), 1, 1, 1});
+    size_t buffer = 0;
+    for (const kernels::ArgDecl &arg : instance.family->args)
+      if (!isScalar(arg.kind)) {
+        uint64_t &most = bytes[arg.name];
+        most = std::max(most, extents[buffer++] * sizeOf(elementType(instance, arg)));
+      }
+  }
+  bytes["w"] = weightBytes * copies;
+  Operands operands;
+  for (auto [name, size] : bytes)
+    operands[std::string(name)] = std::make_unique<Operand>(gpu, staging, size, name != "counters");
+
+  std::vector<std::unique_ptr<Candidate>> candidates;
+  for (size_t i = 0; i < instances.size(); ++i)
+    candidates.push_back(std::make_unique<KernelCandidate>(gpu, instances[i], choices[i], jobs[i].name, images[i],
+                                                           operands, weightBytes, copies));
+  addLibrary(product, libraryAlgorithms, operands, copies, candidates);
+  for (auto &candidate : candidates) { // clocks and caches as they are in the middle of work
+    candidate->run(clock);
+    candidate->times.clear();
+  }
+  for (int round = 0; round < rounds; ++round)
+    for (auto &candidate : candidates)
+      candidate->run(clock);
+
+  std::vector<Time> result;
+  for (const auto &candidate : candidates)
+    result.push_back({candidate->kernel, candidate->choice, median(candidate->times)});
+  return result;
+}
+
+} // namespace nanort::cuda

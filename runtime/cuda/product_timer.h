@@ -1,0 +1,74 @@
+// Times what can serve one matrix product on a CUDA device.
+#pragma once
+
+#include "codegen/Cache.h"
+#include "codegen/Choices.h"
+#include "runtime/cuda/cublaslt.h"
+#include "runtime/cuda/memory.h"
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace nanort::cuda {
+
+/// Two events and what lies between them.
+class EventClock {
+public:
+  explicit EventClock(const Device &device);
+  ~EventClock();
+  EventClock(const EventClock &) = delete;
+  EventClock &operator=(const EventClock &) = delete;
+
+  void start(const std::string &thing);
+  double stopUs(const std::string &thing); // waits
+
+private:
+  const Device &device;
+  Event events[2] = {};
+};
+
+/// Candidates take turns, so that all see the same clocks. A candidate is a chain of launches, as in a graph of a step:
+/// with programmatic edges where they can help. The weights of a launch are not in L2, because the chain goes round in
+/// more of them than it holds. The data is random.
+class ProductTimer {
+public:
+  /// Errors: Exit::Device without a device, NVRTC, or if `target` is not for the device.
+  ProductTimer(int device, std::string target, int rounds, const std::filesystem::path &cacheDir, bool noCache);
+  ~ProductTimer();
+
+  struct Time {
+    std::string kernel, choice;
+    double us; // median over the rounds, of a launch in the chain
+  };
+  /// All choices of codegen::choicesFor; with `libraryAlgorithms` > 0 and a product without an epilogue also that many
+  /// of cuBLASLt's, as its heuristics rank them, called "cublaslt".
+  std::vector<Time> time(const codegen::Product &product, int libraryAlgorithms = 0);
+
+  const Device &device() const { return gpu; }
+  std::string compiler() const { return nvrtc->version(); } // of NVRTC
+  std::string library() const;                              // version of cuBLASLt; empty before its first use
+
+private:
+  class Operand;
+  class Candidate;
+  class KernelCandidate;
+  class LibraryCandidate;
+  using Operands = std::map<std::string, std::unique_ptr<Operand>, std::less<>>;
+
+  void addLibrary(const codegen::Product &product, int algorithms, Operands &operands, uint64_t copies,
+                  std::vector<std::unique_ptr<Candidate>> &candidates);
+
+  const std::string target;
+  const int rounds;
+  Device gpu;
+  Staging staging;
+  EventClock clock;
+  codegen::Cache cache;
+  std::unique_ptr<codegen::Nvrtc> nvrtc;
+  std::unique_ptr<CublasLt> blas;
+};
+
+} // namespace nanort::cuda

@@ -1,0 +1,64 @@
+// The best of this project's kernels against the best of cuBLASLt's algorithms, products without an epilogue.
+//   gemm_vs_cublaslt [--device N] [--rounds N] MxNxK...          (default: the shapes of a d32 at 512 and 2,048 tokens)
+// Interleaved, random data, weights not in L2 (runtime/cuda/product_timer.h). Prints a table and, last, a JSON line.
+#include "runtime/base/error.h"
+#include "runtime/cuda/product_timer.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+using nanort::cuda::ProductTimer;
+
+int main(int argc, char **argv) {
+  int device = 0, rounds = 7;
+  std::vector<std::string> shapes;
+  for (int i = 1; i < argc; ++i) {
+    const bool more = i + 1 < argc;
+    if (more && std::strcmp(argv[i], "--device") == 0)
+      device = std::atoi(argv[++i]);
+    else if (more && std::strcmp(argv[i], "--rounds") == 0)
+      rounds = std::max(1, std::atoi(argv[++i]));
+    else
+      shapes.push_back(argv[i]);
+  }
+  if (shapes.empty())
+    shapes = {"8192x8192x8192", "2048x8192x2048", "2048x2048x8192", "2048x2048x2048", "512x8192x2048", "512x6144x2048"};
+  try {
+    ProductTimer timer(device, "sm_90a", rounds, {}, false);
+    nlohmann::ordered_json json = {{"device", timer.device().name()}, {"results", nlohmann::ordered_json::array()}};
+    std::printf("%-18s %10s %8s %10s %8s %7s  %s\n", "tokens x N x K", "ours us", "TFLOP/s", "cuBLASLt", "TFLOP/s",
+                "ratio", "ours");
+    for (const std::string &shape : shapes) {
+      long long m = 0, n = 0, k = 0;
+      if (std::sscanf(shape.c_str(), "%lldx%lldx%lld", &m, &n, &k) != 3 || m < 1 || n < 1 || k < 1) {
+        std::fprintf(stderr, "gemm_vs_cublaslt: %s is not MxNxK\n", shape.c_str());
+        return 2;
+      }
+      const auto times = timer.time({"", kernels::DType::BF16, kernels::DType::BF16, m, n, k}, 16);
+      const ProductTimer::Time *ours = nullptr, *theirs = nullptr;
+      for (const auto &time : times) {
+        const ProductTimer::Time *&best = time.kernel == "cublaslt" ? theirs : ours;
+        if (!best || time.us < best->us)
+          best = &time;
+      }
+      if (!ours || !theirs)
+        continue;
+      const double flops = 2e-6 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+      std::printf("%-18s %10.2f %8.0f %10.2f %8.0f %7.3f  %s\n", shape.c_str(), ours->us, flops / ours->us, theirs->us,
+                  flops / theirs->us, ours->us / theirs->us, ours->choice.c_str());
+      json["results"].push_back({{"shape", shape},
+                                 {"us", ours->us},
+                                 {"choice", ours->choice},
+                                 {"cublaslt_us", theirs->us},
+                                 {"cublaslt", timer.library() + " " + theirs->choice}});
+    }
+    std::printf("%s\n", json.dump().c_str());
+    return 0;
+  } catch (const nanort::Error &error) {
+    std::fprintf(stderr, "gemm_vs_cublaslt: %s\n", error.what());
+    return static_cast<int>(error.code);
+  }
+}

@@ -1,0 +1,84 @@
+// nanort tune on a driver that records, and what nanocc makes of its file.
+#include "tests/e2e/support.h"
+
+#include "nlohmann/json.hpp"
+#include "gtest/gtest.h"
+
+#include <fstream>
+#include <set>
+
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+class Tune : public testing::Test {
+protected:
+  void SetUp() override {
+    for (const char *name : {"NANORT_CUDA_DRIVER", "NANORT_NVRTC", "NANORT_CUBLASLT"})
+      setenv(name, NANO_FAKE_CUDA, 1);
+    setenv("NANORT_CACHE_DIR", scratch.path().c_str(), 1); // the fake's images are nobody else's
+  }
+  void TearDown() override {
+    for (const char *name : {"NANORT_CUDA_DRIVER", "NANORT_NVRTC", "NANORT_CUBLASLT", "NANORT_CACHE_DIR"})
+      unsetenv(name);
+  }
+
+  std::string planFor(const std::string &target) {
+    return e2e::plan(e2e::golden("classic-mha"), {"--target", target, "--prefill", "64"}).string();
+  }
+
+  const e2e::Scratch scratch;
+  const std::string times = (scratch.path() / "times.json").string();
+};
+
+TEST_F(Tune, EveryChoiceIsMeasuredAndTheCompilerTakesTheShortest) {
+  const std::string plan = planFor("sm_90a");
+  const e2e::Result tuned = e2e::run("nanort", {"tune", plan, "-o", times, "--rounds", "2"});
+  ASSERT_EQ(tuned.code, 0) << tuned.err;
+  std::ifstream stream(times);
+  const Json file = Json::parse(stream);
+  EXPECT_EQ(file["format"], 1);
+  EXPECT_EQ(file["target"], "sm_90a");
+  EXPECT_EQ(file["device"], "Fake GPU");
+  std::set<std::pair<std::string, int64_t>> known;
+  std::set<int64_t> rows;
+  for (const Json &kernel : file["kernels"]) {
+    EXPECT_GT(kernel["us"].get<double>(), 0);
+    EXPECT_TRUE(known.emplace(kernel["kernel"], kernel["rows"]).second) << kernel;
+    rows.insert(kernel["rows"].get<int64_t>());
+  }
+  EXPECT_TRUE(rows.contains(1) && rows.contains(64)) << "decode and prefill";
+  EXPECT_GT(known.size(), 2 * rows.size());
+
+  // Every launch with a choice now goes by the measurements.
+  const std::string model = (e2e::imported(e2e::golden("classic-mha")) / "model.mlir").string();
+  const Json report = Json::parse(
+      e2e::output("nanocc", {model, "--target", "sm_90a", "--prefill", "64", "--tuning", times, "--report", "json"}));
+  size_t chosen = 0;
+  for (const Json &entry : report["entries"])
+    for (const Json &node : entry["nodes"])
+      for (const Json &line : node.value("considered", Json::array())) {
+        ++chosen;
+        EXPECT_NE(line.get<std::string>().find("us measured"), std::string::npos) << line;
+      }
+  EXPECT_GT(chosen, 0u);
+}
+
+TEST_F(Tune, RefusesWhatItCannotMeasure) {
+  const std::string plan = planFor("sm_90a");
+  auto refused = [&](const std::vector<std::string> &flags, int code, const std::string &message) {
+    std::vector<std::string> arguments{"tune"};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    const e2e::Result result = e2e::run("nanort", arguments);
+    EXPECT_EQ(result.code, code) << result.err;
+    EXPECT_NE(result.err.find(message), std::string::npos) << result.err;
+  };
+  refused({plan, "-o", times, "--device", "cpu"}, 2, "only a CUDA device's kernels have choices");
+  refused({plan, "-o", "/nonexistent/times.json"}, 3, "/nonexistent");
+  refused({planFor("sm_80"), "-o", times}, 5, "is not for Fake GPU");
+  setenv("NANORT_NVRTC", "/nonexistent", 1);
+  refused({plan, "-o", times, "--no-cache"}, 5, "there is no NVRTC");
+  EXPECT_FALSE(std::filesystem::exists(times));
+}
+
+} // namespace

@@ -1,0 +1,78 @@
+// What can serve a product or an attention, and what the cost model makes of it.
+#include "codegen/Choices.h"
+
+#include <gtest/gtest.h>
+
+namespace {
+
+using codegen::Choice;
+using codegen::Product;
+
+constexpr kernels::DType bf16 = kernels::DType::BF16;
+
+Product product(int64_t rows, int64_t columns, int64_t depth) { return {"_add", bf16, bf16, rows, columns, depth}; }
+
+Choice gemm(int64_t tileM, int64_t tileN) { return {"gemm", {{"tile_m", tileM}, {"tile_n", tileN}}}; }
+
+std::string refusal(const Product &product, const Choice &choice, const char *target = "sm_90a") {
+  std::string why;
+  EXPECT_FALSE(codegen::instanceOf(problemOf(product), choice, target, why));
+  return why;
+}
+
+double predicted(const Product &product, const Choice &choice, const char *target = "sm_90a") {
+  std::string why;
+  auto instance = codegen::instanceOf(problemOf(product), choice, target, why);
+  EXPECT_TRUE(instance) << why;
+  return codegen::predictUs(*codegen::deviceModel(target), *instance);
+}
+
+TEST(Choices, EveryChoiceFits) {
+  for (const char *target : {"sm_80", "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_103a", "sm_120a"})
+    for (int64_t rows : {1, 8, 9, 64, 2048}) {
+      std::string why;
+      const std::vector<Choice> choices = codegen::choicesFor(product(rows, 768, 3072), target);
+      EXPECT_FALSE(choices.empty());
+      for (const Choice &choice : choices)
+        EXPECT_TRUE(codegen::instanceOf(problemOf(product(rows, 768, 3072)), choice, target, why))
+            << choice.text() << ": " << why;
+    }
+}
+
+TEST(Choices, AnInstanceIsTheFamilysOwnParameters) {
+  std::string why;
+  auto instance = codegen::instanceOf(problemOf(product(100, 768, 3072)), gemm(64, 128), "sm_90a", why);
+  ASSERT_TRUE(instance) << why;
+  EXPECT_EQ(instance->family->name, "gemm_add");
+  EXPECT_EQ(instance->params["K"], 3072);
+  EXPECT_EQ(instance->params["tile_n"], 128);
+  EXPECT_EQ(instance->scalars[0].i, 100);
+  EXPECT_EQ(gemm(64, 128).text(), "gemm tile_m=64 tile_n=128");
+}
+
+TEST(Choices, WhatDoesNotFitSaysWhy) {
+  EXPECT_EQ(refusal(product(64, 768, 768), {"magic", {}}), "there is no kernel family 'magic_add'");
+  EXPECT_EQ(refusal(product(64, 768, 768), {"gemm", {{"tile_m", 64}}}), "family 'gemm_add' needs tile_n");
+  EXPECT_EQ(refusal(product(64, 768, 768), {"gemm", {{"tile_m", 64}, {"tile_n", 64}, {"stages", 3}}}),
+            "family 'gemm_add' is spread by tile_m, tile_n, once each");
+  EXPECT_EQ(refusal(product(64, 768, 768), gemm(64, 48)), "family 'gemm_add': tile_n is 48; 32, 64 and 128 work");
+  EXPECT_EQ(refusal(product(9, 768, 768), {"gemv", {}}), "family 'gemv_add': M is 9; the nearest that works is 8");
+}
+
+TEST(Choices, ThePredictionSeesBytesFlopsAndIdleSms) {
+  const codegen::DeviceModel device = *codegen::deviceModel("sm_90a");
+  // A few tiles leave most SMs idle.
+  EXPECT_LT(predicted(product(64, 768, 768), gemm(32, 32)), predicted(product(64, 768, 768), gemm(128, 128)));
+  // Many small tiles read their operands too often.
+  EXPECT_LT(predicted(product(4096, 4096, 4096), gemm(128, 128)), predicted(product(4096, 4096, 4096), gemm(32, 32)));
+  for (int64_t rows : {16, 256, 4096}) {
+    const Product p = product(rows, 2048, 2048);
+    const double weights = 2.0 * 2048 * 2048 / device.bytesPerUs,
+                 flops = 2.0 * 2048 * 2048 * rows / device.bf16FlopsPerUs;
+    EXPECT_GE(predicted(p, gemm(128, 64)), std::max(weights, flops));
+    // Slower hardware is not predicted to be faster.
+    EXPECT_LE(predicted(p, gemm(128, 64)), predicted(p, gemm(128, 64), "sm_86"));
+  }
+}
+
+} // namespace
