@@ -169,10 +169,13 @@ private:
       const std::optional<codegen::Prediction> &best = launch.predicted;
       out << "<tr>" << cell(std::to_string(i)) << "<td class=\"t\"><a href=\"#"
           << escaped(kernelAnchor(program, launch.kernel)) << "\"><code>" << escaped(launch.kernel) << "</code></a>"
-          << (launch.library ? " by cuBLASLt" : "") << "</td><td class=\"t\">" << escaped(launch.location) << "</td>"
-          << cell(sizeText(launch.bytes)) << cell(llvm::formatv("{0:F4}", launch.flops / 1e9).str())
-          << cell(best ? decimal(best->bytesUs, 2) : "–") << cell(best ? decimal(best->flopsUs, 2) : "–")
-          << cell(best ? decimal(best->us(), 2) : "–") << "<td class=\"t\">";
+          << (launch.library ? " by cuBLASLt" : "");
+      if (!launch.fallback.empty())
+        out << "<br>general template: " << escaped(launch.fallback);
+      out << "</td><td class=\"t\">" << escaped(launch.location) << "</td>" << cell(sizeText(launch.bytes))
+          << cell(llvm::formatv("{0:F4}", launch.flops / 1e9).str()) << cell(best ? decimal(best->bytesUs, 2) : "–")
+          << cell(best ? decimal(best->flopsUs, 2) : "–") << cell(best ? decimal(best->us(), 2) : "–")
+          << "<td class=\"t\">";
       if (best)
         out << llvm::formatv("<span class=\"bar {0}\" style=\"width:{1:F1}px\"></span> {0}", best->bound(),
                              120 * best->us() / longest);
