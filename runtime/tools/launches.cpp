@@ -50,12 +50,6 @@ std::string tableOf(const schema::Program &program, const Nodes &nodes) {
   return table;
 }
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t half = values.size() / 2;
-  return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
-}
-
 /// Of one run, in microseconds; the step comes last.
 std::vector<std::optional<double>> timesOf(const std::vector<LaunchTime> &run) {
   std::vector<std::optional<double>> times(run.size() + 1);
@@ -89,6 +83,12 @@ std::optional<double> rate(const schema::Node &node, std::optional<double> us) {
 Json number(std::optional<double> value) { return value ? Json(*value) : Json(); }
 
 } // namespace
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t half = values.size() / 2;
+  return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
 
 std::optional<codegen::Prediction> predict(const schema::Program &program, const schema::Node &node) {
   const auto device = codegen::deviceModel(program.target()->string_view());

@@ -27,6 +27,9 @@ std::string kernelOf(const schema::Program &program, const schema::Node &node);
 /// kernel, with the reason where it is a general one.
 std::string launchTable(const schema::Program &program, const schema::Entry &entry);
 
+/// Of at least one value.
+double median(std::vector<double> values);
+
 /// Medians over several runs of an entry, in microseconds.
 struct Achieved {
   double step = 0; // from the first begin to the last end
