@@ -127,7 +127,7 @@ void run(const RunOptions &options) {
   generation.stopIds = stopIds(options, tokenizer);
 
   Session session = openSession(options.common, loaded);
-  session.checkIds(generation.stopIds);
+  session.checkIds(generation.stopIds, "stop id");
   std::vector<std::vector<int32_t>> prompts;
   for (const auto &row : rows)
     prompts.insert(prompts.end(), options.samples, row);
