@@ -275,7 +275,8 @@ private:
             .bad("it is not that of family " + std::string(kernel().family->name) + " for argument " +
                  std::string(kernel().family->args[arg].name));
       // The last element that a copy can reach.
-      uint64_t end = rule.extents[0] * sizeOf(typeOf(kernel().family->args[arg], kernel().params));
+      uint64_t end = rule.extents[0] *
+                     kernels::sizeOf(static_cast<kernels::DType>(typeOf(kernel().family->args[arg], kernel().params)));
       for (size_t d = 1; d < rule.extents.size(); ++d)
         end += (rule.extents[d] - 1) * rule.strides[d - 1];
       if (end > program.buffers()->Get(node.args()->Get(arg)->buffer())->bytes())
