@@ -23,7 +23,7 @@ bool usesTensorCores(const kernels::Family &family, const kernels::Params &param
     return false;
   for (const kernels::ParamDecl &param : family.params)
     if (param.name == "T")
-      return params.type("T") == kernels::DType::BF16;
+      return params.type("T") == kernels::DType::BF16 && (library || kernels::fallbackOf(family, params).empty());
   return false;
 }
 

@@ -34,11 +34,6 @@ static kernels::Params paramsOf(plan::KernelOp kernel) {
   return params;
 }
 
-static bool usesTensorCores(plan::KernelOp kernel, bool library) {
-  const kernels::Family *family = codegen::findFamily(kernel.getFamily().str());
-  return family && kernel.getParams().contains("T") && codegen::usesTensorCores(*family, paramsOf(kernel), library);
-}
-
 std::vector<LaunchCost> nanocc::launchesOf(plan::ProgramOp program, ArrayRef<Operation *> nodes) {
   std::optional<codegen::DeviceModel> device = codegen::deviceModel(program.getSymName().str());
   SymbolTable symbols(program);
@@ -46,26 +41,52 @@ std::vector<LaunchCost> nanocc::launchesOf(plan::ProgramOp program, ArrayRef<Ope
   for (Operation *node : nodes) {
     auto number = [&](StringRef name) { return node->getAttrOfType<IntegerAttr>(name).getInt(); };
     auto kernel = symbols.lookup<plan::KernelOp>(node->getAttrOfType<FlatSymbolRefAttr>("kernel").getValue());
+    const kernels::Family *family = codegen::findFamily(kernel.getFamily().str());
+    kernels::Params params = paramsOf(kernel);
+    bool complete = family && params.values.size() == family->params.size();
     LaunchCost launch{kernel.getSymName().str(),
                       locationText(node->getLoc()),
                       isa<plan::GemmOp>(node),
                       number("bytes"),
                       number("flops"),
                       std::nullopt,
+                      {},
                       {}};
     if (auto considered = node->getAttrOfType<ArrayAttr>("considered"))
       for (auto line : considered.getAsRange<StringAttr>())
         launch.considered.push_back(line.str());
+    if (complete && !launch.library && program.getSymName() != "cpu")
+      launch.fallback = kernels::fallbackOf(*family, params);
     if (device) {
       auto early = node->getAttrOfType<DenseI32ArrayAttr>("programmatic");
       launch.predicted =
           codegen::predict(*device, {{static_cast<uint64_t>(launch.bytes), static_cast<uint64_t>(launch.flops)},
-                                     usesTensorCores(kernel, launch.library),
+                                     complete && codegen::usesTensorCores(*family, params, launch.library),
                                      early && !early.empty()});
     }
     launches.push_back(std::move(launch));
   }
   return launches;
+}
+
+std::vector<Fallback> nanocc::fallbacksOf(plan::ProgramOp program) {
+  std::vector<Fallback> fallbacks;
+  auto add = [&](ArrayRef<Operation *> nodes) {
+    for (const LaunchCost &launch : launchesOf(program, nodes)) {
+      if (launch.fallback.empty())
+        continue;
+      auto known = llvm::find_if(fallbacks, [&](const Fallback &other) { return other.kernel == launch.kernel; });
+      if (known == fallbacks.end())
+        known = fallbacks.insert(known, {launch.kernel, launch.fallback});
+      ++known->launches;
+    }
+  };
+  for (plan::EntryOp entry : program.getOps<plan::EntryOp>()) {
+    add(nodesOf(entry));
+    for (plan::WhileOp loop : entry.getBody().getOps<plan::WhileOp>())
+      add(ownNodesOf(loop));
+  }
+  return fallbacks;
 }
 
 EntryCost nanocc::costOf(plan::EntryOp entry) {

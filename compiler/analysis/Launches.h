@@ -16,10 +16,19 @@ struct LaunchCost {
   int64_t bytes = 0, flops = 0;
   std::optional<codegen::Prediction> predicted; // not of a cpu program
   std::vector<std::string> considered;          // what was weighed for it, the winner first; empty if nothing was
+  std::string fallback;                         // as kernels::fallbackOf gives it; empty in a cpu program
 };
 
 /// Of plan.launch and plan.gemm operations of one program, in order.
 std::vector<LaunchCost> launchesOf(plan::ProgramOp program, llvm::ArrayRef<mlir::Operation *> nodes);
+
+/// A kernel on a general path, and how many launches of all entries and loops' own nodes it has.
+struct Fallback {
+  std::string kernel, reason;
+  int64_t launches = 0;
+};
+/// Of a program, by their first launches.
+std::vector<Fallback> fallbacksOf(plan::ProgramOp program);
 
 struct Counts {
   int64_t launches = 0, bytes = 0, flops = 0;

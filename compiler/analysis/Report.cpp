@@ -45,6 +45,8 @@ static void nodesJson(llvm::json::OStream &json, plan::ProgramOp program, ArrayR
             for (const std::string &line : launch.considered)
               json.value(line);
           });
+        if (!launch.fallback.empty())
+          json.attribute("fallback", launch.fallback);
       });
   });
 }
@@ -124,6 +126,17 @@ static void nodesText(raw_ostream &stream, plan::ProgramOp program, ArrayRef<Ope
   }
 }
 
+/// What fast templates do not serve. Nothing for a program without such shapes.
+static void fallbacksText(raw_ostream &stream, plan::ProgramOp program) {
+  std::vector<Fallback> fallbacks = fallbacksOf(program);
+  if (fallbacks.empty())
+    return;
+  stream << llvm::formatv("program {0}: shapes that fall back to a general template\n", program.getSymName());
+  stream << llvm::formatv("  {0,8} {1,-40} {2}\n", "launches", "kernel", "why");
+  for (const Fallback &fallback : fallbacks)
+    stream << llvm::formatv("  {0,8} {1,-40} {2}\n", fallback.launches, fallback.kernel, fallback.reason);
+}
+
 static void launchesText(raw_ostream &stream, plan::ProgramOp program) {
   for (plan::EntryOp entry : program.getOps<plan::EntryOp>()) {
     stream << llvm::formatv("launches of {0}, program {1}\n", entry.getSymName(), program.getSymName());
@@ -172,6 +185,8 @@ std::string nanocc::reportText(ModuleOp module) {
         "  bytes: weights {0}, constants {1}, kv {2}, state {3}, arena {4}, workspace {5}, mapped {6}\n",
         memory.weights, memory.tables, memory.kv, memory.state, memory.arena, memory.workspace, memory.mapped);
   }
+  for (plan::ProgramOp program : module.getOps<plan::ProgramOp>())
+    fallbacksText(stream, program);
   for (plan::ProgramOp program : module.getOps<plan::ProgramOp>())
     launchesText(stream, program);
   for (plan::ProgramOp program : module.getOps<plan::ProgramOp>())

@@ -9,8 +9,9 @@
 
 namespace nanocc {
 
-/// A program's object is {"target","precision","entries":[{"name","kind","batch","tokens","eager":{..},"plan":{..}}],
-/// "memory":{..}}. A plan of one program is that object; one of several is {"programs":[..]}.
+/// A program's object is {"target","precision","entries":[{"name","kind","batch","tokens","eager":{..},"plan":{..},
+/// "nodes":[..]}],"memory":{..}}; a node served by a general template for want of a better one says why in "fallback".
+/// A plan of one program is that object; one of several is {"programs":[..]}.
 std::string reportJson(mlir::ModuleOp module);
 
 /// The same as a table for people.

@@ -169,8 +169,10 @@ private:
       const std::optional<codegen::Prediction> &best = launch.predicted;
       out << "<tr>" << cell(std::to_string(i)) << "<td class=\"t\"><a href=\"#"
           << escaped(kernelAnchor(program, launch.kernel)) << "\"><code>" << escaped(launch.kernel) << "</code></a>"
-          << (launch.library ? " by cuBLASLt" : "") << considered(launch) << "</td><td class=\"t\">"
-          << escaped(launch.location) << "</td>" << cell(sizeText(launch.bytes))
+          << (launch.library ? " by cuBLASLt" : "") << considered(launch);
+      if (!launch.fallback.empty())
+        out << "<br>general template: " << escaped(launch.fallback);
+      out << "</td><td class=\"t\">" << escaped(launch.location) << "</td>" << cell(sizeText(launch.bytes))
           << cell(llvm::formatv("{0:F4}", launch.flops / 1e9).str()) << cell(best ? decimal(best->bytesUs, 2) : "–")
           << cell(best ? decimal(best->flopsUs, 2) : "–") << cell(best ? decimal(best->us(), 2) : "–")
           << "<td class=\"t\">";

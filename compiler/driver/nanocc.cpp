@@ -1,4 +1,5 @@
 // nanocc: model.mlir in, plan.fb out, stage by stage.
+#include "compiler/analysis/Launches.h"
 #include "compiler/analysis/Report.h"
 #include "compiler/passes/Passes.h"
 #include "compiler/pipeline/Options.h"
@@ -12,6 +13,7 @@
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Support/Timing.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/SourceMgr.h"
@@ -201,6 +203,8 @@ void checkFlags() {
     refuse(Exit::Usage, "nothing to compile: nanocc model.mlir -o plan.fb");
   if (outputFile.empty() && !report.getNumOccurrences())
     refuse(Exit::Usage, "no output: give -o FILE (or -o - for standard output)");
+  if (llvm::is_contained(targets, ""))
+    refuse(Exit::Usage, "--target has an empty name; use targets such as cpu,sm_90a");
   if (emit != "fb" && !parseStage(emit))
     refuse(Exit::Usage, "--emit " + emit + " is unknown; use nano, kern, plan or fb");
   if (report.getNumOccurrences() && report != "text" && report != "json" && report != "html")
@@ -226,6 +230,17 @@ void nanoccMain(TimingScope &timing) {
   context.loadAllAvailableDialects();
   llvm::SourceMgr sources;
   SourceMgrDiagnosticHandler diagnostics(sources, &context);
+  // What a pass leaves as it is, is no fault of the model's text: a line without that text, once and not for each
+  // entry.
+  llvm::StringSet<> remarks;
+  ScopedDiagnosticHandler printRemark(&context, [&](Diagnostic &diagnostic) {
+    if (diagnostic.getSeverity() != DiagnosticSeverity::Remark)
+      return failure();
+    std::string line = locationText(diagnostic.getLocation()) + ": remark: " + diagnostic.str();
+    if (remarks.insert(line).second)
+      llvm::errs() << "nanocc: " << line << "\n";
+    return success();
+  });
 
   std::string text = nanort::readText(inputFile.getValue());
   bool isPlanFile = text.size() > 8 && text.compare(4, 4, "NANO") == 0;

@@ -161,7 +161,8 @@ public:
 
 private:
   static void refuse(Match &match, const Twine &reason) {
-    match.attention.emitRemark() << "stays as it is: " << reason;
+    // One line: by way of the operation it would be followed by all its types.
+    mlir::emitRemark(match.attention->getLoc()) << "'" << match.attention->getName() << "' stays as it is: " << reason;
   }
 
   static bool isDecode(Operation *op) {

@@ -3,7 +3,6 @@
 #include "compiler/passes/Passes.h"
 
 #include "llvm/ADT/DenseMap.h"
-#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 
@@ -80,17 +79,6 @@ private:
     }
   }
 
-  /// Rows of a constant, made on first use.
-  FlatSymbolRefAttr part(kern::RefOp ref) {
-    auto type = cast<RankedTensorType>(ref.getType());
-    int64_t row = *ref.getRow();
-    std::string name = (ref.getSymbol() + "." + Twine(row) + "." + Twine(type.getDimSize(0))).str();
-    if (parts.insert(name).second)
-      plan::BufferOp::create(builder, ref.getLoc(), name, plan::Space::Constant, type, IntegerAttr(),
-                             FlatSymbolRefAttr(), IntegerAttr(), IntegerAttr(), ref.getSymbolAttr(), number(row));
-    return symbol(name);
-  }
-
   LogicalResult lower(func::FuncOp function) {
     auto shape = function->getAttrOfType<DictionaryAttr>(nano::NanoDialect::entryAttr);
     std::optional<plan::EntryKind> kind =
@@ -152,7 +140,7 @@ private:
       output = NamedAttribute(output.getName(), buffers.lookup(value));
     for (Operation &op : body)
       if (auto ref = dyn_cast<kern::RefOp>(op))
-        buffers[ref] = ref.getRow() ? part(ref) : ref.getSymbolAttr();
+        buffers[ref] = ref.getSymbolAttr();
 
     OpBuilder::InsertionGuard guard(builder);
     auto entry = plan::EntryOp::create(
@@ -210,7 +198,6 @@ private:
   plan::ProgramOp program;
   OpBuilder builder;
   bool cpu, usesLibrary = false;
-  llvm::StringSet<> parts;
 };
 
 struct KernLowerToPlanPass : nanocc::impl::KernLowerToPlanBase<KernLowerToPlanPass> {

@@ -59,12 +59,6 @@ struct PlanPlaceMemoryPass : nanocc::impl::PlanPlaceMemoryBase<PlanPlaceMemoryPa
         arenas[*buffer.getEntry()].push_back(buffer);
         continue;
       }
-      if (buffer.getParent()) { // rows of a constant before it
-        auto parent = SymbolTable::lookupNearestSymbolFrom<plan::BufferOp>(program, buffer.getParentAttr());
-        int64_t rowBytes = buffer.getBytes() / cast<RankedTensorType>(buffer.getType()).getDimSize(0);
-        buffer.setOffset(parent.getOffset().value_or(0) + *buffer.getRow() * rowBytes);
-        continue;
-      }
       int64_t &end = total[static_cast<int>(buffer.getSpace())];
       buffer.setOffset(end);
       end += align(buffer.getBytes());

@@ -42,8 +42,7 @@ struct PlanVerifyPass : nanocc::impl::PlanVerifyBase<PlanVerifyPass> {
       return program.emitOpError("has no memory: plan-place-memory must run first");
     SmallVector<plan::BufferOp> buffers;
     for (plan::BufferOp buffer : program.getOps<plan::BufferOp>()) {
-      if (!buffer.getParent()) // a part shares its whole's bytes
-        buffers.push_back(buffer);
+      buffers.push_back(buffer);
       if (!buffer.getOffset())
         return buffer.emitOpError("has no offset: plan-place-memory must run first");
       if (static_cast<int64_t>(*buffer.getOffset()) + buffer.getBytes() > bytesOf(program, buffer.getSpace()))

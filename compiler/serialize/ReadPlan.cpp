@@ -73,14 +73,11 @@ private:
       auto type =
           RankedTensorType::get(shape, typeOf(static_cast<kernels::DType>(buffer->dtype()), builder.getContext()));
       bool lives = buffer->space() == fb::Space::Arena;
-      const fb::Buffer *part = buffer->parent() < 0 ? nullptr : source.buffers()->Get(buffer->parent());
       plan::BufferOp::create(
           builder, loc, buffer->name()->str(), static_cast<plan::Space>(buffer->space()), type,
           number(buffer->offset()),
           lives ? symbol(source.entries()->Get(buffer->entry())->name()->str()) : FlatSymbolRefAttr(),
-          lives ? number(buffer->first()) : IntegerAttr(), lives ? number(buffer->last()) : IntegerAttr(),
-          part ? symbol(part->name()->str()) : FlatSymbolRefAttr(),
-          part ? number((buffer->offset() - part->offset()) / (buffer->bytes() / shape[0])) : IntegerAttr());
+          lives ? number(buffer->first()) : IntegerAttr(), lives ? number(buffer->last()) : IntegerAttr());
     }
     for (const fb::Constant *constant : *source.constants())
       read(source, *constant);

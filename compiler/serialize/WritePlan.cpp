@@ -96,11 +96,11 @@ private:
       if (!dtype)
         return buffer.emitOpError() << "has element type " << type.getElementType() << ", which plan.fb does not know";
       std::vector<uint64_t> shape(type.getShape().begin(), type.getShape().end());
-      buffers.push_back(fb::CreateBuffer(
-          builder, text(buffer.getSymName()), static_cast<fb::Space>(buffer.getSpace()), static_cast<fb::DType>(*dtype),
-          builder.CreateVector(shape), *buffer.getOffset(), buffer.getBytes(),
-          buffer.getEntry() ? entryIndex.lookup(*buffer.getEntry()) : -1, buffer.getFirst().value_or(0),
-          buffer.getLast().value_or(0), buffer.getParent() ? bufferIndex.lookup(*buffer.getParent()) : -1));
+      buffers.push_back(fb::CreateBuffer(builder, text(buffer.getSymName()), static_cast<fb::Space>(buffer.getSpace()),
+                                         static_cast<fb::DType>(*dtype), builder.CreateVector(shape),
+                                         *buffer.getOffset(), buffer.getBytes(),
+                                         buffer.getEntry() ? entryIndex.lookup(*buffer.getEntry()) : -1,
+                                         buffer.getFirst().value_or(0), buffer.getLast().value_or(0)));
     }
     std::vector<Offset<fb::Constant>> constants;
     for (plan::ConstantOp constant : program.getOps<plan::ConstantOp>())

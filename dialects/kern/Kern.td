@@ -114,13 +114,10 @@ def Kern_CountersOp : Kern_Op<"counters", [Symbol]> {
 }
 
 def Kern_RefOp : Kern_Op<"ref", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
-  let summary = "handle of a constant, of rows of one, of a ring or of counters of the program; not a launch";
-  let arguments = (ins FlatSymbolRefAttr:$symbol, OptionalAttr<I64Attr>:$row);
+  let summary = "handle of a constant, of a ring or of counters of the program; not a launch";
+  let arguments = (ins FlatSymbolRefAttr:$symbol);
   let results = (outs AnyTypeOf<[AnyStaticShapeTensor, Kern_KvType]>:$result);
-  let assemblyFormat = "$symbol (`from` $row^)? attr-dict `:` type($result)";
-  let builders = [OpBuilder<(ins "::mlir::Type":$type, "::mlir::FlatSymbolRefAttr":$symbol), [{
-    build($_builder, $_state, type, symbol, ::mlir::IntegerAttr());
-  }]>];
+  let assemblyFormat = "$symbol attr-dict `:` type($result)";
 }
 
 //===----------------------------------------------------------------------===//

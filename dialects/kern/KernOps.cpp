@@ -77,17 +77,8 @@ LogicalResult RefOp::verifySymbolUses(SymbolTableCollection &symbols) {
   TypeAttr type = declaration ? declaration->getAttrOfType<TypeAttr>("type") : TypeAttr();
   if (!type)
     return emitOpError() << "@" << getSymbol() << " is not a weight, table, cache or counters of this program";
-  if (!getRow()) {
-    if (type.getValue() != getResult().getType())
-      return emitOpError() << "@" << getSymbol() << " has type " << type.getValue();
-    return success();
-  }
-  auto whole = dyn_cast<RankedTensorType>(type.getValue()), rows = dyn_cast<RankedTensorType>(getResult().getType());
-  if (!isa<WeightOp>(declaration) || !whole || !rows || whole.getElementType() != rows.getElementType() ||
-      whole.getRank() != 2 || rows.getRank() != 2 || whole.getDimSize(1) != rows.getDimSize(1) ||
-      static_cast<int64_t>(*getRow()) < 0 || static_cast<int64_t>(*getRow()) > whole.getDimSize(0) - rows.getDimSize(0))
-    return emitOpError() << getResult().getType() << " is not a range of rows of the weight @" << getSymbol() << ", "
-                         << type.getValue();
+  if (type.getValue() != getResult().getType())
+    return emitOpError() << "@" << getSymbol() << " has type " << type.getValue();
   return success();
 }
 

@@ -84,25 +84,17 @@ def Plan_ProgramOp : Plan_Op<"program", [Symbol, SymbolTable, IsolatedFromAbove,
   let hasVerifier = 1;
 }
 
-def Plan_BufferOp : Plan_Op<"buffer", [Symbol, HasParent<"ProgramOp">,
-                                        DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+def Plan_BufferOp : Plan_Op<"buffer", [Symbol, HasParent<"ProgramOp">]> {
   let summary = "a range of one space";
   let description = [{
     `offset` is in bytes from the start of the space, a multiple of 256, absent until memory is placed. An arena buffer lives
-    in one `entry` from the node `first` that writes it to the node `last` during which it must stay intact. A constant may
-    be `part` of another: rows of that one from `row` on, in the same bytes.
+    in one `entry` from the node `first` that writes it to the node `last` during which it must stay intact.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, Plan_Space:$space, TypeAttrOf<AnyStaticShapeTensor>:$type,
                        OptionalAttr<I64Attr>:$offset, OptionalAttr<FlatSymbolRefAttr>:$entry,
-                       OptionalAttr<I64Attr>:$first, OptionalAttr<I64Attr>:$last,
-                       OptionalAttr<FlatSymbolRefAttr>:$parent, OptionalAttr<I64Attr>:$row);
-  let assemblyFormat = [{$sym_name `in` $space `:` $type (`part` `of` $parent^ `from` $row)? (`at` $offset^)?
-                         (`live` $entry^ $first `to` $last)? attr-dict}];
-  let builders = [OpBuilder<(ins "::llvm::StringRef":$name, "Space":$space, "::mlir::RankedTensorType":$type,
-                                 "::mlir::IntegerAttr":$offset, "::mlir::FlatSymbolRefAttr":$entry,
-                                 "::mlir::IntegerAttr":$first, "::mlir::IntegerAttr":$last), [{
-    build($_builder, $_state, name, space, type, offset, entry, first, last, {}, {});
-  }]>];
+                       OptionalAttr<I64Attr>:$first, OptionalAttr<I64Attr>:$last);
+  let assemblyFormat = [{$sym_name `in` $space `:` $type (`at` $offset^)? (`live` $entry^ $first `to` $last)?
+                         attr-dict}];
   let hasVerifier = 1;
   let extraClassDeclaration = [{
     /// Bytes without padding.

@@ -47,24 +47,6 @@ LogicalResult BufferOp::verify() {
   return success();
 }
 
-/// A part has rows of its parent.
-LogicalResult BufferOp::verifySymbolUses(SymbolTableCollection &) {
-  if (!getParent())
-    return success();
-  auto parent = SymbolTable::lookupNearestSymbolFrom<BufferOp>((*this)->getParentOp(), getParentAttr());
-  if (!parent || parent.getParent() || parent.getSpace() != Space::Constant || getSpace() != Space::Constant ||
-      !parent->isBeforeInBlock(*this))
-    return emitOpError() << "is part of a constant before it, which " << getParentAttr() << " is not";
-  auto part = cast<RankedTensorType>(getType()), whole = cast<RankedTensorType>(parent.getType());
-  if (part.getElementType() != whole.getElementType() || part.getRank() == 0 || part.getRank() != whole.getRank() ||
-      part.getShape().drop_front() != whole.getShape().drop_front() || !getRow() ||
-      static_cast<int64_t>(*getRow()) < 0 || static_cast<int64_t>(*getRow()) > whole.getDimSize(0) - part.getDimSize(0))
-    return emitOpError() << part << " is not a range of rows of " << getParentAttr() << ", " << whole;
-  if (*getRow() * (getBytes() / part.getDimSize(0)) % 256)
-    return emitOpError() << "row " << *getRow() << " of " << getParentAttr() << " is not at a multiple of 256 bytes";
-  return success();
-}
-
 static LogicalResult expectBuffer(Operation *op, FlatSymbolRefAttr symbol, StringRef role) {
   if (symbol && SymbolTable::lookupNearestSymbolFrom<BufferOp>(op->getParentOfType<ProgramOp>(), symbol))
     return success();

@@ -1,4 +1,4 @@
-#include "kernels_templates/common/describe.h"
+#include "kernels_templates/attention_decode/shape.h"
 
 namespace kernels::attention {
 
@@ -35,6 +35,21 @@ static double tolerance(const Params &p) {
   return roundingOf(p.type("T")) + 2 * reductionOf(p["D"]) + reductionOf(std::min<int64_t>(p["ring"], 4096));
 }
 
+/// Single tokens come here only if attention_decode serves them with no number of blocks. P changes nothing.
+static std::string fallback(const Params &p) {
+  if (p.type("T") != DType::BF16)
+    return "";
+  std::string violated;
+  for (int64_t cluster : {8, 4, 2, 1}) {
+    Params single = p;
+    single.values.insert(single.values.end(), {{"P", static_cast<int64_t>(DType::BF16)}, {"cluster", cluster}});
+    violated = attention_decode::constraint(single);
+    if (violated.empty())
+      return "";
+  }
+  return "attention_decode does not serve it: " + violated;
+}
+
 static std::vector<uint64_t> extents(const Params &p, std::span<const Scalar> scalars, const Limits &limits) {
   uint64_t n = extent(scalars[2]);
   uint64_t queries = elementCount(n, p["heads"], p["D"]), keys = elementCount(n, p["kv_heads"], p["D"]);
@@ -59,6 +74,11 @@ const Family family = {"attention",
                        shape,
                        cost,
                        tolerance,
-                       extents};
+                       extents,
+                       false,
+                       false,
+                       nullptr,
+                       {},
+                       fallback};
 
 } // namespace kernels::attention

@@ -24,6 +24,9 @@ const Family family = {"attention_decode",
                        tolerance,
                        allExtents,
                        true,
-                       true};
+                       true,
+                       nullptr,
+                       {},
+                       fallback};
 
 } // namespace kernels::attention_decode

@@ -50,6 +50,9 @@ const Family family = {
     tolerance,
     extents,
     true,
-    true};
+    true,
+    nullptr,
+    {},
+    attention_decode::fallback};
 
 } // namespace kernels::attention_decode_ve

@@ -26,6 +26,10 @@ std::vector<std::pair<uint32_t, TensorMap>> tensorMaps(const Family &family, con
   return result;
 }
 
+std::string fallbackOf(const Family &family, const Params &params) {
+  return family.fallback ? family.fallback(params) : "";
+}
+
 std::string requireFloat(const Params &params, std::string_view name) {
   int64_t type = params[name];
   if (type == static_cast<int64_t>(DType::F32) || type == static_cast<int64_t>(DType::BF16))

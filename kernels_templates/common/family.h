@@ -121,7 +121,13 @@ struct Family {
   std::vector<TensorMap> (*maps)(const Params &, std::span<const Scalar>) = nullptr;
   /// The only target that has the instructions of the device template; empty: all have.
   std::string_view target = {};
+  /// Why the template's general path, or a general template, serves these parameters: the shape that the fast one
+  /// lacks, with the nearest that works. Empty if the fast one does. Of bf16 alone: f32 is general by choice.
+  std::string (*fallback)(const Params &) = nullptr;
 };
+
+/// As Family::fallback; empty for a family without one.
+std::string fallbackOf(const Family &family, const Params &params);
 
 /// The maps of a launch, each with the index of its argument.
 std::vector<std::pair<uint32_t, TensorMap>> tensorMaps(const Family &family, const Params &params,

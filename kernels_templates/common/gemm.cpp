@@ -19,7 +19,7 @@ LaunchShape gemmShape(const Params &p, uint64_t rows) {
   LaunchShape shape;
   shape.block[0] = width == 128 ? 256 : 128;
   shape.grid[0] = blocksFor(elementCount(blocksFor(rows, height), blocksFor(p["N"], width)), 1);
-  if (p.type("T") == DType::BF16 && p["K"] % 8 == 0) {
+  if (p.type("T") == DType::BF16 && productFallback(p).empty()) {
     const uint64_t stage = (height + width) * 128, most = 96 << 10; // as in gemm.cuh
     shape.sharedBytes = static_cast<uint32_t>(stage * std::min<uint64_t>(6, most / stage));
   }

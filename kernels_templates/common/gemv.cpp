@@ -25,7 +25,7 @@ LaunchShape gemvShape(const Params &p) {
   LaunchShape shape;
   shape.block[0] = 32 * (warps + 1);
   shape.grid[0] = blocksFor(p["N"], columns);
-  if (p.type("T") == DType::BF16 && k % 8 == 0) {
+  if (p.type("T") == DType::BF16 && productFallback(p).empty()) {
     const uint64_t chunk = chunkOf(k), pitch = chunk * 2 + 64;
     const uint64_t tiles = ceilDiv(columns, 8), width = ceilDiv(columns, tiles);
     const uint64_t held = ceilDiv(tiles, ceilDiv(tiles, heldTiles));

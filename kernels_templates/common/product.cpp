@@ -8,6 +8,10 @@ Cost productCost(const Params &p, uint64_t rows, uint64_t perOutput, uint64_t fl
           rows * columns * (2 * k + flopsPerOutput)};
 }
 
+std::string productFallback(const Params &p) {
+  return p.type("T") == DType::BF16 ? requireMultiple(p, "K", 8, "8") : "";
+}
+
 double productReduction(const Params &p) { return reductionOf(p["K"]); }
 
 } // namespace kernels

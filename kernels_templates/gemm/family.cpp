@@ -32,6 +32,9 @@ const Family family = {
     tolerance,
     extents,
     true,
-    true};
+    true,
+    nullptr,
+    {},
+    productFallback};
 
 } // namespace kernels::gemm

@@ -29,6 +29,9 @@ const Family family = {"gemm_add",
                        tolerance,
                        extents,
                        true,
-                       true};
+                       true,
+                       nullptr,
+                       {},
+                       productFallback};
 
 } // namespace kernels::gemm_add

@@ -31,6 +31,9 @@ const Family family = {"gemm_backout",
                        tolerance,
                        extents,
                        true,
-                       true};
+                       true,
+                       nullptr,
+                       {},
+                       productFallback};
 
 } // namespace kernels::gemm_backout

@@ -34,6 +34,9 @@ const Family family = {"gemm_mix",
                        tolerance,
                        extents,
                        true,
-                       true};
+                       true,
+                       nullptr,
+                       {},
+                       productFallback};
 
 } // namespace kernels::gemm_mix

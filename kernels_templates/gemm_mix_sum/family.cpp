@@ -35,6 +35,9 @@ const Family family = {"gemm_mix_sum",
                        tolerance,
                        extents,
                        true,
-                       true};
+                       true,
+                       nullptr,
+                       {},
+                       productFallback};
 
 } // namespace kernels::gemm_mix_sum

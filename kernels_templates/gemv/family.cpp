@@ -28,6 +28,9 @@ const Family family = {"gemv",
                        tolerance,
                        extents,
                        true,
-                       true};
+                       true,
+                       nullptr,
+                       {},
+                       productFallback};
 
 } // namespace kernels::gemv

@@ -25,6 +25,9 @@ const Family family = {
     tolerance,
     extents,
     true,
-    true};
+    true,
+    nullptr,
+    {},
+    productFallback};
 
 } // namespace kernels::gemv_add

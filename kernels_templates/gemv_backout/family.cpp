@@ -29,6 +29,9 @@ const Family family = {"gemv_backout",
                        tolerance,
                        extents,
                        true,
-                       true};
+                       true,
+                       nullptr,
+                       {},
+                       productFallback};
 
 } // namespace kernels::gemv_backout

@@ -32,6 +32,9 @@ const Family family = {"gemv_mix",
                        tolerance,
                        extents,
                        true,
-                       true};
+                       true,
+                       nullptr,
+                       {},
+                       productFallback};
 
 } // namespace kernels::gemv_mix

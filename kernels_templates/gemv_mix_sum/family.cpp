@@ -33,6 +33,9 @@ const Family family = {"gemv_mix_sum",
                        tolerance,
                        extents,
                        true,
-                       true};
+                       true,
+                       nullptr,
+                       {},
+                       productFallback};
 
 } // namespace kernels::gemv_mix_sum

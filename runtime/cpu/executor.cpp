@@ -201,9 +201,6 @@ private:
       weights.write(program, *constant, addresses[buffer], *math);
       numbers.constants += program.buffers()->Get(buffer)->bytes();
     }
-    for (uint32_t i = 0; i < addresses.size(); ++i)
-      if (const schema::Buffer &part = *program.buffers()->Get(i); part.parent() != -1)
-        addresses[i] = addresses[part.parent()] + (part.offset() - program.buffers()->Get(part.parent())->offset());
   }
 
   /// The launches of an entry, and of a loop that repeats it.

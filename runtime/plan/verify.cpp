@@ -97,14 +97,6 @@ void checkBuffers(const schema::Program &program, const Place &place) {
     if (b.bytes() > total || b.offset() > total - b.bytes())
       at.bad("offset " + std::to_string(b.offset()) + " plus " + std::to_string(b.bytes()) +
              " bytes leave its space of " + std::to_string(total));
-    if (b.parent() != -1) {
-      if (b.parent() < 0 || static_cast<uint32_t>(b.parent()) >= i || b.space() != schema::Space::Constant)
-        at.bad("its parent " + std::to_string(b.parent()) + " is not an earlier constant");
-      const schema::Buffer &whole = *buffers[b.parent()];
-      if (whole.space() != b.space() || whole.dtype() != b.dtype() || whole.parent() != -1 ||
-          b.offset() < whole.offset() || b.offset() + b.bytes() > whole.offset() + whole.bytes())
-        at.bad("it is not a part of its parent " + quote(whole.name()->string_view()));
-    }
     if (b.space() != schema::Space::Arena) {
       if (b.entry() != -1)
         at.bad("only arena buffers belong to an entry");
@@ -130,7 +122,7 @@ void checkOverlap(const schema::Program &program, const Place &place) {
   const auto &buffers = *program.buffers();
   for (uint32_t i = 0; i < buffers.size(); ++i) {
     const schema::Buffer &b = *buffers[i];
-    if (b.space() == schema::Space::Workspace || b.parent() != -1) // a part shares its whole's bytes
+    if (b.space() == schema::Space::Workspace)
       continue;
     const bool arena = b.space() == schema::Space::Arena;
     domains[{static_cast<int>(b.space()), b.entry()}].push_back(
@@ -206,8 +198,6 @@ void checkConstants(const schema::Plan &plan, const schema::Program &program, co
     at = place.in(numbered("constant", i, buffer.name()));
     if (buffer.space() != schema::Space::Constant || !isFloat(buffer.dtype()))
       at.bad("a constant is an f32 or bf16 buffer in the constant space");
-    if (buffer.parent() != -1)
-      at.bad("it is a part of another constant, whose recipe makes it");
     if (made[constant.buffer()])
       at.bad("two recipes write it");
     made[constant.buffer()] = true;
@@ -217,7 +207,7 @@ void checkConstants(const schema::Plan &plan, const schema::Program &program, co
       checkStep(plan, buffer, constant, s, at);
   }
   for (uint32_t i = 0; i < buffers.size(); ++i)
-    if (buffers[i]->space() == schema::Space::Constant && buffers[i]->parent() == -1 && !made[i])
+    if (buffers[i]->space() == schema::Space::Constant && !made[i])
       place.in(numbered("buffer", i, buffers[i]->name())).bad("no recipe writes this constant");
 }
 

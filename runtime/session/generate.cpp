@@ -171,8 +171,8 @@ std::vector<Sample> generate(Session &session, std::span<const std::vector<int32
   const Range range("generate");
   for (const std::vector<int32_t> &prompt : prompts)
     if (prompt.size() >= session.positions())
-      fail(Exit::Input, "the prompt has " + std::to_string(prompt.size()) + " tokens, the plan's context holds " +
-                            std::to_string(session.positions()) +
+      fail(Exit::Input, session.plan().path().string() + ": the prompt has " + std::to_string(prompt.size()) +
+                            " tokens, the plan's context holds " + std::to_string(session.positions()) +
                             " with at least one new; shorten it or compile with a larger --max-seq");
   // All of them first: a late group must not fail after an early one has run, and -n 0 refuses what -n 1 does.
   for (const std::vector<int32_t> &prompt : prompts)

@@ -110,21 +110,23 @@ std::vector<int32_t> Session::sampled(const schema::Entry &entry) {
 
 void Session::checkFeed(uint32_t row, std::span<const int32_t> tokens) const {
   if (row >= state.size())
-    fail(Exit::Input, "row " + std::to_string(row) + " is outside the plan's batch of " + std::to_string(state.size()) +
-                          "; compile with a larger --batch");
+    fail(Exit::Input, source->path().string() + ": row " + std::to_string(row) + " is outside the plan's batch of " +
+                          std::to_string(state.size()) + "; compile with a larger --batch");
   if (tokens.empty())
     fail(Exit::Input, "a prompt has no tokens; it needs at least one");
   if (tokens.size() > maxSeq - state[row].length)
-    fail(Exit::Input, std::to_string(state[row].length + tokens.size()) + " tokens do not fit the plan's context of " +
-                          std::to_string(maxSeq) + "; shorten the prompt or compile with a larger --max-seq");
+    fail(Exit::Input, source->path().string() + ": " + std::to_string(state[row].length + tokens.size()) +
+                          " tokens do not fit the plan's context of " + std::to_string(maxSeq) +
+                          "; shorten the prompt or compile with a larger --max-seq");
   checkIds(tokens);
 }
 
-void Session::checkIds(std::span<const int32_t> ids) const {
+void Session::checkIds(std::span<const int32_t> ids, std::string_view thing) const {
   for (size_t i = 0; i < ids.size(); ++i)
     if (ids[i] < 0 || static_cast<uint32_t>(ids[i]) >= vocabulary)
-      fail(Exit::Input, "token id " + std::to_string(ids[i]) + " at index " + std::to_string(i) +
-                            " is outside the model's vocabulary [0, " + std::to_string(vocabulary) + ")");
+      fail(Exit::Input, source->path().string() + ": " + std::string(thing) + " " + std::to_string(ids[i]) +
+                            " at index " + std::to_string(i) + " is outside the model's vocabulary [0, " +
+                            std::to_string(vocabulary) + "); pass ids of its own tokenizer");
 }
 
 std::vector<int32_t> Session::prefill(std::span<const Feed> feeds) {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace nanort {
@@ -41,8 +42,8 @@ public:
   /// `rowBase` is added to row numbers in the random counter, so that groups of one request draw apart.
   void setSampling(const Sampling &sampling, uint32_t rowBase = 0);
 
-  /// Errors: Exit::Input for an id outside the vocabulary.
-  void checkIds(std::span<const int32_t> ids) const;
+  /// Errors: Exit::Input for an id outside the vocabulary; `thing` is what the message calls it.
+  void checkIds(std::span<const int32_t> ids, std::string_view thing = "token id") const;
 
   struct Feed {
     uint32_t row;

@@ -1,4 +1,4 @@
-// nanort bench: time to the first token and per token, greedy, on random prompts.
+// nanort bench: time to the first token and per token, on random prompts.
 #include "codegen/Nvrtc.h"
 #include "runtime/base/error.h"
 #include "runtime/base/text.h"
@@ -21,6 +21,7 @@ using Json = nlohmann::ordered_json;
 
 struct BenchOptions {
   CommonOptions common;
+  SamplingOptions sampling;
   std::string batches = "1", mode, format = "text";
   uint32_t prompt = 512, fresh = 128, repeat = 5;
   bool explain = false;
@@ -49,10 +50,12 @@ double quantile(std::vector<double> values, double share) {
   return values[std::max<size_t>(rank, 1) - 1];
 }
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t half = values.size() / 2;
-  return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
+std::string samplingText(const SamplingOptions &sampling) {
+  if (sampling.temperature == 0)
+    return "greedy";
+  char text[64];
+  std::snprintf(text, sizeof text, "temperature %g", sampling.temperature);
+  return text + (sampling.topK > 0 ? ", top-k " + std::to_string(sampling.topK) : std::string());
 }
 
 std::vector<uint32_t> parseBatches(const std::string &text) {
@@ -173,8 +176,9 @@ struct Times {
 
 /// The host feeds every token.
 Times runSteps(Session &session, const std::vector<std::vector<int32_t>> &prompts, uint32_t fresh,
-               const std::function<void()> &afterStep = {}) {
+               const Sampling &sampling, const std::function<void()> &afterStep = {}) {
   session.reset();
+  session.setSampling(sampling);
   std::vector<Session::Feed> feeds;
   for (uint32_t row = 0; row < prompts.size(); ++row)
     feeds.push_back({row, prompts[row]});
@@ -195,9 +199,11 @@ Times runSteps(Session &session, const std::vector<std::vector<int32_t>> &prompt
 }
 
 /// One generate entry; a step is done when the host has seen the last row's token of it.
-Times runWhole(Session &session, const std::vector<std::vector<int32_t>> &prompts, uint32_t fresh) {
+Times runWhole(Session &session, const std::vector<std::vector<int32_t>> &prompts, uint32_t fresh,
+               const Sampling &sampling) {
   GenerateOptions how;
   how.maxNew = fresh;
+  how.sampling = sampling;
   how.mode = GenerateMode::Graph;
   std::vector<uint32_t> taken(fresh); // rows whose n-th token has come
   std::vector<size_t> own(prompts.size());
@@ -214,7 +220,9 @@ Times runWhole(Session &session, const std::vector<std::vector<int32_t>> &prompt
   return times;
 }
 
-/// The same on every run.
+/// The same on every run, as are the prompts.
+Sampling samplingOf(const BenchOptions &options) { return options.sampling.withSeed(42); }
+
 std::vector<std::vector<int32_t>> promptsOf(const Session &session, uint32_t batch, uint32_t length) {
   std::mt19937_64 random(42);
   std::vector<std::vector<int32_t>> prompts(batch, std::vector<int32_t>(length));
@@ -229,7 +237,8 @@ std::vector<std::vector<LaunchTime>> timeSteps(Session &session, uint32_t entry,
                                                const BenchOptions &options) {
   const std::vector<std::vector<int32_t>> prompts = promptsOf(session, batch, options.prompt);
   std::vector<std::vector<LaunchTime>> runs;
-  runSteps(session, prompts, options.fresh, [&] { runs.push_back(session.executor().launchTimes(entry)); });
+  runSteps(session, prompts, options.fresh, samplingOf(options),
+           [&] { runs.push_back(session.executor().launchTimes(entry)); });
   if (runs.size() > 1)
     runs.erase(runs.begin());
   return runs;
@@ -238,10 +247,12 @@ std::vector<std::vector<LaunchTime>> timeSteps(Session &session, uint32_t entry,
 Result measure(Session &session, const schema::Program &program, uint32_t batch, const BenchOptions &options,
                bool atOnce) {
   const std::vector<std::vector<int32_t>> prompts = promptsOf(session, batch, options.prompt);
+  const Sampling sampling = samplingOf(options);
   std::vector<double> first, whole, means, steps;
   // Once more than asked for: the first makes graphs and warms caches up.
   for (uint32_t run = 0; run <= options.repeat; ++run) {
-    const Times times = atOnce ? runWhole(session, prompts, options.fresh) : runSteps(session, prompts, options.fresh);
+    const Times times = atOnce ? runWhole(session, prompts, options.fresh, sampling)
+                               : runSteps(session, prompts, options.fresh, sampling);
     if (run == 0)
       continue;
     const double decode = std::accumulate(times.steps.begin(), times.steps.end(), 0.0);
@@ -284,6 +295,7 @@ Json explain(const BenchOptions &options, CommonOptions common, Loaded &loaded, 
 
 void bench(const BenchOptions &options) {
   const std::vector<uint32_t> batches = parseBatches(options.batches);
+  samplingOf(options); // before anything is loaded
   CommonOptions common = options.common;
   Loaded loaded = load(common);
   checkFlags(options, loaded, batches);
@@ -299,7 +311,7 @@ void bench(const BenchOptions &options) {
   char line[256];
   if (text)
     print(device + ", " + mode + ", prompt " + std::to_string(options.prompt) + ", " + std::to_string(options.fresh) +
-          " new tokens, median of " + std::to_string(options.repeat) + "\n" +
+          " new tokens, " + samplingText(options.sampling) + ", median of " + std::to_string(options.repeat) + "\n" +
           "batch   ttft ms  ms/token       p50       p99     tok/s    mbu  launches\n");
   Json results = Json::array();
   for (uint32_t batch : batches) {
@@ -329,7 +341,12 @@ void bench(const BenchOptions &options) {
                        {"launches_per_step", r.launches},
                        {"vram_bytes", loaded.device.cuda ? Json(vram) : Json()}});
   }
-  Json report = {{"device", device}, {"mode", mode}, {"repeat", options.repeat}, {"results", results}};
+  Json report = {{"device", device},
+                 {"mode", mode},
+                 {"repeat", options.repeat},
+                 {"temperature", options.sampling.temperature},
+                 {"top_k", options.sampling.topK},
+                 {"results", results}};
   session.reset(); // two would need twice the memory
   if (options.explain)
     report["explain"] = explain(options, common, loaded, batches, text);
@@ -366,14 +383,16 @@ void addBench(CLI::App &app) {
       ->type_name("N")
       ->check(CLI::Range(1u, 10000u))
       ->capture_default_str();
+  addSampling(*command, options->sampling);
   command->add_flag("--explain", options->explain,
                     "Also time every launch of a decode step, and compare with what the device could do (CUDA and "
                     "NVRTC)");
   command->add_option("--format", options->format, "text, or json: the last line is one object")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();
-  command->footer("Greedy, without stop tokens, random prompts from a fixed seed.\nExamples:\n"
+  command->footer("Without stop tokens; random prompts, and draws where -t is not 0, from a fixed seed.\nExamples:\n"
                   "  nanort bench plan.fb --batch 1,8 --format json\n"
+                  "  nanort bench plan.fb --explain -t 0.8 -k 50\n"
                   "  nanort bench plan.fb --random-weights 1 --mode eager --prompt 64 --new 32");
   command->callback([options] { bench(*options); });
 }

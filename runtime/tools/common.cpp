@@ -6,6 +6,7 @@
 #include "runtime/cpu/host_math.h"
 
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 
@@ -41,6 +42,21 @@ void addCommon(CLI::App &command, CommonOptions &options) {
   command.add_flag("--no-cache", options.noCache, "Keep no compiled kernels on disk");
   auto *verbose = command.add_flag("-v,--verbose", options.verbose, "Say what is chosen and how long it takes");
   command.add_flag("-q,--quiet", options.quiet, "No logs")->excludes(verbose);
+}
+
+void addSampling(CLI::App &command, SamplingOptions &options) {
+  command.add_option("-t,--temperature", options.temperature, "Temperature; 0 takes the most likely token")
+      ->type_name("T")
+      ->capture_default_str();
+  command.add_option("-k,--top-k", options.topK, "Sample from the K most likely tokens; 0: from all")
+      ->type_name("K")
+      ->capture_default_str();
+}
+
+Sampling SamplingOptions::withSeed(uint64_t seed) const {
+  if (!std::isfinite(temperature) || temperature < 0)
+    fail(Exit::Usage, "-t " + std::to_string(temperature) + ": the temperature is 0 or more");
+  return {static_cast<float>(temperature), topK, seed};
 }
 
 void log(const CommonOptions &options, const std::string &line) {

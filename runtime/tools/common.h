@@ -22,11 +22,21 @@ struct CommonOptions {
   bool graphs = true, times = false; // not flags of every command: see ExecutorOptions
 };
 
+struct SamplingOptions {
+  double temperature = 0;
+  int32_t topK = 0;
+
+  /// Errors: Exit::Usage for a temperature that is none.
+  Sampling withSeed(uint64_t seed) const;
+};
+
 /// For unsigned flags: CLI11 would wrap a negative number around.
 std::string notNegative(const std::string &text);
 
 /// Declares PLAN and the flags of CommonOptions on a command.
 void addCommon(CLI::App &command, CommonOptions &options);
+/// Declares -t and -k.
+void addSampling(CLI::App &command, SamplingOptions &options);
 
 /// Each command declares its flags and runs when chosen; it returns normally or throws nanort::Error.
 void addRun(CLI::App &app);

@@ -23,8 +23,8 @@ void eval(const EvalOptions &options) {
   Loaded loaded = load(options.common);
   const uint64_t length = rows.front().size();
   if (length > loaded.plan->root().model()->max_seq())
-    fail(Exit::Input, options.ids + ": rows of " + std::to_string(length) + " ids, the plan's context holds " +
-                          std::to_string(loaded.plan->root().model()->max_seq()) +
+    fail(Exit::Input, options.ids + ": rows of " + std::to_string(length) + " ids, the context of " +
+                          options.common.plan + " holds " + std::to_string(loaded.plan->root().model()->max_seq()) +
                           "; cut them or compile with a larger --max-seq");
   Session session = openSession(options.common, loaded);
   std::optional<SafetensorsWriter> writer;

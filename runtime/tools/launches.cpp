@@ -27,25 +27,27 @@ std::string left(const std::string &text, size_t width) {
   return text.size() < width ? text + std::string(width - text.size(), ' ') : text;
 }
 
+kernels::Params paramsOf(const schema::Kernel &kernel) {
+  kernels::Params params;
+  for (const schema::Param *param : *kernel.params())
+    params.values.emplace_back(param->name()->str(), param->value());
+  return params;
+}
+
 std::string tableOf(const schema::Program &program, const Nodes &nodes) {
   std::string table;
   for (uint32_t i = 0; i < nodes.size(); ++i) {
     const schema::Node &node = *nodes[i];
     const std::optional<codegen::Prediction> predicted = predict(program, node);
     auto us = [&](double value) { return fixed(predicted ? std::optional(value) : std::nullopt, 2); };
+    const std::string fallback = fallbackOf(program, node);
     table += "    " + right(std::to_string(i), 5) + right(fixed(node.bytes() / 1e6, 3), 13) +
              right(fixed(node.flops() / 1e9, 4), 13) + right(us(predicted ? predicted->us() : 0), 10) +
              right(us(predicted ? predicted->bytesUs : 0), 11) + right(us(predicted ? predicted->flopsUs : 0), 10) +
              "  " + left(predicted ? predicted->bound() : "-", 8) + left(locationOf(node), 17) +
-             kernelOf(program, node) + "\n";
+             kernelOf(program, node) + (fallback.empty() ? "" : " (general template: " + fallback + ")") + "\n";
   }
   return table;
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t half = values.size() / 2;
-  return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
 /// Of one run, in microseconds; the step comes last.
@@ -82,22 +84,32 @@ Json number(std::optional<double> value) { return value ? Json(*value) : Json();
 
 } // namespace
 
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t half = values.size() / 2;
+  return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
 std::optional<codegen::Prediction> predict(const schema::Program &program, const schema::Node &node) {
   const auto device = codegen::deviceModel(program.target()->string_view());
   if (!device)
     return std::nullopt;
   const schema::Kernel &kernel = *program.kernels()->Get(node.kernel());
-  kernels::Params params;
-  for (const schema::Param *param : *kernel.params())
-    params.values.emplace_back(param->name()->str(), param->value());
   const bool library = node.kind() == schema::NodeKind::Gemm;
   bool early = false;
   for (const schema::Edge *edge : *node.edges())
     early |= edge->kind() == schema::EdgeKind::Programmatic;
-  return codegen::predict(
-      *device, {{node.bytes(), node.flops()},
-                codegen::usesTensorCores(*codegen::findFamily(kernel.family()->string_view()), params, library),
-                early});
+  return codegen::predict(*device, {{node.bytes(), node.flops()},
+                                    codegen::usesTensorCores(*codegen::findFamily(kernel.family()->string_view()),
+                                                             paramsOf(kernel), library),
+                                    early});
+}
+
+std::string fallbackOf(const schema::Program &program, const schema::Node &node) {
+  if (program.target()->string_view() == "cpu" || node.kind() == schema::NodeKind::Gemm)
+    return "";
+  const schema::Kernel &kernel = *program.kernels()->Get(node.kernel());
+  return kernels::fallbackOf(*codegen::findFamily(kernel.family()->string_view()), paramsOf(kernel));
 }
 
 std::string locationOf(const schema::Node &node) { return node.location() ? node.location()->str() : "-"; }

@@ -15,13 +15,20 @@ namespace nanort::tools {
 /// By the model of the program's target; nullopt for a cpu program.
 std::optional<codegen::Prediction> predict(const schema::Program &program, const schema::Node &node);
 
+/// As kernels::fallbackOf gives it; empty in a cpu program.
+std::string fallbackOf(const schema::Program &program, const schema::Node &node);
+
 /// "model.mlir:12", or "-".
 std::string locationOf(const schema::Node &node);
 /// The kernel's name, and whether cuBLASLt stands for it.
 std::string kernelOf(const schema::Program &program, const schema::Node &node);
 
-/// A table of an entry's own nodes and those of its loops: bytes, FLOPs, predicted time and what bounds it.
+/// A table of an entry's own nodes and those of its loops: bytes, FLOPs, predicted time, what bounds it, and the
+/// kernel, with the reason where it is a general one.
 std::string launchTable(const schema::Program &program, const schema::Entry &entry);
+
+/// Of at least one value.
+double median(std::vector<double> values);
 
 /// Medians over several runs of an entry, in microseconds.
 struct Achieved {

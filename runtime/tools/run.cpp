@@ -6,7 +6,6 @@
 #include "runtime/tools/common.h"
 
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 namespace nanort::tools {
@@ -16,8 +15,7 @@ struct RunOptions {
   CommonOptions common;
   std::optional<std::string> prompt, chat, ids, stopIds;
   uint32_t maxNew = 256, samples = 1;
-  double temperature = 0;
-  int32_t topK = 0;
+  SamplingOptions sampling;
   uint64_t seed = 42;
   bool noStop = false, json = false;
 };
@@ -120,18 +118,16 @@ void printJson(const std::vector<std::vector<int32_t>> &prompts, const std::vect
 }
 
 void run(const RunOptions &options) {
-  if (!std::isfinite(options.temperature) || options.temperature < 0)
-    fail(Exit::Usage, "-t " + std::to_string(options.temperature) + ": the temperature is 0 or more");
+  GenerateOptions generation;
+  generation.sampling = options.sampling.withSeed(options.seed);
   Loaded loaded = load(options.common);
   const std::optional<Tokenizer> tokenizer = openTokenizer(options.common, *loaded.plan);
   const std::vector<std::vector<int32_t>> rows = promptRows(options, tokenizer);
-  GenerateOptions generation;
   generation.maxNew = options.maxNew;
-  generation.sampling = {static_cast<float>(options.temperature), options.topK, options.seed};
   generation.stopIds = stopIds(options, tokenizer);
 
   Session session = openSession(options.common, loaded);
-  session.checkIds(generation.stopIds);
+  session.checkIds(generation.stopIds, "stop id");
   std::vector<std::vector<int32_t>> prompts;
   for (const auto &row : rows)
     prompts.insert(prompts.end(), options.samples, row);
@@ -177,12 +173,7 @@ void addRun(CLI::App &app) {
       ->type_name("IDS");
   source->require_option(1);
   command->add_option("-n", options->maxNew, "New tokens at most")->type_name("N")->capture_default_str();
-  command->add_option("-t", options->temperature, "Temperature; 0 takes the most likely token")
-      ->type_name("T")
-      ->capture_default_str();
-  command->add_option("-k", options->topK, "Sample from the K most likely tokens; 0: from all")
-      ->type_name("K")
-      ->capture_default_str();
+  addSampling(*command, options->sampling);
   command->add_option("--seed", options->seed, "Seed of the sampling")
       ->type_name("N")
       ->check(notNegative)

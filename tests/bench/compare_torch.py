@@ -4,7 +4,9 @@
 The peer is what a careful user writes by hand: a static KV cache, every block compiled, a whole step in one CUDA graph.
 Each round measures nanort, then the peer; the table shows medians over rounds. Needs PyTorch, and the plans of prepare.sh:
 
-    tests/bench/compare_torch.py --bundle DIR [--models d12,d20,d32] [--batch 1,8] [--rounds 2] [--out FILE.json]"""
+    tests/bench/compare_torch.py --bundle DIR [--models d12,d20,d32] [--batch 1,8] [--rounds 2] [--out FILE.json]
+
+With --sampling nothing is compared: a table of what nanort's sampling launch takes, greedy and with top-k 50."""
 import argparse
 import json
 import statistics
@@ -119,14 +121,25 @@ class Peer:
         return {"ttft_ms": statistics.median(run[0] for run in runs), "tpot_ms": statistics.median(run[1] for run in runs)}
 
 
-def nanort(options, plan, mode):
+def nanort(options, plan, mode, *flags):
     done = subprocess.run([str(options.bundle / "bin/nanort"), "bench", str(plan), "-q", "--device", "cuda", "--random-weights",
                            "1", "--batch", options.batch, "--prompt", str(options.prompt), "--new", str(options.new),
-                           "--repeat", str(options.repeat), "--mode", mode, "--format", "json"],
+                           "--repeat", str(options.repeat), "--mode", mode, "--format", "json", *flags],
                           capture_output=True, text=True)
     if done.returncode != 0:
         raise SystemExit(f"nanort bench {plan}: exit {done.returncode}: {done.stderr.strip()}")
-    return {r["batch"]: r for r in json.loads(done.stdout.splitlines()[-1])["results"]}
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def sampling(options):
+    """Of a decode step, the launches of family `sample`."""
+    print("| model | batch | greedy us | top-k 50 us |\n|---|---|---|---|")
+    for model in options.models.split(","):
+        plan = options.bundle / "bench" / f"{model}.fb"
+        ways = [nanort(options, plan, "graph", "--explain", *flags)["explain"] for flags in ((), ("-t", "0.8", "-k", "50"))]
+        for steps in zip(*ways):
+            us = [sum(launch["us"] for launch in step["launches"] if launch["kernel"].startswith("sample_")) for step in steps]
+            print(f"| {model} | {steps[0]['batch']} | {us[0]:.2f} | {us[1]:.2f} |", flush=True)
 
 
 def conditions():
@@ -145,7 +158,10 @@ def main():
     parser.add_argument("--rounds", type=int, default=2, help="turns of nanort and peer")
     parser.add_argument("--mode", default="graph-full", choices=("graph-full", "graph", "eager"))
     parser.add_argument("--out", type=Path, help="all numbers as JSON")
+    parser.add_argument("--sampling", action="store_true", help="microseconds of the sampling launch instead")
     options = parser.parse_args()
+    if options.sampling:
+        return sampling(options)
     batches = [int(batch) for batch in options.batch.split(",")]
     rows, log = [], []
     with torch.inference_mode():
@@ -155,7 +171,7 @@ def main():
             plan, peer = options.bundle / "bench" / f"{model}.fb", Peer(int(model[1:]), options.prompt, options.new)
             measured = []
             for round_ in range(options.rounds):
-                ours = nanort(options, plan, options.mode)
+                ours = {r["batch"]: r for r in nanort(options, plan, options.mode)["results"]}
                 between = conditions()
                 theirs = {batch: peer.measure(batch, options.repeat) for batch in batches}
                 measured.append((ours, theirs))

@@ -190,10 +190,20 @@ TEST_F(BadPlan, IdsOutsideTheVocabulary) {
     for (const char *count : {"0", "1"})
       expectRefusal(
           e2e::run("nanort", {"run", good.string(), "--device", "cpu", "-n", count, std::string("--ids=") + ids}), 3,
-          {});
+          {ids == std::string("1,512") ? good.string() + ": token id 512 at index 1" : "--ids: "});
   expectRefusal(e2e::run("nanort", {"run", good.string(), "--device", "cpu", "--ids", "1", "--stop-ids", "512"}), 3,
-                {"512"});
+                {good.string() + ": stop id 512 at index 0"});
   expectRefusal(e2e::run("nanort", {"run", good.string(), "--device", "cpu", "--ids", "1,x"}), 2, {"x"});
+}
+
+// The context is the plan's: its file is the one to compile again.
+TEST_F(BadPlan, TextsLongerThanTheContext) {
+  const std::string brief = e2e::plan(e2e::golden("gen-c"), {"--target", "cpu", "--max-seq", "4"}).string();
+  expectRefusal(e2e::run("nanort", {"run", brief, "--device", "cpu", "--ids", "1,2,3,4"}), 3,
+                {brief + ": the prompt has 4 tokens, the plan's context holds 4", "--max-seq"});
+  const std::string ids = (e2e::golden("gen-c") / "reference.safetensors").string() + ":prompt_ids";
+  expectRefusal(e2e::run("nanort", {"eval", brief, "--device", "cpu", "--ids", ids}), 3,
+                {ids, "the context of " + brief + " holds 4", "--max-seq"});
 }
 
 TEST_F(BadPlan, NoTokenizer) {

@@ -50,6 +50,23 @@ TEST(Bench, TheLastLineIsOneObjectWithTheColumnsOfTheContract) {
   }
 }
 
+// In text the device's line says what was sampled; greedy is what nobody asked for.
+TEST(Bench, SamplesLikeRun) {
+  const e2e::Result greedy = bench({"--format", "json"});
+  const e2e::Result sampled = bench({"--format", "json", "-t", "0.8", "-k", "50"});
+  ASSERT_EQ(greedy.code, 0) << greedy.err;
+  ASSERT_EQ(sampled.code, 0) << sampled.err;
+  EXPECT_EQ(Json::parse(greedy.out)["temperature"], 0);
+  EXPECT_EQ(Json::parse(greedy.out)["top_k"], 0);
+  EXPECT_EQ(Json::parse(sampled.out)["temperature"], 0.8);
+  EXPECT_EQ(Json::parse(sampled.out)["top_k"], 50);
+  const e2e::Result text = bench({"--temperature", "0.8", "--top-k", "50"});
+  EXPECT_NE(text.out.find("temperature 0.8, top-k 50"), std::string::npos) << text.out;
+  expectUsage(bench({"-t", "-1"}), "the temperature is 0 or more");
+  expectUsage(bench({"-t", "nan"}), "the temperature is 0 or more");
+  expectUsage(bench({"-k", "x"}), "-k");
+}
+
 TEST(Bench, TextHasALinePerBatch) {
   e2e::Result result = bench({"--batch", "2,1", "--mode", "eager"});
   ASSERT_EQ(result.code, 0) << result.err;

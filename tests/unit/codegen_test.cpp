@@ -69,7 +69,11 @@ TEST(DeviceModel, ProductsOfBf16RunOnTensorCores) {
   EXPECT_TRUE(codegen::usesTensorCores(linear, params(kernels::DType::BF16), true)); // by library
   EXPECT_FALSE(codegen::usesTensorCores(linear, params(kernels::DType::BF16), false));
   EXPECT_FALSE(codegen::usesTensorCores(linear, params(kernels::DType::F32), true));
-  EXPECT_TRUE(codegen::usesTensorCores(*codegen::findFamily("gemm"), params(kernels::DType::BF16), false));
+  for (auto [K, fast] : {std::pair{128, true}, std::pair{12, false}}) {
+    kernels::Params gemm = params(kernels::DType::BF16);
+    gemm.values.emplace_back("K", K);
+    EXPECT_EQ(codegen::usesTensorCores(*codegen::findFamily("gemm"), gemm, false), fast) << K;
+  }
   EXPECT_FALSE(codegen::usesTensorCores(norm, params(kernels::DType::BF16), false));
 }
 

@@ -4,13 +4,10 @@ add_library(nano_fake_nvtx MODULE ${CMAKE_CURRENT_LIST_DIR}/nvtx_fake.cpp)
 
 add_executable(cuda_test ${CMAKE_CURRENT_LIST_DIR}/cuda_test.cpp ${CMAKE_CURRENT_LIST_DIR}/cuda_executor_test.cpp
                          ${CMAKE_CURRENT_LIST_DIR}/cuda_plan.cpp
-                         ${CMAKE_CURRENT_LIST_DIR}/cuda_generate_test.cpp ${CMAKE_CURRENT_LIST_DIR}/tiny_plan.cpp
-                         ${CMAKE_CURRENT_LIST_DIR}/tools_launches_test.cpp
+                         ${CMAKE_CURRENT_LIST_DIR}/cuda_generate_test.cpp ${CMAKE_CURRENT_LIST_DIR}/tools_launches_test.cpp
                          ${PROJECT_SOURCE_DIR}/runtime/tools/launches.cpp)
-target_compile_definitions(cuda_test PRIVATE NANO_FAKE_CUDA="$<TARGET_FILE:nano_fake_cuda>"
-                                             NANO_PLAN_SCHEMA="${PROJECT_SOURCE_DIR}/runtime/schema/plan.fbs")
-find_library(NANO_FLATBUFFERS libflatbuffers.a REQUIRED)
-target_link_libraries(cuda_test PRIVATE nano_session nano_cuda nano_weights ${NANO_FLATBUFFERS} GTest::gmock GTest::gtest_main)
+target_compile_definitions(cuda_test PRIVATE NANO_FAKE_CUDA="$<TARGET_FILE:nano_fake_cuda>")
+target_link_libraries(cuda_test PRIVATE tiny_plan nano_session nano_cuda nano_weights GTest::gmock GTest::gtest_main)
 add_dependencies(cuda_test nano_fake_cuda)
 gtest_discover_tests(cuda_test)
 

@@ -339,6 +339,36 @@ TEST(Registry, KnowsOnlyItsFamilies) {
   EXPECT_EQ(codegen::findCpuKernel("rms_nom"), nullptr);
 }
 
+TEST(Fallbacks, NameTheNearestShapeThatTheFastPathServes) {
+  auto reason = [](std::string_view family, std::vector<std::pair<std::string, int64_t>> values) {
+    return kernels::fallbackOf(*codegen::findFamily(family), {std::move(values)});
+  };
+  constexpr int64_t f32 = 0, bf16 = 1;
+  for (const char *family : {"gemv", "gemv_add", "gemv_mix", "gemv_mix_sum", "gemv_backout", "gemm", "gemm_add",
+                             "gemm_mix", "gemm_mix_sum", "gemm_backout"}) {
+    EXPECT_EQ(reason(family, {{"T", bf16}, {"K", 12}}), "K is 12, not a multiple of 8; the nearest that works is 16");
+    EXPECT_EQ(reason(family, {{"T", bf16}, {"K", 40}}), "");
+    EXPECT_EQ(reason(family, {{"T", f32}, {"K", 12}}), ""); // general by choice
+  }
+  for (const char *family : {"attention_decode", "attention_decode_ve"}) {
+    EXPECT_EQ(reason(family, {{"T", bf16}, {"D", 80}}), "D is 80, not a multiple of 32; the nearest that works is 96");
+    EXPECT_EQ(reason(family, {{"T", bf16}, {"D", 8}}), "D is 8; the nearest that works is 32");
+    EXPECT_EQ(reason(family, {{"T", bf16}, {"D", 280}}), "D is 280; the nearest that works is 256");
+    EXPECT_EQ(reason(family, {{"T", bf16}, {"D", 128}}), "");
+    EXPECT_EQ(reason(family, {{"T", f32}, {"D", 80}}), "");
+  }
+  auto attention = [&](int64_t T, int64_t heads, int64_t D) {
+    return reason("attention", {{"T", T}, {"heads", heads}, {"kv_heads", 1}, {"D", D}, {"ring", 128}});
+  };
+  EXPECT_EQ(attention(bf16, 2, 12),
+            "attention_decode does not serve it: D is 12, not a multiple of 8; the nearest that works is 16");
+  EXPECT_EQ(attention(bf16, 9, 64),
+            "attention_decode does not serve it: heads is 9, which are 9 for each of kv_heads; 8 works");
+  EXPECT_EQ(attention(bf16, 2, 80), "");
+  EXPECT_EQ(attention(f32, 2, 12), "");
+  EXPECT_EQ(reason("rms_norm", {{"T", bf16}, {"width", 7}}), "");
+}
+
 TEST(Constraints, NameTheNearestValueThatWorks) {
   auto violation = [](std::string_view family, std::vector<std::pair<std::string, int64_t>> values) {
     return codegen::findFamily(family)->constraint({std::move(values)});
@@ -349,6 +379,8 @@ TEST(Constraints, NameTheNearestValueThatWorks) {
             "heads is 6, not a multiple of kv_heads; the nearest that works is 8");
   EXPECT_EQ(violation("attention", {{"T", 1}, {"heads", 6}, {"kv_heads", 0}, {"D", 64}, {"ring", 9}}),
             "kv_heads is 0; the nearest that works is 1");
+  EXPECT_EQ(violation("attention", {{"T", 1}, {"heads", 6}, {"kv_heads", 2}, {"D", 513}, {"ring", 9}}),
+            "D is 513; the nearest that works is 512");
   EXPECT_EQ(violation("softcap", {{"V", 65}, {"Vp", 64}}), "V is 65; the nearest that works is 64");
   EXPECT_EQ(violation("embed", {{"T", 2}, {"C", 64}}), "T must be f32 or bf16");
 }

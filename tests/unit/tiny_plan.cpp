@@ -1,26 +1,19 @@
 #include "tests/unit/tiny_plan.h"
 
-#include "codegen/Registry.h"
 #include "kernels_templates/common/generation.h"
 #include "kernels_templates/sample/shape.h"
-#include "runtime/base/error.h"
+#include "tests/unit/program_json.h"
 
 #include <algorithm>
-#include <flatbuffers/idl.h>
-#include <fstream>
-#include <gtest/gtest.h>
-#include <map>
-#include <set>
-#include <unistd.h>
 
 namespace nanort::test {
 namespace {
 
 constexpr uint64_t C = 8, H = 2, G = 1, D = 4, V = kTinyVocab, channels = 3;
 
-class Builder {
+class TinyPlan : ProgramJson {
 public:
-  explicit Builder(const TinyOptions &options) : options(options) {
+  explicit TinyPlan(const TinyOptions &options) : ProgramJson(options.target), options(options) {
     maxRows = *std::max_element(options.decode.begin(), options.decode.end());
     slots = std::max(options.score, maxRows);
     for (uint64_t tokens : options.prefill)
@@ -56,7 +49,7 @@ public:
     if (options.generate)
       generation();
 
-    Json program = {{"target", options.target},
+    Json program = {{"target", target},
                     {"precision", "f32"},
                     {"buffers", buffers},
                     {"constants", constants},
@@ -91,111 +84,16 @@ public:
   }
 
 private:
-  struct Use {
-    bool reads = false, writes = false;
-  };
   const TinyOptions &options;
   uint64_t maxRows = 0, slots = 0;
-  Json parameters = Json::array(), buffers = Json::array(), constants = Json::array(), kernels = Json::array(),
-       entries = Json::array();
-  std::map<std::string, uint64_t> totals;
-  std::map<std::string, size_t> bufferIndex, kernelIndex;
+  Json parameters = Json::array();
   std::map<std::string, std::vector<std::map<size_t, Use>>> usesOf; // of finished entries
-  // Of the entry being built:
-  Json nodes;
-  std::vector<std::map<size_t, Use>> uses; // of each node, by buffer
-  std::string prefix;
-
-  size_t buffer(const std::string &name, const std::string &space, const std::string &dtype,
-                std::vector<uint64_t> shape) {
-    uint64_t bytes = 4;
-    for (uint64_t extent : shape)
-      bytes *= extent;
-    uint64_t &total = totals[space];
-    buffers.push_back(
-        {{"name", name}, {"space", space}, {"dtype", dtype}, {"shape", shape}, {"offset", total}, {"bytes", bytes}});
-    if (space != "Arena")
-      total += (bytes + 255) / 256 * 256;
-    return bufferIndex[name] = buffers.size() - 1;
-  }
 
   void inputBuffers(const std::string &before, uint64_t tokens, uint64_t rows) {
     for (const char *name : {"tokens", "prev", "rows", "positions", "targets"})
       buffer(before + name, "State", "I32", {tokens});
     for (const char *name : {"starts", "ends", "last", "steps", "next"})
       buffer(before + name, "State", "I32", {rows});
-  }
-
-  /// The entry's own buffer of a name, or the one that all share.
-  size_t find(const std::string &name) const {
-    const auto own = bufferIndex.find(prefix + name);
-    return own != bufferIndex.end() ? own->second : bufferIndex.at(name);
-  }
-
-  void constant(const std::string &name, const std::vector<uint64_t> &shape, const char *step, const Json &fields) {
-    const size_t index = buffer(name, "Constant", "F32", shape);
-    constants.push_back({{"buffer", index}, {"steps_type", {step}}, {"steps", Json::array({fields})}});
-  }
-
-  std::string arena(const std::string &name, std::vector<uint64_t> shape) {
-    const size_t index = buffer(prefix + name, "Arena", "F32", std::move(shape));
-    buffers[index]["entry"] = entries.size();
-    return prefix + name;
-  }
-
-  /// Arguments: a string names a buffer, an integer or a float is a scalar.
-  void node(const std::string &family, const std::vector<int64_t> &params, const Json &args) {
-    const auto &described = *codegen::findFamily(family);
-    std::string name = family;
-    Json values = Json::array();
-    for (size_t i = 0; i < params.size(); ++i) {
-      name += "_" + std::to_string(params[i]);
-      values.push_back({{"name", std::string(described.params[i].name)}, {"value", params[i]}});
-    }
-    if (!kernelIndex.contains(name)) {
-      kernelIndex[name] = kernels.size();
-      Json kernel = {{"name", name}, {"family", family}, {"params", values}};
-      if (options.target != "cpu")
-        kernel["source"] = "// made for a test";
-      kernels.push_back(kernel);
-    }
-    Json encoded = Json::array();
-    std::map<size_t, Use> used;
-    ::kernels::Params typed;
-    std::vector<::kernels::Scalar> scalars;
-    for (size_t i = 0; i < args.size(); ++i) {
-      const ::kernels::ArgKind kind = described.args[i].kind;
-      ::kernels::Scalar scalar = {};
-      if (args[i].is_string()) {
-        const size_t index = find(args[i].get<std::string>());
-        encoded.push_back({{"kind", "Buffer"}, {"buffer", index}});
-        used[index].reads |= kind != ::kernels::ArgKind::Out;
-        used[index].writes |= kind != ::kernels::ArgKind::In;
-        continue;
-      }
-      if (kind == ::kernels::ArgKind::Condition) {
-        encoded.push_back({{"kind", "Condition"}, {"loop", args[i]}});
-        scalar.i = args[i];
-      } else if (kind == ::kernels::ArgKind::I32) {
-        encoded.push_back({{"kind", "I32"}, {"i32", args[i]}});
-        scalar.i = args[i];
-      } else {
-        encoded.push_back({{"kind", "F32"}, {"f32", args[i]}});
-        scalar.f = args[i];
-      }
-      scalars.push_back(scalar);
-    }
-    Json out = {{"kind", "Launch"}, {"kernel", kernelIndex[name]}, {"args", encoded}, {"edges", Json::array()}};
-    if (options.target != "cpu") {
-      for (size_t i = 0; i < params.size(); ++i)
-        typed.values.emplace_back(described.params[i].name, params[i]);
-      const auto shape = described.shape(typed, scalars);
-      out["grid"] = shape.grid;
-      out["block"] = shape.block;
-      out["shared_bytes"] = shape.sharedBytes;
-    }
-    nodes.push_back(out);
-    uses.push_back(std::move(used));
   }
 
   void entry(const std::string &kind, uint64_t n, uint64_t r) {
@@ -264,12 +162,6 @@ private:
     entries.push_back(bound);
   }
 
-  void bind(Json &bound, const std::vector<std::string> &inputs, const std::vector<std::string> &outputs) const {
-    for (auto &[side, names] : {std::pair{"inputs", inputs}, std::pair{"outputs", outputs}})
-      for (const std::string &name : names)
-        bound[side].push_back({{"name", name}, {"buffer", find(name)}});
-  }
-
   /// Generate entries for every pair, as plan-form-generation makes them.
   void generation() {
     namespace words = ::kernels::generation;
@@ -327,126 +219,10 @@ private:
     bind(made, {"prompt", "request"}, {"ring"});
     entries.push_back(made);
   }
-
-  /// First fit over lifetimes.
-  void placeArena(size_t firstBuffer) {
-    for (size_t b = firstBuffer; b < buffers.size(); ++b) {
-      uint32_t first = UINT32_MAX, last = 0;
-      for (uint32_t i = 0; i < uses.size(); ++i)
-        if (uses[i].contains(b)) {
-          first = std::min(first, i);
-          last = i;
-        }
-      buffers[b]["first"] = first;
-      buffers[b]["last"] = last;
-      uint64_t offset = 0;
-      for (bool moved = true; moved;) {
-        moved = false;
-        for (size_t other = firstBuffer; other < b; ++other) {
-          const Json &o = buffers[other];
-          const uint64_t begin = o["offset"], end = begin + o["bytes"].get<uint64_t>();
-          if (o["first"] <= last && o["last"] >= first && offset < end &&
-              begin < offset + buffers[b]["bytes"].get<uint64_t>()) {
-            offset = (end + 255) / 256 * 256;
-            moved = true;
-          }
-        }
-      }
-      buffers[b]["offset"] = offset;
-      totals["Arena"] = std::max(totals["Arena"], (offset + buffers[b]["bytes"].get<uint64_t>() + 255) / 256 * 256);
-    }
-  }
-
-  bool shareBytes(size_t a, size_t b) const {
-    if (a == b)
-      return true;
-    const Json &x = buffers[a], &y = buffers[b];
-    if (x["space"] != "Arena" || y["space"] != "Arena")
-      return false;
-    const uint64_t p = x["offset"], q = y["offset"];
-    return p < q + y["bytes"].get<uint64_t>() && q < p + x["bytes"].get<uint64_t>();
-  }
-
-  /// Every conflict with an earlier node, without those that other edges imply.
-  void formEdges(size_t first) {
-    std::vector<std::set<uint32_t>> before(uses.size()); // transitive
-    for (uint32_t i = 0; i < first; ++i)                 // have theirs
-      for (const Json &edge : nodes[i]["edges"]) {
-        const uint32_t from = edge["from"];
-        before[i].insert(from);
-        before[i].insert(before[from].begin(), before[from].end());
-      }
-    for (uint32_t i = static_cast<uint32_t>(first); i < uses.size(); ++i)
-      for (uint32_t j = i; j-- > 0;) {
-        bool conflict = false;
-        for (auto &[a, ua] : uses[i])
-          for (auto &[b, ub] : uses[j])
-            conflict |= (ua.writes || ub.writes) && shareBytes(a, b);
-        if (!conflict || before[i].contains(j))
-          continue;
-        nodes[i]["edges"].push_back({{"from", j}, {"kind", "Full"}});
-        before[i].insert(j);
-        before[i].insert(before[j].begin(), before[j].end());
-      }
-  }
 };
 
 } // namespace
 
-Json tinyPlan(const TinyOptions &options) { return Builder(options).build(); }
-
-std::vector<uint8_t> serialize(const Json &plan, bool seal) {
-  static const std::string schema = [] {
-    std::ifstream in(NANO_PLAN_SCHEMA);
-    return std::string(std::istreambuf_iterator<char>(in), {});
-  }();
-  flatbuffers::Parser parser;
-  if (!parser.Parse(schema.c_str()) || !parser.Parse(plan.dump().c_str()))
-    throw std::runtime_error("plan JSON: " + parser.error_);
-  const uint8_t *data = parser.builder_.GetBufferPointer();
-  std::vector<uint8_t> bytes(data, data + parser.builder_.GetSize());
-  if (seal)
-    sealPlan(bytes);
-  return bytes;
-}
-
-TempDir::TempDir() {
-  std::string name = (std::filesystem::temp_directory_path() / "nanort_test_XXXXXX").string();
-  if (!mkdtemp(name.data()))
-    throw std::runtime_error("no temporary folder");
-  path = name;
-}
-TempDir::~TempDir() { std::filesystem::remove_all(path); }
-
-void writeFile(const std::filesystem::path &path, const std::vector<uint8_t> &bytes) {
-  std::ofstream(path, std::ios::binary)
-      .write(reinterpret_cast<const char *>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-}
-
-std::shared_ptr<const Plan> openPlan(const TempDir &dir, const Json &plan) {
-  static int count = 0; // a file of its own: an earlier plan of the test may still be mapped
-  const std::filesystem::path path = dir / (std::to_string(++count) + "plan.fb");
-  writeFile(path, serialize(plan));
-  return Plan::open(path);
-}
-
-std::vector<size_t> nodesOf(const Json &program, size_t entry, const std::string &family) {
-  std::vector<size_t> result;
-  const Json &nodes = program["entries"][entry]["nodes"];
-  for (size_t i = 0; i < nodes.size(); ++i)
-    if (program["kernels"][nodes[i]["kernel"].get<size_t>()]["family"] == family)
-      result.push_back(i);
-  return result;
-}
-
-Thrown thrownBy(const std::function<void()> &body) {
-  try {
-    body();
-  } catch (const Error &error) {
-    return {static_cast<int>(error.code), error.what()};
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return {};
-}
+Json tinyPlan(const TinyOptions &options) { return TinyPlan(options).build(); }
 
 } // namespace nanort::test

@@ -53,7 +53,7 @@ kern.program @cpu precision "bf16" {
     %k1 = kern.rope %k0, %rope, %pos : (tensor<2x8xbf16>, tensor<32x8xbf16>, tensor<2xi32>) -> tensor<2x8xbf16>
     %k2 = kern.rms_norm %k1 width 8 : tensor<2x8xbf16>
     %k3 = kern.scale %k2 by 1.2 : tensor<2x8xbf16>
-    // expected-remark @+1 {{stays as it is: its keys and values are not what the ring gets}}
+    // expected-remark @+1 {{'kern.attention' stays as it is: its keys and values are not what the ring gets}}
     %a = kern.attention %q3, %k3, %v0 kv %kv at %rows, %pos, %starts window 8 : (tensor<2x16xbf16>, tensor<2x8xbf16>, tensor<2x8xbf16>, !kern.kv<rows 2, heads 1, positions 9, dim 8, bf16>, tensor<2xi32>, tensor<2xi32>, tensor<2xi32>) -> tensor<2x16xbf16>
     kern.kv_write %k3, %v0 at %pos, %pos, %ends into %kv : tensor<2x8xbf16>, tensor<2xi32>, tensor<2xi32>, tensor<2xi32>, !kern.kv<rows 2, heads 1, positions 9, dim 8, bf16>
     return %a : tensor<2x16xbf16>

@@ -1,0 +1,43 @@
+// Plans of tests as files, what they hold, and what is thrown at those that are wrong.
+#pragma once
+
+#include "runtime/plan/plan.h"
+
+#include <filesystem>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace nanort::test {
+
+using Json = nlohmann::ordered_json; // a union's type must come before its value
+
+/// A plan file's bytes with this build's schema hash, and the right digest if `seal`.
+std::vector<uint8_t> serialize(const Json &plan, bool seal = true);
+
+/// A folder of its own that vanishes with the object.
+class TempDir {
+public:
+  TempDir();
+  ~TempDir();
+  std::filesystem::path operator/(const std::string &name) const { return path / name; }
+
+private:
+  std::filesystem::path path;
+};
+
+void writeFile(const std::filesystem::path &path, const std::vector<uint8_t> &bytes);
+std::shared_ptr<const Plan> openPlan(const TempDir &dir, const Json &plan);
+
+/// Node indices of an entry whose kernel is of a family.
+std::vector<size_t> nodesOf(const Json &program, size_t entry, const std::string &family);
+
+/// What `body` throws: the exit code and message of its Error; fails the test if it throws nothing.
+struct Thrown {
+  int code = 0;
+  std::string message;
+};
+Thrown thrownBy(const std::function<void()> &body);
+
+} // namespace nanort::test
