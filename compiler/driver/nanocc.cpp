@@ -45,8 +45,10 @@ static cl::opt<std::string>
     precision("precision", cl::value_desc("f32|bf16|fp8|nvfp4|auto"),
               cl::desc("What is stored between launches (default bf16; f32 if cpu is the only target)"),
               cl::cat(category));
-static cl::opt<std::string> fuse("fuse", cl::value_desc("none|all"), cl::desc("Fusion passes (default all)"),
-                                 cl::cat(category));
+static cl::opt<std::string>
+    fuse("fuse", cl::value_desc("none|all|LIST"),
+         cl::desc("Fusions: all (default), none, or some of attention,embed,norm,activation,residual"),
+         cl::cat(category));
 static cl::list<std::string> templates("template", cl::value_desc("PATTERN=FAMILY[,PARAMETER=N]..."),
                                        cl::desc("Serve the launches whose ENTRY/WEIGHT or ENTRY/RING matches the glob "
                                                 "pattern so, whatever the cost model says; may "
@@ -144,12 +146,12 @@ void compile(ModuleOp module, Stage last, TimingScope &timing) {
     manager.enableTiming(scope);
     run(manager, module, Exit::Input, inputFile + " does not keep the contract of its stage");
   }
-  bool fuse = false; // a finished plan has no options, and needs none
+  std::string fuse; // a finished plan has no options, and needs none
   if (*stage < Stage::Kern && last >= Stage::Kern) {
     FailureOr<Options> options = getOptions(module);
     if (failed(options))
       refuse(Exit::Input, inputFile + " has no usable options; the lines above say where and why");
-    fuse = options->fuse == "all";
+    fuse = options->fuse;
   }
   if (*stage == Stage::Nano && last > Stage::Nano) {
     // What lowering needs, lowering checks. On a copy: what it refuses here the user has edited, what the templates

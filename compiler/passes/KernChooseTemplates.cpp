@@ -61,11 +61,17 @@ struct KernChooseTemplatesPass : nanocc::impl::KernChooseTemplatesBase<KernChoos
     for (kern::ProgramOp program : getOperation().getOps<kern::ProgramOp>()) {
       if (program.getSymName() == "cpu")
         continue;
-      WalkResult walk = program.walk([&](Operation *op) {
-        if (auto linear = dyn_cast<kern::LinearOp>(op))
-          linear.setLibrary("cublaslt");
-        else if (std::optional<Task> task = taskOf(op, program.getSymName().str()))
-          return WalkResult(choose(op, *task, program.getSymName().str(), options, overrides));
+      WalkResult walk = program.walk([&](Operation *op) -> WalkResult {
+        if (auto linear = dyn_cast<kern::LinearOp>(op)) {
+          const Override *forced = forcedFor(op, nameOf(op, linear.getWeight()), overrides);
+          if (!forced || forced->choice.stem == "cublaslt") {
+            linear.setLibrary("cublaslt");
+            return WalkResult::advance();
+          }
+          op = asProduct(linear);
+        }
+        if (std::optional<Task> task = taskOf(op, program.getSymName().str()))
+          return choose(op, *task, program.getSymName().str(), options, overrides);
         return WalkResult::advance();
       });
       if (walk.wasInterrupted())
@@ -119,20 +125,34 @@ private:
     return (op->getParentOfType<func::FuncOp>().getSymName() + "/" + (ref ? ref.getSymbol() : "?")).str();
   }
 
-  LogicalResult choose(Operation *op, const Task &task, const std::string &target, const Options &options,
-                       ArrayRef<Override> overrides) {
-    const std::string name = nameOf(op, task.operand);
+  /// The last override that means the launch. One pattern may match attentions and products: the family says which.
+  const Override *forcedFor(Operation *op, const std::string &name, ArrayRef<Override> overrides) {
     if (example.empty())
       example = name;
-
-    const Override *forced = nullptr; // the last that matches
+    const Override *forced = nullptr;
     for (const Override &override : overrides)
-      // One pattern may match attentions and products: the family says which are meant.
       if (StringRef(override.choice.stem).starts_with("attention") == isa<kern::AttentionOp>(op) &&
           cantFail(llvm::GlobPattern::create(override.pattern)).match(name)) {
         used.insert(override.pattern);
         forced = &override;
       }
+    return forced;
+  }
+
+  static Operation *asProduct(kern::LinearOp linear) {
+    OpBuilder builder(linear);
+    auto product =
+        kern::ProductOp::create(builder, linear.getLoc(), linear.getType(), linear.getX(), linear.getWeight(),
+                                /*norm=*/false, /*relu2=*/false, DictionaryAttr(), ArrayAttr());
+    linear.replaceAllUsesWith(product.getResult());
+    linear.erase();
+    return product;
+  }
+
+  LogicalResult choose(Operation *op, const Task &task, const std::string &target, const Options &options,
+                       ArrayRef<Override> overrides) {
+    const std::string name = nameOf(op, task.operand);
+    const Override *forced = forcedFor(op, name, overrides);
     std::vector<Weighed> weighed;
     for (const codegen::Choice &choice : task.choices)
       weighed.push_back(weigh(task, choice, target, options));

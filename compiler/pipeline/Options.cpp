@@ -75,6 +75,12 @@ static bool readChoices(DictionaryAttr attribute, Options &options) {
   return true;
 }
 
+static constexpr StringRef fusions[] = {"attention", "embed", "norm", "activation", "residual"};
+
+bool nanocc::fuses(StringRef fuse, StringRef fusion) {
+  return fuse == "all" || llvm::is_contained(llvm::split(fuse, ','), fusion);
+}
+
 static std::optional<OptionError> check(const Options &options) {
   for (const std::string &target : options.targets)
     if (std::string reason = codegen::checkTarget(target); !reason.empty())
@@ -87,7 +93,10 @@ static std::optional<OptionError> check(const Options &options) {
   if (options.precision != "f32" && options.precision != "bf16")
     return OptionError{2, "--precision " + options.precision + " is unknown; use f32, bf16 or auto"};
   if (options.fuse != "none" && options.fuse != "all")
-    return OptionError{2, "--fuse " + options.fuse + " is unknown; use none or all"};
+    for (StringRef fusion : llvm::split(options.fuse, ','))
+      if (!llvm::is_contained(fusions, fusion))
+        return OptionError{2, "--fuse " + options.fuse + " is unknown; use none, all or some of " +
+                                  llvm::join(ArrayRef(fusions), ",")};
   if (options.maxSeq < 2 || options.maxSeq > largestMaxSeq)
     return OptionError{2, "--max-seq " + std::to_string(options.maxSeq) + " must be from 2 to " +
                               std::to_string(largestMaxSeq)};

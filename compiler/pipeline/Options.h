@@ -36,7 +36,7 @@ struct Options {
   std::vector<int64_t> prefill;     // token buckets, ascending
   int64_t maxSeq = 0;
   std::string precision;              // "f32", "bf16"
-  std::string fuse;                   // "none", "all"
+  std::string fuse;                   // "none", "all", or some of the fusions as "embed,norm"
   std::vector<std::string> templates; // overrides as they were given
   Tuning tuning;
 
@@ -55,6 +55,9 @@ struct OptionFlags {
   std::optional<std::vector<std::string>> templates;
   std::optional<Tuning> tuning;
 };
+
+/// Whether Options::fuse includes the fusion: attention, embed, norm, activation or residual.
+bool fuses(llvm::StringRef fuse, llvm::StringRef fusion);
 
 /// A refusal with the exit code of the command-line contract.
 struct OptionError {

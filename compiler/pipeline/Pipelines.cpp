@@ -1,6 +1,7 @@
 #include "compiler/pipeline/Pipelines.h"
 
 #include "compiler/passes/Passes.h"
+#include "compiler/pipeline/Options.h"
 
 using namespace mlir;
 using namespace nanocc;
@@ -45,7 +46,7 @@ void nanocc::populateVerification(OpPassManager &manager, Stage stage) {
   }
 }
 
-void nanocc::populateStage(OpPassManager &manager, Stage stage, bool fuse) {
+void nanocc::populateStage(OpPassManager &manager, Stage stage, StringRef fuse) {
   switch (stage) {
   case Stage::Model:
     return;
@@ -57,13 +58,16 @@ void nanocc::populateStage(OpPassManager &manager, Stage stage, bool fuse) {
   case Stage::Kern:
     manager.addPass(createNanoLowerToKern());
     manager.addPass(createKernCountEager());
-    if (fuse) {
+    if (fuses(fuse, "attention"))
       manager.addPass(createKernFuseAttention());
+    if (fuses(fuse, "embed"))
       manager.addPass(createKernFuseEmbed());
+    if (fuses(fuse, "norm"))
       manager.addPass(createKernFuseNormLinear());
+    if (fuses(fuse, "activation"))
       manager.addPass(createKernFuseActivation());
+    if (fuses(fuse, "residual"))
       manager.addPass(createKernFuseResidual());
-    }
     manager.addPass(createKernChooseTemplates());
     break;
   case Stage::Plan:

@@ -20,6 +20,6 @@ void setStage(mlir::ModuleOp module, Stage stage);
 /// The checks on what a user hands in at a stage.
 void populateVerification(mlir::OpPassManager &manager, Stage stage);
 /// Passes from the stage before to `stage`, with or without fusion.
-void populateStage(mlir::OpPassManager &manager, Stage stage, bool fuse);
+void populateStage(mlir::OpPassManager &manager, Stage stage, llvm::StringRef fuse);
 
 } // namespace nanocc

@@ -74,7 +74,8 @@ public:
         program(fitting(gpu, plan->program(index))), modules(gpu, program, options), loaded(Clock::now()),
         spaces(gpu, program), staging(gpu), inputs(program, spaces, staging), arguments(countArguments(program)),
         synchronous(environmentFlag("NANORT_SYNC")), poison(environmentFlag("NANORT_POISON")),
-        useGraphs(options.graphs && !synchronous) {
+        useGraphs(options.graphs && !synchronous),
+        useEarlyStarts(!options.fullEdges && supportsProgrammaticEdges(gpu)) {
     // Positions that no token was written to are never read; the poison proves it.
     spaces.fill(schema::Space::Kv, poison ? 0xff : 0);
     spaces.fill(schema::Space::State, 0);
@@ -275,7 +276,7 @@ private:
     for (uint32_t i = 0; i < list.size(); ++i) {
       edges.clear();
       for (const schema::Edge *edge : *nodes.Get(i)->edges())
-        edges.push_back({edge->from(), edge->kind() == schema::EdgeKind::Programmatic});
+        edges.push_back({edge->from(), useEarlyStarts && edge->kind() == schema::EdgeKind::Programmatic});
       const std::string text = nodeText(nodes, entry, i);
       // The node copies its arguments; launched alone, the kernel gets handle 0.
       for (auto [argument, loop] : list[i].conditions)
@@ -336,10 +337,10 @@ private:
                                                : std::string("all kernels from the plan"));
     if (library)
       numbers.notes.push_back("cuBLASLt " + library->version() + " (" + library->path() + ")");
-    numbers.notes.push_back(!useGraphs                       ? "launch by launch"
-                            : supportsProgrammaticEdges(gpu) ? "one graph an entry, programmatic edges"
-                                                             : "one graph an entry, full edges");
-    if (useGraphs && supportsProgrammaticEdges(gpu))
+    numbers.notes.push_back(!useGraphs       ? "launch by launch"
+                            : useEarlyStarts ? "one graph an entry, programmatic edges"
+                                             : "one graph an entry, full edges");
+    if (useGraphs && useEarlyStarts)
       for (std::string &note : lateStarters(gpu, modules, program))
         numbers.notes.push_back(std::move(note));
   }
@@ -364,7 +365,7 @@ private:
   std::vector<std::vector<std::vector<Step>>> tails; // by entry and loop: the loop's own nodes
   std::vector<std::unique_ptr<Graph>> graphs;        // by entry; null until it first runs
   std::string lastRun;                               // for errors that surface later
-  bool synchronous, poison, useGraphs;
+  bool synchronous, poison, useGraphs, useEarlyStarts;
   ExecutorStats numbers;
 };
 

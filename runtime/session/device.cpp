@@ -87,8 +87,9 @@ std::unique_ptr<Executor> makeExecutor(std::shared_ptr<const Plan> plan, uint32_
   const Range range("load");
   if (!device.cuda)
     return makeCpuExecutor(std::move(plan), program, weights, {options.threads, 0, false});
-  return makeCudaExecutor(std::move(plan), program, weights,
-                          {device.index, options.cacheDir, options.noCache, options.graphs, options.times});
+  return makeCudaExecutor(
+      std::move(plan), program, weights,
+      {device.index, options.cacheDir, options.noCache, options.graphs, options.times, options.fullEdges});
 }
 
 static std::filesystem::path beside(const Plan &plan, const flatbuffers::String *name) {

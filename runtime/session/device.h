@@ -30,8 +30,9 @@ struct ExecutorOptions {
   int threads = 0; // CPU work; 0: all cores
   std::filesystem::path cacheDir;
   bool noCache = false;
-  bool graphs = true; // CUDA: an entry is one graph rather than many launches
-  bool times = false; // CUDA: launches note when they run
+  bool graphs = true;     // CUDA: an entry is one graph rather than many launches
+  bool times = false;     // CUDA: launches note when they run
+  bool fullEdges = false; // CUDA: graphs without programmatic edges
 };
 std::unique_ptr<Executor> makeExecutor(std::shared_ptr<const Plan> plan, uint32_t program, const Weights &weights,
                                        const DeviceChoice &device, const ExecutorOptions &options);

@@ -61,8 +61,9 @@ struct CudaOptions {
   int device = 0;
   std::filesystem::path cacheDir; // empty: the default of codegen::Cache
   bool noCache = false;
-  bool graphs = true; // an entry is one graph, made when it first runs; else launch by launch
-  bool times = false; // every kernel is compiled to note when it runs, which needs NVRTC
+  bool graphs = true;     // an entry is one graph, made when it first runs; else launch by launch
+  bool times = false;     // every kernel is compiled to note when it runs, which needs NVRTC
+  bool fullEdges = false; // graphs: no programmatic edges
 };
 /// Errors: Exit::Device without a driver or device, or if a kernel must be compiled and NVRTC is missing;
 /// Exit::Memory; Exit::Cuda. For finding faults: with NANORT_SYNC=1 every launch is made alone, waited for, and an

@@ -108,7 +108,8 @@ Session openSession(const CommonOptions &options, Loaded &loaded) {
   const auto start = std::chrono::steady_clock::now();
   Session session(loaded.plan, loaded.program,
                   makeExecutor(loaded.plan, loaded.program, *loaded.weights, loaded.device,
-                               {options.threads, options.cacheDir, options.noCache, options.graphs, options.times}));
+                               {options.threads, options.cacheDir, options.noCache, options.graphs, options.times,
+                                options.fullEdges}));
   loaded.loadMs += since(start);
   detail(options,
          "loaded in " + std::to_string(static_cast<int64_t>(loaded.loadMs)) + " ms on " + session.executor().device());

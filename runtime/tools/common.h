@@ -19,7 +19,7 @@ struct CommonOptions {
   std::optional<uint64_t> randomWeights;
   int threads = 0;
   bool noCache = false, verbose = false, quiet = false;
-  bool graphs = true, times = false; // not flags of every command: see ExecutorOptions
+  bool graphs = true, times = false, fullEdges = false; // not flags of every command: see ExecutorOptions
 };
 
 struct SamplingOptions {

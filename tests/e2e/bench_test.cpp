@@ -67,6 +67,23 @@ TEST(Bench, SamplesLikeRun) {
   expectUsage(bench({"-k", "x"}), "-k");
 }
 
+TEST(Bench, PlansAreComparedInTurns) {
+  const std::string other =
+      e2e::plan(e2e::golden("classic-mha"), {"--target", "cpu", "--batch", "1,2", "--fuse", "none"}).string();
+  const e2e::Result json = bench({"--batch", "1,2", "--compare", other, "--format", "json"});
+  ASSERT_EQ(json.code, 0) << json.err;
+  const Json results = Json::parse(json.out)["results"];
+  ASSERT_EQ(results.size(), 4u);
+  for (size_t i = 0; i < 4; ++i)
+    EXPECT_EQ(results[i]["batch"], i / 2 + 1);
+  EXPECT_EQ(results[1]["plan"], other);
+  EXPECT_LT(results[0]["launches_per_step"], results[1]["launches_per_step"]); // fused, and not
+  const e2e::Result text = bench({"--compare", other});
+  EXPECT_NE(text.out.find("   1.000  "), std::string::npos) << text.out; // the first is its own reference
+  expectUsage(bench({"--batch", "2", "--compare", e2e::plan(e2e::golden("classic-mha"), {"--target", "cpu"}).string()}),
+              "decodes batches of 1");
+}
+
 TEST(Bench, TextHasALinePerBatch) {
   e2e::Result result = bench({"--batch", "2,1", "--mode", "eager"});
   ASSERT_EQ(result.code, 0) << result.err;

@@ -40,9 +40,11 @@ protected:
     std::filesystem::remove_all(folder);
   }
 
-  std::unique_ptr<Executor> make(const CudaPlanOptions &options = {}, bool graphs = false, bool times = false) {
+  std::unique_ptr<Executor> make(const CudaPlanOptions &options = {}, bool graphs = false, bool times = false,
+                                 bool fullEdges = false) {
     plan = CudaPlan::open(folder / "plan.fb", options);
     CudaOptions how;
+    how.fullEdges = fullEdges;
     how.graphs = graphs;
     how.times = how.noCache = times;
     return makeCudaExecutor(plan, 0, Weights::random(plan, 7), how);
@@ -229,6 +231,12 @@ TEST_F(CudaExecutor, EdgesAreFullWhereTheDeviceOrTheDriverKnowsNoOther) {
   executor = makeWithGraphs({.target = "sm_80", .programmatic = true});
   executor->run(0);
   EXPECT_FALSE(fake().graphs.at(0)[1].programmatic);
+  executor.reset();
+  fake() = {};
+  executor = make({.programmatic = true}, true, false, true); // as asked for
+  executor->run(0);
+  EXPECT_FALSE(fake().graphs.at(0)[1].programmatic);
+  EXPECT_THAT(executor->stats().notes, testing::Contains(HasSubstr("full edges")));
 }
 
 TEST_F(CudaExecutor, AKernelThatFillsMoreThanHalfAnSmWithRegistersIsNoted) {
