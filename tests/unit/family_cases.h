@@ -79,6 +79,9 @@ Case makeFeed(const GenerationMoment &moment, int slots, int chunkRows, int batc
 Case makeAdvance(const GenerationMoment &moment, int batch, int positions);
 std::vector<Case> generationCases(std::string_view family);
 
+/// Slots that hold no key of anybody are NaN throughout.
+std::vector<Case> attentionPrefillCases();
+
 /// The sweep of a family.
 std::vector<Case> casesOf(std::string_view family);
 
