@@ -412,13 +412,21 @@ __device__ inline void wgemmRun(const TensorMap *xMap, const TensorMap *wMap, O 
   clusterWait<Kernel::cluster>(); // the others' barriers are there
   awaitProducers();
 
+  // Many sums need more registers than an even share of the SM's (168), or of half of them for 256 threads (128).
+  constexpr bool uneven = tileM > (tileN == 128 ? 128 : 64);
+  constexpr int few = tileN == 128 ? (norm ? 88 : 40) : (norm ? 56 : 40);
+  constexpr int many = tileN == 128 ? (504 - few) / 2 : 256 - few;
   if (warp >= 4) {
+    if constexpr (uneven)
+      growRegisters<many>();
     kernel.consume(static_cast<int>(threadIdx.x) - 128);
-  } else if (warp > 0) {
-    if (norm)
+  } else {
+    if constexpr (uneven)
+      shrinkRegisters<few>();
+    if (norm && warp > 0)
       kernel.sumSquares(warp, lane);
-  } else if (lane == 0) {
-    kernel.feed(filled);
+    if (warp == 0 && lane == 0)
+      kernel.feed(filled);
   }
   __syncwarp();
   clusterSync<Kernel::cluster>(); // nobody reaches into a block that is gone
