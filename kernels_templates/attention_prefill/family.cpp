@@ -22,6 +22,9 @@ static std::string constraint(const Params &p) {
     return violated;
   if (p.type("T") != DType::BF16)
     return "T must be bf16";
+  // Sums, scores and weights of a thread; of three consumer warpgroups it has 160 registers.
+  if (p["tile_q"] == 192 && p["D"] / 2 + p["tile_k"] / 2 + p["tile_k"] / 4 > 128)
+    return "tile_q is 192, with which D and tile_k take too many registers; 128 works";
   if (sharedBytes(p) > maxSharedBytes)
     return "stages is " + std::to_string(p["stages"]) + ", which take " + std::to_string(sharedBytes(p)) +
            " bytes of shared memory; " + std::to_string(maxSharedBytes) + " work";
