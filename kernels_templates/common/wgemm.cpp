@@ -42,6 +42,8 @@ std::string wgemmConstraint(const Params &p, bool norm) {
                requireOneOf(p, "tile_n", {64, 128}), requireRange(p, "share", 1, 2)});
   if (!violation.empty())
     return violation;
+  if (p["tile_m"] == 256 && p["tile_n"] == 64) // two blocks of 256 threads an SM leave too few registers for the sums
+    return "tile_n is 64; with tile_m 256 the nearest that works is 128";
   const int64_t steps = (p["K"] + 63) / 64; // each block of a split has one at least
   violation = requireRange(p, "split", 1, p["share"] > 1 ? 1 : std::min<int64_t>(8, steps));
   if (!violation.empty())

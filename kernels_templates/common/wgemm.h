@@ -18,7 +18,7 @@ constexpr uint64_t wgemmShared(uint64_t tileM, uint64_t tileN, uint64_t stages, 
   const uint64_t staging = tileN / 64 * 8 * (owned < 4 ? owned : 4) * 68 * 4;
   const uint64_t received = (split - 1) * owned * tileN * 2 * 16;
   const uint64_t squares = norm ? split * owned * 8 * 4 : 0;
-  return ring + staging + received + squares + (2 * stages + 4) * 8;
+  return ring + staging + received + squares + (2 * stages + 3) * 8;
 }
 
 /// Of T, K, N, tile_m, tile_n, stages, split, share and blocks.
