@@ -221,6 +221,11 @@ const std::map<std::string_view, Formula> formulas = {
     {"gemm_add", productAdd},
     {"gemm_mix", productMix},
     {"gemm_backout", productBackout},
+    {"wgemm", scaledProduct},
+    {"wgemm_add", productAdd},
+    {"wgemm_mix", productMix},
+    {"wgemm_mix_sum", productAdd},
+    {"wgemm_backout", productBackout},
     {"qkv_prepare", [](const Case &c, size_t i) { return qkvPrepare(c, i, false); }},
     {"qkv_prepare_ve", [](const Case &c, size_t i) { return qkvPrepare(c, i, true); }},
     {"rope", rope},
@@ -257,6 +262,7 @@ const std::map<std::string_view, Formula> secondFormulas = {
      }},
     {"gemv_mix_sum", productMix},
     {"gemm_mix_sum", productMix},
+    {"wgemm_mix_sum", productMix},
 };
 
 class Formulas : public testing::TestWithParam<const kernels::Family *> {};

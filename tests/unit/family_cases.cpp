@@ -472,6 +472,8 @@ std::vector<Case> casesOf(std::string_view family) {
     return generationCases(name);
   if (name == "attention_prefill")
     return attentionPrefillCases();
+  if (name.starts_with("wgemm"))
+    return wgemmCases(name);
   addTyped(cases, name, f32);
   addTyped(cases, name, bf16Type);
   return cases;
