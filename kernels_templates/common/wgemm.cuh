@@ -69,6 +69,14 @@ struct Wgemm : WgemmBlock<K, N, tileM, tileN, stages, split, share, norm> {
     }
   }
 
+  // With constant numbers: one from a register would claim all sixteen of the hardware's barriers.
+  __device__ void syncWarpgroup(int warpgroup) const {
+    if (tileN == 64 || warpgroup == 0)
+      groupBarrier<128>(1);
+    else
+      groupBarrier<128>(2);
+  }
+
   // A round's sums into the staging tile, [token][feature], which turns columns of the fragments into rows of y. A
   // store of a warp meets bank 8 (lane % 4) + lane / 4 (+ const): all different.
   __device__ void stage(float (&d)[tileM / 2], int round, int thread, float *tile) const {
@@ -184,11 +192,11 @@ struct Wgemm : WgemmBlock<K, N, tileM, tileN, stages, split, share, norm> {
         await(squared, made & 1);
 #pragma unroll
       for (int round = 0; round < rounds; ++round) {
-        groupBarrier<128>(1 + warpgroup); // the round before is read
+        syncWarpgroup(warpgroup); // the round before is read
         stage(d, round, thread, tile);
         if (round + 1 < rounds)
           fetchOperands(operands[(round + 1) % 2], at, round + 1, thread);
-        groupBarrier<128>(1 + warpgroup);
+        syncWarpgroup(warpgroup);
 #pragma unroll
         for (int pass = 0; pass < passes; ++pass) {
           const Place place = placeOf(at, round, pass, thread);
