@@ -19,7 +19,7 @@ struct Wgemm : WgemmBlock<K, N, tileM, tileN, stages, split, share, norm> {
   using Block::consumers, Block::octets, Block::owned, Block::stageBytes, Block::M, Block::rank, Block::firstStep,
       Block::endStep, Block::first, Block::stride, Block::count, Block::staging, Block::receive, Block::squares,
       Block::full, Block::received, Block::squared, Block::read;
-  using Block::tileOf, Block::weightsOf, Block::tokensOf, Block::release, Block::awaitReaders;
+  using Block::tileOf, Block::weightsOf, Block::tokensOf, Block::release;
   using typename Block::Slot;
   // An epilogue goes in rounds of up to 32 tokens, each in passes of 16: 8 threads a token, 8 features a thread.
   static constexpr int octetsOfRound = least(4, owned), rounds = (owned + octetsOfRound - 1) / octetsOfRound;
@@ -183,10 +183,10 @@ struct Wgemm : WgemmBlock<K, N, tileM, tileN, stages, split, share, norm> {
 
       if (split > 1) {
         if (made > 0)
-          awaitReaders(made - 1);
+          await(read, (made - 1) & 1);
         send(d, thread);
         if (owner)
-          awaitCluster(received, made & 1);
+          await(received, made & 1);
       }
       if (norm)
         await(squared, made & 1);
@@ -212,6 +212,8 @@ struct Wgemm : WgemmBlock<K, N, tileM, tileN, stages, split, share, norm> {
           arriveAt(read, lane);
       }
     }
+    if (split > 1 && made > 0) // as at the end of feed()
+      await(read, (made - 1) & 1);
   }
 };
 
@@ -252,6 +254,4 @@ __device__ inline void wgemmRun(const TensorMap *xMap, const TensorMap *wMap, O 
     if (warp == 0 && lane == 0)
       kernel.feed(filled);
   }
-  __syncwarp();
-  clusterSync<Kernel::cluster>(); // nobody reaches into a block that is gone
 }

@@ -134,14 +134,15 @@ template <int K, int N, int tileM, int tileN, int stages, int split, int share, 
 #pragma unroll 1
       for (int step = firstStep; step < endStep; ++step, slot.advance()) {
         if (--filled < 0) {
-          if (share > 1)
-            awaitCluster(empty + slot.stage, slot.parity ^ 1);
-          else
-            await(empty + slot.stage, slot.parity ^ 1);
+          await(empty + slot.stage, slot.parity ^ 1);
           fetchWeights(slot.stage, unit, step);
         }
         fetchTokens(slot.stage, unit, step);
       }
+    // Nobody reaches into a block that is gone: this one stays until the others' arrivals are in, their last accesses.
+    if (share > 1)
+      for (int i = 0; i < stages; ++i, slot.advance())
+        await(empty + slot.stage, slot.parity ^ 1);
   }
 
   // This warp no longer reads the stage.
@@ -152,14 +153,6 @@ template <int K, int N, int tileM, int tileN, int stages, int split, int share, 
     } else if (lane == 0) {
       arrive(empty + stage);
     }
-  }
-
-  // What belongs to this block's tile `made` is no longer read, by any block of the cluster.
-  __device__ void awaitReaders(unsigned made) const {
-    if (split > 1)
-      awaitCluster(read, made & 1);
-    else
-      await(read, made & 1);
   }
 
   // ---- warps 1 to 3
@@ -186,7 +179,7 @@ template <int K, int N, int tileM, int tileN, int stages, int split, int share, 
         release(slot.stage, lane);
       }
       if (made > 0)
-        awaitReaders(made - 1);
+        await(read, (made - 1) & 1);
       int mine = (warp - 1) * 4 + lane / 8;
       asm volatile("" : "+r"(mine)); // or all places below are worked out ahead, in more registers than there are
 #pragma unroll

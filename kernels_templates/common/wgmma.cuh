@@ -26,25 +26,12 @@ __device__ inline unsigned clusterAddress(const void *p, int rank) {
   return address;
 }
 
-// Arrives at the barrier that block `rank` of the cluster has in the place of `barrier`.
+// Arrives at the barrier that block `rank` of the cluster has in the place of `barrier`. It lets that block overwrite
+// what this thread has read; it publishes nothing that this thread has written (for the cluster to see, that would take
+// a fence of all its memory accesses).
 __device__ inline void arriveAt(Barrier *barrier, int rank) {
 #if __CUDA_ARCH__ >= 900
-  asm volatile("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(clusterAddress(barrier, rank))
-               : "memory");
-#endif
-}
-
-// As await(), and what other blocks of the cluster did before they arrived is visible.
-__device__ inline void awaitCluster(Barrier *barrier, unsigned parity) {
-#if __CUDA_ARCH__ >= 900
-  unsigned done;
-  do
-    asm volatile("{\n  .reg .pred p;\n  mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [%1], %2;\n"
-                 "  selp.u32 %0, 1, 0, p;\n}"
-                 : "=r"(done)
-                 : "r"(sharedAddress(barrier)), "r"(parity)
-                 : "memory");
-  while (!done);
+  asm volatile("mbarrier.arrive.shared::cluster.b64 _, [%0];" ::"r"(clusterAddress(barrier, rank)) : "memory");
 #endif
 }
 
@@ -55,16 +42,6 @@ __device__ inline void clusterStore4(unsigned to, const float *x, unsigned barri
       "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.f32 [%0], {%1, %2, %3, %4}, [%5];" ::"r"(to),
       "f"(x[0]), "f"(x[1]), "f"(x[2]), "f"(x[3]), "r"(barrier)
       : "memory");
-#endif
-}
-
-// No block of the cluster gets past this before all have come. All threads of whole warps.
-template <int blocks> __device__ inline void clusterSync() {
-#if __CUDA_ARCH__ >= 900
-  if constexpr (blocks > 1) {
-    asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
-    asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
-  }
 #endif
 }
 
