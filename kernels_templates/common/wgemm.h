@@ -9,9 +9,8 @@ namespace kernels {
 /// Largest dynamic shared memory of a block on sm_90.
 constexpr uint64_t wgemmMostShared = 227 << 10;
 
-/// Dynamic shared memory of a block, in step with WgemmLayout's parts in common/wgemm.cuh: a ring of tiles of x and w,
-/// staging tiles of up to 32 tokens for the epilogue, the sums that other blocks of the cluster send, sums of squares,
-/// barriers.
+/// Dynamic shared memory of a block, in step with common/wgemm_ring.cuh: a ring of tiles of x and w, staging tiles of
+/// up to 32 tokens for the epilogue, the sums that other blocks of the cluster send, sums of squares, barriers.
 constexpr uint64_t wgemmShared(uint64_t tileM, uint64_t tileN, uint64_t stages, uint64_t split, bool norm) {
   const uint64_t owned = (tileM / 8 + split - 1) / split; // groups of 8 tokens
   const uint64_t ring = stages * (tileM + tileN) * 128;
