@@ -232,7 +232,6 @@ const std::map<std::string_view, Formula> formulas = {
     {"scale", [](const Case &c, size_t i) { return c.scalars[0].f * c.get(0, i); }},
     {"value_gate", valueGate},
     {"attention", attention},
-    {"attention_prefill", attention},
     {"add", [](const Case &c, size_t i) { return c.get(0, i) + c.get(1, i); }},
     {"relu2", [](const Case &c, size_t i) { return std::pow(std::max(c.get(0, i), 0.0), 2); }},
     {"mix", [](const Case &c,
