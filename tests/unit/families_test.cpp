@@ -267,11 +267,12 @@ const std::map<std::string_view, Formula> secondFormulas = {
 class Formulas : public testing::TestWithParam<const kernels::Family *> {};
 class Families : public testing::TestWithParam<const kernels::Family *> {};
 
-/// All but those that change a ring in place (see KvWrite and AttentionDecode), and feed and advance (see Generation).
+/// All but those that change a ring in place (see KvWrite and AttentionDecode), feed and advance (see Generation), and
+/// attention_prefill, whose reference is attention's.
 std::vector<const kernels::Family *> familiesWithFormula() {
   std::vector<const kernels::Family *> families;
   for (const kernels::Family *family : codegen::allFamilies())
-    if (family->name != "kv_write" && !family->name.starts_with("attention_decode") && family->name != "feed" &&
+    if (family->name != "kv_write" && !family->name.starts_with("attention_") && family->name != "feed" &&
         family->name != "advance")
       families.push_back(family);
   return families;
