@@ -25,6 +25,9 @@ struct Wgemm : WgemmBlock<K, N, tileM, tileN, stages, split, share, norm> {
   static constexpr int octetsOfRound = least(4, owned), rounds = (owned + octetsOfRound - 1) / octetsOfRound;
   static constexpr int passes = (octetsOfRound + 1) / 2;
   using Operands = typename E::Operands;
+  // What depends on the sums alone becomes bf16 before it is staged: half the traffic, twice the tokens in a round.
+  static constexpr bool packed = split == 1 && tileM >= 32 && sizeof(O) == 2 && __is_empty(Operands);
+  static constexpr int packedTokens = tileM % 64 == 0 ? 64 : 32;
 
   O *y;
   const E &epilogue;
@@ -110,6 +113,8 @@ struct Wgemm : WgemmBlock<K, N, tileM, tileN, stages, split, share, norm> {
   }
 
   __device__ float scaleOf(int round, int row) const {
+    if (split == 1) // made by sumSquares() at once
+      return squares[round * octetsOfRound * 8 + row];
     float total = 0;
 #pragma unroll
     for (int source = 0; source < split; ++source)
@@ -137,6 +142,43 @@ struct Wgemm : WgemmBlock<K, N, tileM, tileN, stages, split, share, norm> {
 #pragma unroll
     for (int i = 0; i < 8; i += lanes)
       store<lanes>(to + i, *reinterpret_cast<const float(*)[lanes]>(sums + i));
+  }
+
+  // The same for packed outputs: rows of 128 bytes in the staging tile, permuted as those of the ring.
+  __device__ void finishPacked(float (&d)[tileM / 2], const WgemmTile &at, int thread, float *tile) const {
+    const int lane = thread % 32, warp = thread / 32 % 4, warpgroup = thread / 128;
+    unsigned char *rows = reinterpret_cast<unsigned char *>(tile);
+    const unsigned to = sharedAddress(rows) + (lane / 16 * 8 + lane % 8) * 128 +
+                        ((warp * 2 + lane / 8 % 2) ^ lane % 8) * 16; // of 16 tokens by the warp's 16 features
+#pragma unroll
+    for (int first = 0; first < tileM; first += packedTokens) {
+      syncWarpgroup(warpgroup); // the round before is read
+#pragma unroll
+      for (int token = 0; token < packedTokens; token += 16) {
+        unsigned pairs[4]; // of tokens: octet, feature / 8
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+          const int octet = (first + token) / 8 + i / 2;
+          float a = d[octet * 4 + i % 2 * 2], b = d[octet * 4 + i % 2 * 2 + 1];
+          if (norm) {
+            const float2 scale = *reinterpret_cast<const float2 *>(squares + octet * 8 + lane % 4 * 2);
+            a *= scale.x;
+            b *= scale.y;
+          }
+          pairs[i] = packBf16(epilogue(a, epilogue.fetch(0, 0)), epilogue(b, epilogue.fetch(0, 0)));
+        }
+        storeTransposed(to + token * 128, pairs);
+      }
+      syncWarpgroup(warpgroup);
+#pragma unroll
+      for (int pass = 0; pass < packedTokens / 16; ++pass) {
+        const int row = pass * 16 + thread % 128 / 8, piece = thread % 8;
+        const int token = at.token + first + row, feature = at.feature + warpgroup * 64 + piece * 8;
+        if (token < M && feature < N)
+          *reinterpret_cast<uint4 *>(y + (token * static_cast<long long>(N) + feature)) =
+              *reinterpret_cast<const uint4 *>(rows + row * 128 + (piece ^ row % 8) * 16);
+      }
+    }
   }
 
   __device__ void consume(int thread) const {
@@ -190,8 +232,10 @@ struct Wgemm : WgemmBlock<K, N, tileM, tileN, stages, split, share, norm> {
       }
       if (norm)
         await(squared, made & 1);
+      if constexpr (packed)
+        finishPacked(d, at, thread, tile);
 #pragma unroll
-      for (int round = 0; round < rounds; ++round) {
+      for (int round = 0; !packed && round < rounds; ++round) {
         syncWarpgroup(warpgroup); // the round before is read
         stage(d, round, thread, tile);
         if (round + 1 < rounds)

@@ -192,7 +192,7 @@ template <int K, int N, int tileM, int tileN, int stages, int split, int share, 
         if (split > 1 && octet % split != rank)
           clusterStore<split>(to, octet % split, sum, received);
         else
-          *to = sum;
+          *to = split > 1 ? sum : gemvScale(sum, K);
       }
       __syncwarp();
       if (lane == 0)

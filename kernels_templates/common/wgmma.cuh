@@ -58,6 +58,23 @@ __device__ inline void publishToAsync() {
 #endif
 }
 
+// Four 8 x 8 matrices of 16-bit elements, which threads hold as mma's sums (lane / 4 is the row), to shared memory
+// transposed: lane i gives the address of 16 bytes, column i % 8 of matrix i / 8.
+__device__ inline void storeTransposed(unsigned to, const unsigned (&m)[4]) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("stmatrix.sync.aligned.m8n8.x4.trans.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(to), "r"(m[0]), "r"(m[1]),
+               "r"(m[2]), "r"(m[3])
+               : "memory");
+#endif
+}
+
+// Two bf16, rounded to nearest, `low` at the lower address.
+__device__ inline unsigned packBf16(float low, float high) {
+  unsigned pair;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+  return pair;
+}
+
 // ---- tiles; `map` is the generic address of a __grid_constant__ parameter; one thread calls
 
 __device__ inline void prefetchMap(const TensorMap *map) {
