@@ -113,7 +113,7 @@ struct Wgemm : WgemmBlock<K, N, tileM, tileN, stages, split, share, norm> {
   }
 
   __device__ float scaleOf(int round, int row) const {
-    if (split == 1) // made by sumSquares() at once
+    if (split == 1) // sumSquares() has made it
       return squares[round * octetsOfRound * 8 + row];
     float total = 0;
 #pragma unroll

@@ -158,7 +158,7 @@ template <int K, int N, int tileM, int tileN, int stages, int split, int share, 
   // ---- warps 1 to 3
 
   // Sums of squares of the tile's tokens, 8 lanes a token, 16 bytes each; which 16 of a row's 128 a lane has, the
-  // swizzle varies by p ^ (row % 8), and a butterfly over 8 lanes is blind to that.
+  // swizzle varies by p ^ (row % 8), and a butterfly over 8 lanes is blind to that. Without a split they become scales.
   __device__ void sumSquares(int warp, int lane) const {
     constexpr int held = (tileM + 11) / 12; // tokens of a lane, 12 apart
     Slot slot;
@@ -192,9 +192,18 @@ template <int K, int N, int tileM, int tileN, int stages, int split, int share, 
         if (split > 1 && octet % split != rank)
           clusterStore<split>(to, octet % split, sum, received);
         else
-          *to = split > 1 ? sum : gemvScale(sum, K);
+          *to = sum;
       }
       __syncwarp();
+      if (split == 1) { // nothing is missing
+#pragma unroll 1
+        for (int i = lane; i < held * 4; i += 32) {
+          const int row = i / 4 * 12 + (warp - 1) * 4 + i % 4;
+          if (row < tileM)
+            squares[row] = gemvScale(squares[row], K);
+        }
+        __syncwarp();
+      }
       if (lane == 0)
         arrive(squared);
     }
