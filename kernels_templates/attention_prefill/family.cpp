@@ -2,10 +2,11 @@
 
 namespace kernels::attention_prefill {
 
-// As PrefillShared of common/prefill_keys.cuh: queries, keys, values; per stage a tile's place and four barriers.
+// As PrefillShared of common/prefill_keys.cuh: queries, keys, values; the queries' reach; per stage a tile's place and
+// four barriers.
 static uint64_t sharedBytes(const Params &p) {
   const uint64_t stages = p["stages"], rows = p["tile_q"] + 2 * stages * p["tile_k"];
-  return rows * p["D"] * 2 + stages * (16 + 4 * 8) + 32;
+  return rows * p["D"] * 2 + p["tile_q"] * 16 + stages * (16 + 4 * 8) + 32;
 }
 
 /// A block's most on sm_90.

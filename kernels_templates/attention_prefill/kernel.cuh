@@ -20,20 +20,14 @@ __device__ inline float exp2Fast(float x) {
   return y;
 }
 
-__device__ inline unsigned packBf16(float low, float high) {
-  unsigned pair;
-  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
-  return pair;
-}
-
 // The other half of groupBarrier<256>(): lets a warpgroup go on without waiting for it.
 __device__ inline void passTurn(int id) { asm volatile("bar.arrive %0, 256;" ::"r"(id) : "memory"); }
 
-// A consumer warpgroup: 64 queries from slot `firstSlot` on, rows `group` * 64 and on of the tile.
+// A consumer warpgroup: queries `group` * 64 and on of those from slot `firstQuery` on.
 template <int heads, int D, int tileQ, int tileK, int stages>
 __device__ inline void prefillConsume(PrefillShared<D, tileQ, tileK, stages> &shared, const int *rows,
                                       const int *positions, const int *starts, bf16 *y, int window, float scale, int n,
-                                      int firstSlot, int head, int group) {
+                                      int firstQuery, int head, int group) {
   using Shared = PrefillShared<D, tileQ, tileK, stages>;
   constexpr int groups = tileQ / 64, rowBytes = Shared::rowBytes, width = Shared::width;
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32 % 4;
@@ -42,11 +36,19 @@ __device__ inline void prefillConsume(PrefillShared<D, tileQ, tileK, stages> &sh
   const Matrix values = prefillMatrix<rowBytes>(shared.values, Shared::keyPiece);
   const float slope = scale * 1.44269504f; // scores to powers of two
 
+  const int inTile = threadIdx.x - 128;
+  if (inTile < tileQ)
+    shared.reach[inTile] = reachOf(rows, positions, starts, window, n, firstQuery + inTile);
+  groupBarrier<reachThreads<tileQ>>(reachBarrier);
   // A thread has parts of two rows: columns 8 j + 2 (lane % 4) + {0, 1} of row lane / 4 and of the 8th after it.
   QueryReach reach[2];
+  int slots[2];
 #pragma unroll
-  for (int i = 0; i < 2; ++i)
-    reach[i] = reachOf(rows, positions, starts, window, n, firstSlot + warp * 16 + lane / 4 + i * 8);
+  for (int i = 0; i < 2; ++i) {
+    const int row = group * 64 + warp * 16 + lane / 4 + i * 8;
+    reach[i] = shared.reach[row];
+    slots[i] = firstQuery + row;
+  }
 
   float scores[tileK / 2], out[D / 2] = {}, tops[2] = {-infinity(), -infinity()}, sums[2] = {}, shrink[2];
   unsigned weights[tileK / 16][4] = {};
@@ -82,7 +84,7 @@ __device__ inline void prefillConsume(PrefillShared<D, tileQ, tileK, stages> &sh
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
       low[i] = tile.row == inChunk ? reach[i].low : max(0, reach[i].oldest - tile.shift);
-      high[i] = tile.row == inChunk ? reach[i].slot : tile.row == reach[i].row ? tile.end : -1;
+      high[i] = tile.row == inChunk ? slots[i] : tile.row == reach[i].row ? tile.end : -1;
       whole = whole && (reach[i].row < 0 || (low[i] <= tile.first && high[i] >= tile.first + tileK - 1));
       low[i] -= tile.first + lane % 4 * 2;
       high[i] -= tile.first + lane % 4 * 2;
@@ -207,9 +209,8 @@ __device__ inline void prefillConsume(PrefillShared<D, tileQ, tileK, stages> &sh
       const unsigned back[2] = {odd ? b : word[2], odd ? word[3] : b};
       const unsigned c = __shfl_xor_sync(0xffffffffu, high ? front[0] : back[0], 2);
       const unsigned d = __shfl_xor_sync(0xffffffffu, high ? front[1] : back[1], 2);
-      if (reach[i].slot < n)
-        *reinterpret_cast<uint4 *>(y + (static_cast<long long>(reach[i].slot) * heads + head) * D +
-                                   (j + lane % 4) * 8) =
+      if (slots[i] < n)
+        *reinterpret_cast<uint4 *>(y + (static_cast<long long>(slots[i]) * heads + head) * D + (j + lane % 4) * 8) =
             high ? make_uint4(c, d, back[0], back[1]) : make_uint4(front[0], front[1], c, d);
     }
   }
@@ -258,11 +259,11 @@ __device__ void attention_prefill(const T *, const T *, const T *, const T *, co
   if (threadIdx.x < 128) {
     shrinkRegisters<producerRegisters>();
     if (threadIdx.x < 32)
-      prefillProduce<kv_heads, ring>(shared, rows, positions, starts, window, n, firstQuery, head,
-                                     head / (heads / kv_heads), q_map, k_map, v_map, kv_map);
+      prefillProduce<kv_heads, ring>(shared, rows, window, n, firstQuery, head, head / (heads / kv_heads), q_map, k_map,
+                                     v_map, kv_map);
   } else {
     growRegisters<consumerRegisters>();
     const int group = __shfl_sync(0xffffffffu, static_cast<int>(threadIdx.x) / 128 - 1, 0);
-    prefillConsume<heads>(shared, rows, positions, starts, y, window, scale, n, firstQuery + group * 64, head, group);
+    prefillConsume<heads>(shared, rows, positions, starts, y, window, scale, n, firstQuery, head, group);
   }
 }

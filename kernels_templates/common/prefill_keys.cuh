@@ -23,39 +23,42 @@ struct __align__(16) KeyTile {
 };
 constexpr int inChunk = -1, noMoreTiles = -2;
 
+// Where the producer warp waits for the reach of the queries, which the consumers read.
+constexpr int reachBarrier = 4;
+template <int tileQ> constexpr int reachThreads = 32 + 2 * tileQ;
+
+// How a query sees its keys: those of row `row`, which has `start` older ones, from position `oldest` on; within the
+// chunk from slot `low` to its own. Row -1: it sees nothing.
+struct __align__(16) QueryReach {
+  int row, start, oldest, low;
+};
+__device__ inline QueryReach reachOf(const int *rows, const int *positions, const int *starts, int window, int n,
+                                     int slot) {
+  const int row = slot < n ? rows[slot] : -1;
+  if (row < 0)
+    return {-1, 0, 0, 0};
+  const int position = positions[slot], start = starts[row];
+  return {row, start, max(0, position - window), max(0, slot - max(0, min(position - start, window)))};
+}
+
 // Tiles are cut into pieces of 64 columns (32 if D is not a multiple of 64), all rows of a piece one behind the other,
 // their 16-byte parts permuted by the swizzle of as many bytes as a row has.
 template <int D, int tileQ, int tileK, int stages> struct PrefillShared {
   static constexpr int width = D % 64 == 0 ? 64 : 32, pieces = D / width, rowBytes = 2 * width;
   static constexpr int queryPiece = tileQ * rowBytes, keyPiece = tileK * rowBytes;
   unsigned char queries[pieces * queryPiece], keys[stages][pieces * keyPiece], values[stages][pieces * keyPiece];
+  QueryReach reach[tileQ];
   KeyTile tiles[stages];
   Barrier queriesFull, keysFull[stages], keysEmpty[stages], valuesFull[stages], valuesEmpty[stages];
   Barrier landed;    // values that have to be cleaned
   unsigned landings; // the phase of `landed`; here because the producer has few registers
 };
 
-// How a query sees its keys: those of its row from position `oldest` on; within the chunk slots [low, slot].
-struct QueryReach {
-  int row, oldest, low, slot;
-};
-__device__ inline QueryReach reachOf(const int *rows, const int *positions, const int *starts, int window, int n,
-                                     int slot) {
-  QueryReach reach = {-1, 0, 0, slot};
-  if (slot < n && (reach.row = rows[slot]) >= 0) {
-    const int position = positions[slot];
-    reach.oldest = max(0, position - window);
-    reach.low = max(0, slot - max(0, min(position - starts[reach.row], window)));
-  }
-  return reach;
-}
-
 // The producer warp: all tiles of queries [firstQuery, firstQuery + tileQ) of a head of kv head `g`.
 template <int kvHeads, int ring, int D, int tileQ, int tileK, int stages>
-__device__ inline void prefillProduce(PrefillShared<D, tileQ, tileK, stages> &shared, const int *rows,
-                                      const int *positions, const int *starts, int window, int n, int firstQuery,
-                                      int head, int g, const TensorMap *queryMap, const TensorMap *keyMap,
-                                      const TensorMap *valueMap, const TensorMap *ringMap) {
+__device__ inline void prefillProduce(PrefillShared<D, tileQ, tileK, stages> &shared, const int *rows, int window,
+                                      int n, int firstQuery, int head, int g, const TensorMap *queryMap,
+                                      const TensorMap *keyMap, const TensorMap *valueMap, const TensorMap *ringMap) {
   using Shared = PrefillShared<D, tileQ, tileK, stages>;
   const int lane = threadIdx.x % 32;
 
@@ -143,14 +146,14 @@ __device__ inline void prefillProduce(PrefillShared<D, tileQ, tileK, stages> &sh
     visit({first, inChunk, 0, 0}, 0);
     if (use > 1)
       continue;
+    groupBarrier<reachThreads<tileQ>>(reachBarrier);
 #pragma unroll 1
-    for (int i = 0; i < tileQ / 32; ++i) {
-      const int slot = firstQuery + i * 32 + lane;
-      const QueryReach reach = reachOf(rows, positions, starts, window, n, slot);
+    for (int i = lane; i < tileQ; i += 32) {
+      const QueryReach reach = shared.reach[i];
       if (reach.row < 0)
         continue;
       lowest = min(lowest, reach.low);
-      older = older || reach.oldest < starts[reach.row];
+      older = older || reach.oldest < reach.start;
     }
     older = __any_sync(0xffffffffu, older);
     lowest = __reduce_min_sync(0xffffffffu, lowest);
@@ -159,13 +162,12 @@ __device__ inline void prefillProduce(PrefillShared<D, tileQ, tileK, stages> &sh
   // The rings of the rows that have older keys within reach; the first query of a row reaches furthest.
 #pragma unroll 1
   for (int i = 0; older && i < tileQ; i += 32) {
-    const QueryReach reach = reachOf(rows, positions, starts, window, n, firstQuery + i + lane);
-    const bool begins = reach.row >= 0 && (i + lane == 0 || rows[reach.slot - 1] != reach.row);
+    const QueryReach mine = shared.reach[i + lane];
+    const bool begins = mine.row >= 0 && (i + lane == 0 || shared.reach[i + lane - 1].row != mine.row);
 #pragma unroll 1
-    for (unsigned left = __ballot_sync(0xffffffffu, begins && reach.oldest < starts[reach.row]); left != 0;
-         left &= left - 1) {
-      const int slot = firstQuery + i + __ffs(static_cast<int>(left)) - 1;
-      const int row = rows[slot], start = starts[row], oldest = max(0, positions[slot] - window);
+    for (unsigned left = __ballot_sync(0xffffffffu, begins && mine.oldest < mine.start); left != 0; left &= left - 1) {
+      const QueryReach reach = shared.reach[i + __ffs(static_cast<int>(left)) - 1];
+      const int row = reach.row, start = reach.start, oldest = reach.oldest;
       const int written = max(0, start - window); // older positions need not be there
       int end = (start - 1) % ring, shift = start - 1 - end;
 #pragma unroll 1
