@@ -39,6 +39,7 @@ __device__ inline void prefillConsume(PrefillShared<D, tileQ, tileK, stages> &sh
   const int inTile = threadIdx.x - 128;
   if (inTile < tileQ)
     shared.reach[inTile] = reachOf(rows, positions, starts, window, n, firstQuery + inTile);
+  __syncwarp();
   groupBarrier<reachThreads<tileQ>>(reachBarrier);
   // A thread has parts of two rows: columns 8 j + 2 (lane % 4) + {0, 1} of row lane / 4 and of the 8th after it.
   QueryReach reach[2];

@@ -146,6 +146,7 @@ __device__ inline void prefillProduce(PrefillShared<D, tileQ, tileK, stages> &sh
     visit({first, inChunk, 0, 0}, 0);
     if (use > 1)
       continue;
+    __syncwarp(); // a barrier is for whole warps, and one lane has been copying
     groupBarrier<reachThreads<tileQ>>(reachBarrier);
 #pragma unroll 1
     for (int i = lane; i < tileQ; i += 32) {
