@@ -221,6 +221,11 @@ const std::map<std::string_view, Formula> formulas = {
     {"gemm_add", productAdd},
     {"gemm_mix", productMix},
     {"gemm_backout", productBackout},
+    {"wgemm", scaledProduct},
+    {"wgemm_add", productAdd},
+    {"wgemm_mix", productMix},
+    {"wgemm_mix_sum", productAdd},
+    {"wgemm_backout", productBackout},
     {"qkv_prepare", [](const Case &c, size_t i) { return qkvPrepare(c, i, false); }},
     {"qkv_prepare_ve", [](const Case &c, size_t i) { return qkvPrepare(c, i, true); }},
     {"rope", rope},
@@ -256,16 +261,18 @@ const std::map<std::string_view, Formula> secondFormulas = {
      }},
     {"gemv_mix_sum", productMix},
     {"gemm_mix_sum", productMix},
+    {"wgemm_mix_sum", productMix},
 };
 
 class Formulas : public testing::TestWithParam<const kernels::Family *> {};
 class Families : public testing::TestWithParam<const kernels::Family *> {};
 
-/// All but those that change a ring in place (see KvWrite and AttentionDecode), and feed and advance (see Generation).
+/// All but those that change a ring in place (see KvWrite and AttentionDecode), feed and advance (see Generation), and
+/// attention_prefill, whose reference is attention's.
 std::vector<const kernels::Family *> familiesWithFormula() {
   std::vector<const kernels::Family *> families;
   for (const kernels::Family *family : codegen::allFamilies())
-    if (family->name != "kv_write" && !family->name.starts_with("attention_decode") && family->name != "feed" &&
+    if (family->name != "kv_write" && !family->name.starts_with("attention_") && family->name != "feed" &&
         family->name != "advance")
       families.push_back(family);
   return families;

@@ -470,6 +470,10 @@ std::vector<Case> casesOf(std::string_view family) {
   }
   if (name == "feed" || name == "advance")
     return generationCases(name);
+  if (name == "attention_prefill")
+    return attentionPrefillCases();
+  if (name.starts_with("wgemm"))
+    return wgemmCases(name);
   addTyped(cases, name, f32);
   addTyped(cases, name, bf16Type);
   return cases;

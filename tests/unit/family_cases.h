@@ -79,6 +79,12 @@ Case makeFeed(const GenerationMoment &moment, int slots, int chunkRows, int batc
 Case makeAdvance(const GenerationMoment &moment, int batch, int positions);
 std::vector<Case> generationCases(std::string_view family);
 
+/// Slots that hold no key of anybody are NaN throughout.
+std::vector<Case> attentionPrefillCases();
+
+/// For each of the wgemm families.
+std::vector<Case> wgemmCases(std::string_view family);
+
 /// The sweep of a family.
 std::vector<Case> casesOf(std::string_view family);
 

@@ -1,0 +1,240 @@
+// Hopper's own instructions: tiles by the copy engine (TMA), matrix products by warpgroups (wgmma), and the
+// synchronisation of their pipelines. Whoever instantiates them has the target sm_90a; all else only parses this file.
+//
+// A tile is rows of 128 bytes (64 bf16), one behind the other, from a multiple of 1,024 bytes on; the 16-byte pieces of
+// row r are permuted: piece p lies at place p ^ (r % 8). That is the 128-byte swizzle of TensorMap, and what the matrix
+// descriptors below expect.
+
+// ---- mbarriers and named barriers, besides pipeline.cuh's
+
+// One arrival, and `bytes` that copies or stores will bring before the phase is over.
+__device__ inline void arriveExpect(Barrier *barrier, int bytes) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile(
+      "{\n  .reg .b64 state;\n  mbarrier.arrive.expect_tx.shared.b64 state, [%0], %1;\n}" ::"r"(sharedAddress(barrier)),
+      "r"(bytes)
+      : "memory");
+#endif
+}
+
+// The address that `p`, of this block's shared memory, has in block `rank` of the cluster.
+__device__ inline unsigned clusterAddress(const void *p, int rank) {
+  unsigned address = 0;
+#if __CUDA_ARCH__ >= 900
+  asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(address) : "r"(sharedAddress(p)), "r"(rank));
+#endif
+  return address;
+}
+
+// Arrives at the barrier that block `rank` of the cluster has in the place of `barrier`. It lets that block overwrite
+// what this thread has read; it publishes nothing that this thread has written (for the cluster to see, that would take
+// a fence of all its memory accesses).
+__device__ inline void arriveAt(Barrier *barrier, int rank) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("mbarrier.arrive.shared::cluster.b64 _, [%0];" ::"r"(clusterAddress(barrier, rank)) : "memory");
+#endif
+}
+
+// Four floats into the shared memory of another block, 16 bytes on its barrier; both addresses from clusterAddress().
+__device__ inline void clusterStore4(unsigned to, const float *x, unsigned barrier) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile(
+      "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.f32 [%0], {%1, %2, %3, %4}, [%5];" ::"r"(to),
+      "f"(x[0]), "f"(x[1]), "f"(x[2]), "f"(x[3]), "r"(barrier)
+      : "memory");
+#endif
+}
+
+// A barrier of some warps of the block; `id` from 1 to 15 (0 is __syncthreads()).
+template <int threads> __device__ inline void groupBarrier(int id) {
+  asm volatile("bar.sync %0, %1;" ::"r"(id), "n"(threads) : "memory");
+}
+
+// What this thread wrote to shared memory by ordinary stores becomes visible to wgmma and TMA: before the barrier
+// behind which another thread starts those.
+__device__ inline void publishToAsync() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+#endif
+}
+
+// Four 8 x 8 matrices of 16-bit elements, which threads hold as mma's sums (lane / 4 is the row), to shared memory
+// transposed: lane i gives the address of 16 bytes, column i % 8 of matrix i / 8.
+__device__ inline void storeTransposed(unsigned to, const unsigned (&m)[4]) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("stmatrix.sync.aligned.m8n8.x4.trans.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(to), "r"(m[0]), "r"(m[1]),
+               "r"(m[2]), "r"(m[3])
+               : "memory");
+#endif
+}
+
+// Two bf16, rounded to nearest, `low` at the lower address.
+__device__ inline unsigned packBf16(float low, float high) {
+  unsigned pair;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+  return pair;
+}
+
+// ---- tiles; `map` is the generic address of a __grid_constant__ parameter; one thread calls
+
+__device__ inline void prefetchMap(const TensorMap *map) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
+#endif
+}
+
+// The box at (c0, c1), c0 along the contiguous dimension. Its bytes complete on `barrier`, those outside the extents
+// too: they become zeros.
+__device__ inline void copyTile(void *to, const TensorMap *map, Barrier *barrier, int c0, int c1) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4}], "
+               "[%2];" ::"r"(sharedAddress(to)),
+               "l"(map), "r"(sharedAddress(barrier)), "r"(c0), "r"(c1)
+               : "memory");
+#endif
+}
+__device__ inline void copyTile(void *to, const TensorMap *map, Barrier *barrier, int c0, int c1, int c2) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5}], "
+               "[%2];" ::"r"(sharedAddress(to)),
+               "l"(map), "r"(sharedAddress(barrier)), "r"(c0), "r"(c1), "r"(c2)
+               : "memory");
+#endif
+}
+__device__ inline void copyTile(void *to, const TensorMap *map, Barrier *barrier, int c0, int c1, int c2, int c3) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5, "
+               "%6}], [%2];" ::"r"(sharedAddress(to)),
+               "l"(map), "r"(sharedAddress(barrier)), "r"(c0), "r"(c1), "r"(c2), "r"(c3)
+               : "memory");
+#endif
+}
+
+// To the same place in every block of the cluster whose bit in `blocks` is set, completing on each one's own barrier.
+__device__ inline void copyTileToAll(void *to, const TensorMap *map, Barrier *barrier, int c0, int c1,
+                                     unsigned short blocks) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], "
+               "[%1, {%3, %4}], [%2], %5;" ::"r"(sharedAddress(to)),
+               "l"(map), "r"(sharedAddress(barrier)), "r"(c0), "r"(c1), "h"(blocks)
+               : "memory");
+#endif
+}
+
+// ---- products
+
+// The warpgroup's share of the registers from here on: all of its warps call it, once, in a branch of their own.
+template <int registers> __device__ inline void growRegisters() {
+  asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(registers));
+}
+template <int registers> __device__ inline void shrinkRegisters() {
+  asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(registers));
+}
+
+// Matrix descriptors: bits 0-13 the address, 16-29 the leading and 32-45 the stride offset, all in units of 16 bytes;
+// 62-63: 1 for the 128-byte swizzle.
+using Matrix = unsigned long long;
+
+// Rows of an operand that lie along k ("K-major"): 8 rows are 1,024 bytes. Column k of the tile (a multiple of 16, all
+// 64 in one row of 128 bytes) is alongK(matrix, k): the hardware permutes by the bits of the address.
+__device__ inline Matrix matrixOf(const void *tile) {
+  return static_cast<Matrix>((sharedAddress(tile) & 0x3ffff) >> 4) | 1ull << 16 | 64ull << 32 | 1ull << 62;
+}
+__device__ inline Matrix alongK(Matrix matrix, int k) { return matrix + k * 2 / 16; }
+
+// Operand B with k along its rows ("N-major", transposed): row k of the tile holds 64 neighbours of n; the next 64 of n
+// are `next` bytes on, the next 8 of k 1,024. Row k (a multiple of 16) is alongRows(matrix, k).
+__device__ inline Matrix transposedMatrixOf(const void *tile, int next) {
+  return static_cast<Matrix>((sharedAddress(tile) & 0x3ffff) >> 4) | static_cast<Matrix>(next >> 4) << 16 |
+         64ull << 32 | 1ull << 62;
+}
+__device__ inline Matrix alongRows(Matrix matrix, int k) { return matrix + k * 128 / 16; }
+
+// A round of products: beginProducts(), any number of multiply(), endProducts(); its sums are there behind
+// awaitProducts<n>() once at most n newer rounds are under way. In between nothing else may touch them, which
+// pinSums() before and after tells the compiler.
+template <int = 0> __device__ inline void beginProducts() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
+template <int = 0> __device__ inline void endProducts() {
+  asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+}
+template <int rounds> __device__ inline void awaitProducts() {
+  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(rounds) : "memory");
+}
+template <int count> __device__ inline void pinSums(float (&d)[count]) {
+#pragma unroll
+  for (int i = 0; i < count; ++i)
+    asm volatile("" : "+f"(d[i])::"memory");
+}
+
+// multiply(d, a, b, add): d = a b (+ d if `add`), 64 rows, n = 2 * count columns, k = 16, of bf16, sums in f32. Row
+// 16 (warp of the warpgroup) + lane / 4 + 8 i and column 8 j + 2 (lane % 4) + l are d[4 j + 2 i + l]. A is a matrix, or
+// the fragments of a thread: {row lane / 4, row + 8, row, row + 8}, the first two at k = 2 (lane % 4) + {0, 1}, the
+// others at k + 8.
+#define SUMS_4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
+#define SUMS_8(i) SUMS_4(i), SUMS_4(i + 4)
+#define SUMS_16(i) SUMS_8(i), SUMS_8(i + 8)
+#define SUMS_32(i) SUMS_16(i), SUMS_16(i + 16)
+#define SUMS_48(i) SUMS_32(i), SUMS_16(i + 32)
+#define SUMS_64(i) SUMS_32(i), SUMS_32(i + 32)
+#define SUMS_96(i) SUMS_64(i), SUMS_32(i + 64)
+#define SUMS_128(i) SUMS_64(i), SUMS_64(i + 64)
+#define NAMES_4 "%0, %1, %2, %3"
+#define NAMES_8 NAMES_4 ", %4, %5, %6, %7"
+#define NAMES_16 NAMES_8 ", %8, %9, %10, %11, %12, %13, %14, %15"
+#define NAMES_32 NAMES_16 ", %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
+#define NAMES_48 NAMES_32 ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47"
+#define NAMES_64 NAMES_48 ", %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define NAMES_80 NAMES_64 ", %64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79"
+#define NAMES_96 NAMES_80 ", %80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95"
+#define NAMES_112                                                                                                      \
+  NAMES_96 ", %96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111"
+#define NAMES_128                                                                                                      \
+  NAMES_112 ", %112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
+
+// Operands p0, p1, ... are those behind the sums: literally count, count + 1, ...
+#define MULTIPLY(n, count, p0, p1, p2, p3, p4, p5, p6)                                                                 \
+  template <bool transposed = false> __device__ inline void multiply(float(&d)[count], Matrix a, Matrix b, bool add) { \
+    asm volatile("{\n  .reg .pred p;\n  setp.ne.b32 p, %" #p2 ", 0;\n"                                                 \
+                 "  wgmma.mma_async.sync.aligned.m64n" #n "k16.f32.bf16.bf16 {" NAMES_##count                          \
+                 "}, %" #p0 ", %" #p1 ", p, 1, 1, 0, %" #p3 ";\n}"                                                     \
+                 : SUMS_##count(0)                                                                                     \
+                 : "l"(a), "l"(b), "r"(static_cast<int>(add)), "n"(transposed ? 1 : 0)                                 \
+                 : "memory");                                                                                          \
+  }                                                                                                                    \
+  template <bool transposed = false>                                                                                   \
+  __device__ inline void multiply(float(&d)[count], const unsigned(&a)[4], Matrix b, bool add) {                       \
+    asm volatile("{\n  .reg .pred p;\n  setp.ne.b32 p, %" #p5 ", 0;\n"                                                 \
+                 "  wgmma.mma_async.sync.aligned.m64n" #n "k16.f32.bf16.bf16 {" NAMES_##count                          \
+                 "}, {%" #p0 ", %" #p1 ", %" #p2 ", %" #p3 "}, %" #p4 ", p, 1, 1, %" #p6 ";\n}"                        \
+                 : SUMS_##count(0)                                                                                     \
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(static_cast<int>(add)),                     \
+                   "n"(transposed ? 1 : 0)                                                                             \
+                 : "memory");                                                                                          \
+  }
+MULTIPLY(8, 4, 4, 5, 6, 7, 8, 9, 10)
+MULTIPLY(16, 8, 8, 9, 10, 11, 12, 13, 14)
+MULTIPLY(32, 16, 16, 17, 18, 19, 20, 21, 22)
+MULTIPLY(64, 32, 32, 33, 34, 35, 36, 37, 38)
+MULTIPLY(96, 48, 48, 49, 50, 51, 52, 53, 54)
+MULTIPLY(128, 64, 64, 65, 66, 67, 68, 69, 70)
+MULTIPLY(192, 96, 96, 97, 98, 99, 100, 101, 102)
+MULTIPLY(256, 128, 128, 129, 130, 131, 132, 133, 134)
+#undef MULTIPLY
+#undef SUMS_4
+#undef SUMS_8
+#undef SUMS_16
+#undef SUMS_32
+#undef SUMS_48
+#undef SUMS_64
+#undef SUMS_96
+#undef SUMS_128
+#undef NAMES_4
+#undef NAMES_8
+#undef NAMES_16
+#undef NAMES_32
+#undef NAMES_48
+#undef NAMES_64
+#undef NAMES_80
+#undef NAMES_96
+#undef NAMES_112
+#undef NAMES_128

@@ -1,0 +1,57 @@
+#include "kernels_templates/common/wgemm.h"
+
+namespace kernels::wgemm {
+
+static std::string constraint(const Params &p) {
+  const std::string violation =
+      firstOf({requireFloat(p, "O"), requireRange(p, "norm", 0, 1), requireRange(p, "relu2", 0, 1)});
+  return violation.empty() ? wgemmConstraint(p, p["norm"] != 0) : violation;
+}
+
+static LaunchShape shape(const Params &p, std::span<const Scalar> scalars) {
+  return wgemmShape(p, extent(scalars[0]), p["norm"] != 0);
+}
+
+static std::vector<TensorMap> maps(const Params &p, std::span<const Scalar> scalars) {
+  return wgemmMaps(p, extent(scalars[0]));
+}
+
+static Cost cost(const Params &p, std::span<const Scalar> scalars) {
+  return productCost(p, extent(scalars[0]), sizeOf(p.type("O")), 3);
+}
+
+// A square doubles a relative error.
+static double tolerance(const Params &p) { return 2 * (roundingOf(p.type("O")) + productReduction(p)); }
+
+static std::vector<uint64_t> extents(const Params &p, std::span<const Scalar> scalars, const Limits &) {
+  const uint64_t n = extent(scalars[0]);
+  const uint64_t x = elementCount(n, p["K"]), w = elementCount(p["N"], p["K"]), y = elementCount(n, p["N"]);
+  return {x, w, y};
+}
+
+const Family family = {
+    "wgemm",
+    {{"T", true},
+     {"O", true},
+     {"K"},
+     {"N"},
+     {"tile_m"},
+     {"tile_n"},
+     {"stages"},
+     {"split"},
+     {"share"},
+     {"blocks"},
+     {"norm"},
+     {"relu2"}},
+    {{"x", ArgKind::In, "T", true}, {"w", ArgKind::In, "T", true}, {"y", ArgKind::Out, "O"}, {"n", ArgKind::I32}},
+    constraint,
+    shape,
+    cost,
+    tolerance,
+    extents,
+    true,
+    true,
+    maps,
+    "sm_90a"};
+
+} // namespace kernels::wgemm

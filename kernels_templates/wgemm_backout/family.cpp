@@ -1,0 +1,47 @@
+#include "kernels_templates/common/wgemm.h"
+
+namespace kernels::wgemm_backout {
+
+static std::string constraint(const Params &p) { return wgemmConstraint(p, false); }
+
+static LaunchShape shape(const Params &p, std::span<const Scalar> scalars) {
+  return wgemmShape(p, extent(scalars[0]), false);
+}
+
+static std::vector<TensorMap> maps(const Params &p, std::span<const Scalar> scalars) {
+  return wgemmMaps(p, extent(scalars[0]));
+}
+
+static Cost cost(const Params &p, std::span<const Scalar> scalars) {
+  return productCost(p, extent(scalars[0]), 3 * sizeOf(p.type("T")), 3);
+}
+
+static double tolerance(const Params &p) { return roundingOf(p.type("T")) + productReduction(p); }
+
+static std::vector<uint64_t> extents(const Params &p, std::span<const Scalar> scalars, const Limits &) {
+  const uint64_t n = extent(scalars[0]);
+  const uint64_t x = elementCount(n, p["K"]), w = elementCount(p["N"], p["K"]), y = elementCount(n, p["N"]);
+  return {x, w, y, y, 1, y};
+}
+
+const Family family = {
+    "wgemm_backout",
+    {{"T", true}, {"K"}, {"N"}, {"tile_m"}, {"tile_n"}, {"stages"}, {"split"}, {"share"}, {"blocks"}},
+    {{"x", ArgKind::In, "T", true},
+     {"w", ArgKind::In, "T", true},
+     {"r", ArgKind::In, "T"},
+     {"mid", ArgKind::In, "T"},
+     {"lambda", ArgKind::In, "f32"},
+     {"y", ArgKind::Out, "T"},
+     {"n", ArgKind::I32}},
+    constraint,
+    shape,
+    cost,
+    tolerance,
+    extents,
+    true,
+    true,
+    maps,
+    "sm_90a"};
+
+} // namespace kernels::wgemm_backout

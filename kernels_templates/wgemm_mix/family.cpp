@@ -1,0 +1,50 @@
+#include "kernels_templates/common/wgemm.h"
+
+namespace kernels::wgemm_mix {
+
+static std::string constraint(const Params &p) { return wgemmConstraint(p, false); }
+
+static LaunchShape shape(const Params &p, std::span<const Scalar> scalars) {
+  return wgemmShape(p, extent(scalars[1]), false);
+}
+
+static std::vector<TensorMap> maps(const Params &p, std::span<const Scalar> scalars) {
+  return wgemmMaps(p, extent(scalars[1]));
+}
+
+static Cost cost(const Params &p, std::span<const Scalar> scalars) {
+  return productCost(p, extent(scalars[1]), 3 * sizeOf(p.type("T")), 4);
+}
+
+static double tolerance(const Params &p) { return roundingOf(p.type("T")) + productReduction(p); }
+
+static std::vector<uint64_t> extents(const Params &p, std::span<const Scalar> scalars, const Limits &) {
+  const uint64_t n = extent(scalars[1]);
+  const uint64_t x = elementCount(n, p["K"]), w = elementCount(p["N"], p["K"]), y = elementCount(n, p["N"]);
+  const uint64_t layers = extent(scalars[0]) + 1;
+  return {x, w, y, y, layers, layers, y};
+}
+
+const Family family = {
+    "wgemm_mix",
+    {{"T", true}, {"K"}, {"N"}, {"tile_m"}, {"tile_n"}, {"stages"}, {"split"}, {"share"}, {"blocks"}},
+    {{"x", ArgKind::In, "T", true},
+     {"w", ArgKind::In, "T", true},
+     {"r", ArgKind::In, "T"},
+     {"x0", ArgKind::In, "T"},
+     {"resid", ArgKind::In, "f32"},
+     {"skip", ArgKind::In, "f32"},
+     {"y", ArgKind::Out, "T"},
+     {"layer", ArgKind::I32},
+     {"n", ArgKind::I32}},
+    constraint,
+    shape,
+    cost,
+    tolerance,
+    extents,
+    true,
+    true,
+    maps,
+    "sm_90a"};
+
+} // namespace kernels::wgemm_mix

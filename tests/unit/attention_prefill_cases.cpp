@@ -1,0 +1,85 @@
+// The sweep of attention_prefill: attention's launches, with what its tiles may get wrong.
+#include "tests/unit/family_cases.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace nanotest {
+
+using namespace kernels;
+
+namespace {
+
+struct Layout {
+  int heads, kvHeads, D, ring, window;
+  std::vector<Piece> pieces;
+  int padding;
+  std::vector<int> ends = {}; // for every piece, tokens at its end that are padding instead
+};
+
+struct Tiles {
+  int64_t queries, keys, stages;
+};
+
+/// Slot `t` belongs to nobody, and nothing may come of what it holds.
+void clearSlot(Case &c, size_t t) {
+  c.at<int>(4)[t] = -1;
+  c.at<int>(5)[t] = 0;
+  for (size_t b : {0, 1, 2}) {
+    const size_t width = c.elements(b) / c.elements(4);
+    std::fill_n(c.at<bf16>(b) + t * width, width, roundToBf16(std::numeric_limits<float>::quiet_NaN()));
+  }
+}
+
+Case makePrefill(const Layout &l, const Tiles &tiles) {
+  Case c = makeAttention(DType::BF16, l.heads, l.kvHeads, l.D, l.ring, l.window, l.pieces, l.padding);
+  c.family = codegen::findFamily("attention_prefill");
+  c.params.values.insert(c.params.values.end(),
+                         {{"tile_q", tiles.queries}, {"tile_k", tiles.keys}, {"stages", tiles.stages}});
+  std::copy_n(c.family->args.begin(), c.decls.size(), c.decls.begin());
+  size_t slot = 0;
+  for (size_t i = 0; i < l.pieces.size(); ++i) {
+    slot += l.pieces[i].count;
+    for (int back = 1; i < l.ends.size() && back <= l.ends[i]; ++back)
+      clearSlot(c, slot - back);
+  }
+  for (; slot < c.elements(4); ++slot)
+    clearSlot(c, slot);
+  return c;
+}
+
+} // namespace
+
+std::vector<Case> attentionPrefillCases() {
+  const Tiles every[] = {{64, 64, 2}, {64, 128, 1}, {128, 64, 3}, {128, 128, 2}, {192, 64, 2}, {192, 128, 1}};
+  std::vector<Case> cases;
+  // All tiles: prompts that end within tiles, padding between and behind them, a second chunk whose ring has wrapped
+  // and one whose ring has not.
+  const Layout mixed = {3, 1, 64, 101, 100, {{0, 0, 70}, {1, 250, 90}, {2, 40, 65}, {3, 0, 1}}, 9, {6, 0, 30, 0}};
+  for (const Tiles &tiles : every)
+    cases.push_back(makePrefill(mixed, tiles));
+
+  const Layout layouts[] = {
+      {1, 1, 32, 1, 0, {{0, 0, 1}}, 0},
+      {2, 1, 32, 65, 64, {{0, 0, 63}}, 2},
+      {6, 3, 64, 2, 1, {{0, 7, 130}}, 0},                            // a window of two keys
+      {3, 3, 96, 64, 63, {{0, 0, 64}, {1, 64, 64}}, 0},              // borders of tiles
+      {4, 2, 96, 513, 512, {{1, 512, 30}, {0, 1700, 35}}, 63},       // rows out of order
+      {2, 2, 128, 200, 1000, {{0, 64, 100}, {1, 0, 29}}, 0},         // window beyond every position
+      {2, 1, 128, 101, 63, {{0, 300, 129}, {1, 0, 40}}, 0, {0, 40}}, // ring longer than the window; a prompt of padding
+      {3, 1, 128, 300, 290, {{0, 290, 3}, {1, 291, 1}, {2, 5, 2}, {3, 0, 140}, {4, 1200, 60}}, 5},
+      {1, 1, 64, 33, 32, {{0, 31, 1}, {1, 32, 1}, {2, 33, 1}, {3, 34, 1}, {4, 100, 1}, {5, 0, 1}}, 1},
+      {2, 2, 128, 17, 16, {{0, 0, 0}}, 70}, // nothing but padding
+  };
+  size_t next = 0;
+  for (const Layout &l : layouts)
+    for (int i = 0; i < 2; ++i) {
+      Tiles tiles = every[next++ % std::size(every)];
+      if (tiles.queries == 192 && l.D > 64)
+        tiles.keys = 64; // for the registers
+      cases.push_back(makePrefill(l, tiles));
+    }
+  return cases;
+}
+
+} // namespace nanotest

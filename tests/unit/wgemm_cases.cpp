@@ -1,0 +1,60 @@
+// The sweep of wgemm and its like.
+#include "tests/unit/family_cases.h"
+
+namespace nanotest {
+
+using namespace kernels;
+
+std::vector<Case> wgemmCases(std::string_view family) {
+  struct Shape {
+    int K, N, M, tileM, tileN, stages, split, share, blocks;
+  };
+  const Shape shapes[] = {
+      {8, 8, 1, 8, 64, 2, 1, 1, 1}, // most of the tile lies outside
+      {64, 64, 8, 8, 64, 2, 1, 1, 132},
+      {200, 136, 7, 16, 128, 3, 1, 1, 132},
+      {776, 264, 130, 32, 64, 4, 1, 1, 4}, // several tiles a block
+      {136, 200, 130, 64, 64, 6, 1, 1, 2}, // the ring holds two tiles' K
+      {72, 328, 130, 96, 128, 3, 1, 1, 1},
+      {520, 136, 130, 128, 64, 3, 1, 1, 132},
+      {264, 200, 257, 192, 64, 2, 1, 1, 132},
+      {328, 264, 300, 256, 128, 4, 1, 1, 3},
+      {8, 72, 2100, 96, 64, 2, 1, 1, 5}, // two bands of tokens
+      // K in parts: uneven ones, several tiles a cluster, blocks that own no token
+      {264, 72, 8, 8, 64, 4, 2, 1, 132},
+      {520, 136, 5, 8, 64, 2, 8, 1, 8},
+      {328, 200, 70, 32, 128, 2, 3, 1, 6},
+      {264, 136, 130, 128, 64, 2, 3, 1, 3},
+      {1032, 200, 130, 64, 64, 3, 8, 1, 16},
+      {520, 264, 257, 256, 128, 2, 2, 1, 4},
+      // tokens fetched for two blocks, an odd number of tiles among them
+      {264, 200, 17, 16, 64, 3, 1, 2, 2},
+      {328, 328, 130, 64, 128, 3, 1, 2, 4},
+      {136, 136, 300, 256, 128, 4, 1, 2, 132},
+  };
+  constexpr int64_t f32 = static_cast<int64_t>(DType::F32), bf16 = static_cast<int64_t>(DType::BF16);
+  const std::string name(family);
+  std::vector<Case> cases;
+  int i = 0;
+  for (const Shape &s : shapes) {
+    const std::vector<int64_t> tiles = {s.K, s.N, s.tileM, s.tileN, s.stages, s.split, s.share, s.blocks};
+    const Scalar tokens{.i = s.M}, layer{.i = s.M % 4};
+    auto add = [&](std::vector<int64_t> params, std::initializer_list<int64_t> more, std::vector<Scalar> scalars) {
+      params.insert(params.end(), tiles.begin(), tiles.end());
+      params.insert(params.end(), more);
+      cases.push_back(makeCase(name.c_str(), std::move(params), std::move(scalars)));
+    };
+    if (name == "wgemm") { // with and without the norm, in turn with the other two
+      const int64_t relu2 = ++i % 2;
+      add({bf16, i / 2 % 2 ? f32 : bf16}, {0, relu2}, {tokens});
+      add({bf16, i / 2 % 2 ? bf16 : f32}, {1, 1 - relu2}, {tokens});
+    } else if (name.starts_with("wgemm_mix")) {
+      add({bf16}, {}, {layer, tokens});
+    } else {
+      add({bf16}, {}, {tokens});
+    }
+  }
+  return cases;
+}
+
+} // namespace nanotest
