@@ -232,14 +232,16 @@ void nanoccMain(TimingScope &timing) {
   context.loadAllAvailableDialects();
   llvm::SourceMgr sources;
   SourceMgrDiagnosticHandler diagnostics(sources, &context);
-  // What a pass leaves as it is, is no fault of the model's text: a line without that text, once and not for each
-  // entry.
-  llvm::StringSet<> remarks;
-  ScopedDiagnosticHandler printRemark(&context, [&](Diagnostic &diagnostic) {
-    if (diagnostic.getSeverity() != DiagnosticSeverity::Remark)
+  // Remarks and warnings are no fault of the model's text: a line without it, once and not for each entry.
+  context.printOpOnDiagnostic(false);
+  llvm::StringSet<> said;
+  ScopedDiagnosticHandler printLine(&context, [&](Diagnostic &diagnostic) {
+    bool remark = diagnostic.getSeverity() == DiagnosticSeverity::Remark;
+    if (!remark && diagnostic.getSeverity() != DiagnosticSeverity::Warning)
       return failure();
-    std::string line = locationText(diagnostic.getLocation()) + ": remark: " + diagnostic.str();
-    if (remarks.insert(line).second)
+    std::string place = locationText(diagnostic.getLocation());
+    std::string line = (place.empty() ? "" : place + ": ") + (remark ? "remark: " : "warning: ") + diagnostic.str();
+    if (said.insert(line).second)
       llvm::errs() << "nanocc: " << line << "\n";
     return success();
   });

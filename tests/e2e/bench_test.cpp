@@ -95,7 +95,7 @@ TEST(Bench, ExplainHasALineForEveryLaunchOfAStep) {
   for (const char *name : {"NANORT_CUDA_DRIVER", "NANORT_NVRTC", "NANORT_CUBLASLT"})
     setenv(name, NANO_FAKE_CUDA, 1);
   const e2e::Scratch cache; // the fake's images are nobody else's
-  setenv("NANORT_CACHE_DIR", cache.path().c_str(), 1);
+  setenv("NANORT_CACHE_DIR", cache.path.c_str(), 1);
   const std::string plan = e2e::plan(e2e::golden("classic-mha"), {"--target", "sm_90a", "--batch", "2"}).string();
   auto explain = [&](const std::string &format) {
     return e2e::run("nanort", {"bench", plan, "--batch", "2", "--prompt", "5", "--new", "4", "--repeat", "1", "--mode",

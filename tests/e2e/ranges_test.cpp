@@ -50,7 +50,7 @@ TEST_F(Ranges, NameThePhasesOfARequest) {
 TEST_F(Ranges, NameTheUploadToADevice) {
   for (const char *name : {"NANORT_CUDA_DRIVER", "NANORT_CUBLASLT", "NANORT_NVRTC"})
     setenv(name, NANO_FAKE_CUDA, 1);
-  setenv("NANORT_CACHE_DIR", scratch.path().c_str(), 1); // the fake's images are nobody else's
+  setenv("NANORT_CACHE_DIR", scratch.path.c_str(), 1); // the fake's images are nobody else's
   const std::string plan = e2e::plan(e2e::golden("classic-mha"), {"--target", "sm_90a"}).string();
   auto begun = rangesOf(
       {"bench", plan, "--random-weights", "1", "--prompt", "4", "--new", "2", "--repeat", "1", "--mode", "graph"});

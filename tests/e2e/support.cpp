@@ -3,38 +3,13 @@
 #include "gtest/gtest.h"
 
 #include <fcntl.h>
-#include <fstream>
 #include <map>
-#include <sstream>
 #include <sys/wait.h>
 #include <unistd.h>
 
 namespace fs = std::filesystem;
 
 namespace e2e {
-
-Scratch::Scratch() {
-  std::string pattern = (fs::temp_directory_path() / "nano_e2e.XXXXXX").string();
-  if (!mkdtemp(pattern.data()))
-    throw std::runtime_error("no temporary folder");
-  folder = pattern;
-}
-
-Scratch::~Scratch() {
-  std::error_code ignored;
-  fs::remove_all(folder, ignored);
-}
-
-std::string readFile(const fs::path &path) {
-  std::ifstream stream(path, std::ios::binary);
-  std::stringstream text;
-  text << stream.rdbuf();
-  return text.str();
-}
-
-void writeFile(const fs::path &path, const std::string &bytes) {
-  std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-}
 
 Result run(const std::string &tool, const std::vector<std::string> &arguments, const std::string &input) {
   // Files instead of pipes: a tool that prints more than a pipe holds cannot block.

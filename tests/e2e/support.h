@@ -1,11 +1,15 @@
 // What every end-to-end test needs: the tools as a user runs them, models to run them on, and a scratch folder.
 #pragma once
 
-#include <filesystem>
-#include <string>
+#include "tests/unit/base_errors.h"
+
 #include <vector>
 
 namespace e2e {
+
+using Scratch = nanotest::TemporaryDirectory;
+using nanotest::readFile;
+using nanotest::writeFile;
 
 struct Result {
   int code; // exit code; 128 + signal if it crashed
@@ -18,18 +22,6 @@ Result run(const std::string &tool, const std::vector<std::string> &arguments, c
 /// As run, and the test fails with the tool's own message unless it exits 0.
 std::string output(const std::string &tool, const std::vector<std::string> &arguments);
 
-/// A fresh folder, removed with the object.
-class Scratch {
-public:
-  Scratch();
-  ~Scratch();
-  std::filesystem::path operator/(const std::string &name) const { return folder / name; }
-  const std::filesystem::path &path() const { return folder; }
-
-private:
-  std::filesystem::path folder;
-};
-
 std::filesystem::path golden(const std::string &name); // an unpacked reference checkpoint
 std::filesystem::path lexicon();                       // examples/lexicon
 
@@ -37,8 +29,5 @@ std::filesystem::path lexicon();                       // examples/lexicon
 std::filesystem::path imported(const std::filesystem::path &checkpoint);
 /// A plan of an imported checkpoint, compiled once per process and flags.
 std::filesystem::path plan(const std::filesystem::path &checkpoint, const std::vector<std::string> &flags);
-
-std::string readFile(const std::filesystem::path &path);
-void writeFile(const std::filesystem::path &path, const std::string &bytes);
 
 } // namespace e2e

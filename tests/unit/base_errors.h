@@ -1,4 +1,4 @@
-// What the tests of the base library, tokenizer and importer share: temporary directories, and asserting on errors.
+// What tests share: temporary directories, files, and asserting on errors.
 #pragma once
 
 #include "runtime/base/error.h"

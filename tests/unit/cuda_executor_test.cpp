@@ -8,7 +8,6 @@
 #include "tests/unit/cuda_plan.h"
 
 #include <bit>
-#include <dlfcn.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -19,10 +18,7 @@ using testing::HasSubstr;
 
 namespace {
 
-FakeCuda &fake() {
-  static auto state = reinterpret_cast<FakeCudaState>(dlsym(dlopen(NANO_FAKE_CUDA, RTLD_NOW), fakeCudaStateName));
-  return *state();
-}
+FakeCuda &fake() { return fakeCuda(NANO_FAKE_CUDA); }
 
 class CudaExecutor : public testing::Test {
 protected:

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <dlfcn.h>
 #include <map>
 #include <string>
 #include <vector>
@@ -66,6 +67,11 @@ struct FakeCuda {
 /// Exported by the library under this name.
 using FakeCudaState = FakeCuda *(*)();
 inline constexpr const char *fakeCudaStateName = "fakeCudaState";
+/// Of the library under this path.
+inline FakeCuda &fakeCuda(const char *path) {
+  static auto state = reinterpret_cast<FakeCudaState>(dlsym(dlopen(path, RTLD_NOW), fakeCudaStateName));
+  return *state();
+}
 
 /// An image for the fake's cuModuleLoadData: one letter per kernel argument, b (8 bytes), s (4 bytes), m (a
 /// tensor map) or t (8 bytes, and the kernel writes its times there).

@@ -7,7 +7,6 @@
 #include "tests/unit/cuda_fake.h"
 #include "tests/unit/tiny_plan.h"
 
-#include <dlfcn.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -18,10 +17,7 @@ using testing::HasSubstr;
 
 namespace {
 
-FakeCuda &fake() {
-  static auto state = reinterpret_cast<FakeCudaState>(dlsym(dlopen(NANO_FAKE_CUDA, RTLD_NOW), fakeCudaStateName));
-  return *state();
-}
+FakeCuda &fake() { return fakeCuda(NANO_FAKE_CUDA); }
 
 class CudaGenerate : public testing::Test {
 protected:

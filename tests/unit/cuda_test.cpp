@@ -6,7 +6,6 @@
 #include "runtime/session/executor.h"
 #include "tests/unit/cuda_fake.h"
 
-#include <dlfcn.h>
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -17,10 +16,7 @@ using testing::HasSubstr;
 
 namespace {
 
-FakeCuda &fake() {
-  static auto state = reinterpret_cast<FakeCudaState>(dlsym(dlopen(NANO_FAKE_CUDA, RTLD_NOW), fakeCudaStateName));
-  return *state();
-}
+FakeCuda &fake() { return fakeCuda(NANO_FAKE_CUDA); }
 
 class CudaDriver : public testing::Test {
 protected:

@@ -1,11 +1,7 @@
 #include "tests/unit/plan_files.h"
 
-#include "runtime/base/error.h"
-
 #include <flatbuffers/idl.h>
 #include <fstream>
-#include <gtest/gtest.h>
-#include <unistd.h>
 
 namespace nanort::test {
 
@@ -23,14 +19,6 @@ std::vector<uint8_t> serialize(const Json &plan, bool seal) {
     sealPlan(bytes);
   return bytes;
 }
-
-TempDir::TempDir() {
-  std::string name = (std::filesystem::temp_directory_path() / "nanort_test_XXXXXX").string();
-  if (!mkdtemp(name.data()))
-    throw std::runtime_error("no temporary folder");
-  path = name;
-}
-TempDir::~TempDir() { std::filesystem::remove_all(path); }
 
 void writeFile(const std::filesystem::path &path, const std::vector<uint8_t> &bytes) {
   std::ofstream(path, std::ios::binary)

@@ -2,9 +2,8 @@
 #pragma once
 
 #include "runtime/plan/plan.h"
+#include "tests/unit/base_errors.h"
 
-#include <filesystem>
-#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -16,16 +15,7 @@ using Json = nlohmann::ordered_json; // a union's type must come before its valu
 /// A plan file's bytes with this build's schema hash, and the right digest if `seal`.
 std::vector<uint8_t> serialize(const Json &plan, bool seal = true);
 
-/// A folder of its own that vanishes with the object.
-class TempDir {
-public:
-  TempDir();
-  ~TempDir();
-  std::filesystem::path operator/(const std::string &name) const { return path / name; }
-
-private:
-  std::filesystem::path path;
-};
+using TempDir = nanotest::TemporaryDirectory;
 
 void writeFile(const std::filesystem::path &path, const std::vector<uint8_t> &bytes);
 std::shared_ptr<const Plan> openPlan(const TempDir &dir, const Json &plan);

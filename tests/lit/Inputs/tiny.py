@@ -25,7 +25,8 @@ print(f"""module attributes {{nano.model = {{name = "tiny", layers = 1, width = 
     %k = nano.rms_norm %k1 groups {a.kv_heads} : tensor<?x?x{kv}xf32>
     %v = nano.linear %h, @v : tensor<?x?x{c}xf32> -> tensor<?x?x{kv}xf32>
     %a = nano.attention %q, %k, %v cache @kv : tensor<?x?x{c}xf32>, tensor<?x?x{kv}xf32>, tensor<?x?x{kv}xf32>
-    %z = nano.linear %a, @head : tensor<?x?x{c}xf32> -> tensor<?x?x{padded}xf32>
+    %n = nano.rms_norm %a : tensor<?x?x{c}xf32>
+    %z = nano.linear %n, @head : tensor<?x?x{c}xf32> -> tensor<?x?x{padded}xf32>
     %l = nano.softcap %z cap 1.5e1 : tensor<?x?x{padded}xf32> -> tensor<?x?x{a.vocab}xf32>
     return %l : tensor<?x?x{a.vocab}xf32>
   }}
