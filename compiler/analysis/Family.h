@@ -19,8 +19,8 @@ struct FamilyCall {
 
   std::string name() const; // entry point
   kernels::LaunchShape shape() const { return family->shape(params, scalars); }
-  std::vector<std::pair<uint32_t, kernels::TensorMap>> maps() const {
-    return kernels::tensorMaps(*family, params, scalars);
+  std::vector<std::pair<uint32_t, kernels::TensorMap>> maps(const kernels::Limits &limits) const {
+    return kernels::tensorMaps(*family, params, scalars, limits);
   }
   kernels::Cost cost() const { return family->cost(params, scalars); }
 };

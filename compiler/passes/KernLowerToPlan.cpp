@@ -1,6 +1,7 @@
 // From launches on values to nodes on buffers.
 #include "compiler/analysis/Family.h"
 #include "compiler/passes/Passes.h"
+#include "compiler/pipeline/Options.h"
 
 #include "llvm/ADT/DenseMap.h"
 
@@ -147,6 +148,9 @@ private:
         builder, function.getLoc(), name, *kind, shape.getAs<IntegerAttr>("tokens").getInt(),
         shape.getAs<IntegerAttr>("rows").getInt(), builder.getDictionaryAttr(inputs),
         builder.getDictionaryAttr(outputs), function->getAttrOfType<DictionaryAttr>(kern::KernDialect::eagerAttr));
+    auto module = source->getParentOfType<ModuleOp>();
+    const kernels::Limits limits{entry.getTokens(), entry.getRows(), static_cast<uint64_t>(modelFact(module, "vocab")),
+                                 static_cast<uint64_t>(modelFact(module, "max_seq"))};
     Block *nodes = &entry.getBody().emplaceBlock();
     for (Operation *op : launches) {
       FailureOr<FamilyCall> call = resolve(cast<kern::KernelOp>(op));
@@ -154,13 +158,13 @@ private:
         return failure();
       FlatSymbolRefAttr instance = declareKernel(program, *call, op->getLoc());
       builder.setInsertionPointToEnd(nodes);
-      node(op, *call, instance, buffers);
+      node(op, *call, instance, buffers, limits);
     }
     return success();
   }
 
   void node(Operation *op, const FamilyCall &call, FlatSymbolRefAttr instance,
-            const DenseMap<Value, FlatSymbolRefAttr> &buffers) {
+            const DenseMap<Value, FlatSymbolRefAttr> &buffers, const kernels::Limits &limits) {
     SmallVector<Attribute> args;
     for (Value operand : op->getOperands())
       args.push_back(buffers.lookup(operand));
@@ -181,14 +185,14 @@ private:
     };
     plan::LaunchOp::create(builder, op->getLoc(), instance, builder.getArrayAttr(args), extents(shape.grid),
                            extents(shape.block), number(shape.sharedBytes), number(cost.bytes), number(cost.flops),
-                           DenseI32ArrayAttr(), DenseI32ArrayAttr(), maps(call),
+                           DenseI32ArrayAttr(), DenseI32ArrayAttr(), maps(call, limits),
                            op->getAttrOfType<ArrayAttr>("considered"));
   }
 
-  ArrayAttr maps(const FamilyCall &call) {
+  ArrayAttr maps(const FamilyCall &call, const kernels::Limits &limits) {
     SmallVector<Attribute> made;
     auto list = [](const auto &values) { return SmallVector<int64_t>(values.begin(), values.end()); };
-    for (const auto &[arg, map] : call.maps())
+    for (const auto &[arg, map] : call.maps(limits))
       made.push_back(plan::TensorMapAttr::get(builder.getContext(), arg, list(map.extents), list(map.strides),
                                               list(map.box), map.swizzle));
     return made.empty() ? ArrayAttr() : builder.getArrayAttr(made);

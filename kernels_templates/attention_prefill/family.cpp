@@ -53,18 +53,17 @@ static std::vector<uint64_t> extents(const Params &p, std::span<const Scalar> sc
 }
 
 // Boxes of the rows of a tile, and of as many columns as the swizzle has bytes: 64 or 32.
-static std::vector<TensorMap> maps(const Params &p, std::span<const Scalar> scalars) {
+static std::vector<TensorMap> maps(const Params &p, std::span<const Scalar> scalars, const Limits &limits) {
   const uint64_t n = std::max<uint64_t>(1, extent(scalars[2])), D = p["D"], ring = p["ring"], kvHeads = p["kv_heads"];
   const uint64_t heads = p["heads"];
   const uint32_t width = D % 64 == 0 ? 64 : 32, swizzle = 2 * width;
   const auto queries = static_cast<uint32_t>(p["tile_q"]), keys = static_cast<uint32_t>(p["tile_k"]);
   const TensorMap chunk = {{D, kvHeads, n}, {2 * D, 2 * D * kvHeads}, {width, 1, keys}, swizzle};
-  // Keys and values of a head of a row. How many rows there are is not known here: as many as no batch has.
-  const uint64_t planes = elementCount(2, kvHeads, 1 << 20);
+  const uint64_t planes = elementCount(limits.rows, 2, kvHeads); // keys or values of a head of a row
   return {{{D, heads, n}, {2 * D, 2 * D * heads}, {width, 1, queries}, swizzle},
           chunk,
           chunk,
-          {{D, ring, std::min<uint64_t>(planes, INT32_MAX)}, {2 * D, 2 * D * ring}, {width, keys, 1}, swizzle}};
+          {{D, ring, std::clamp<uint64_t>(planes, 1, INT32_MAX)}, {2 * D, 2 * D * ring}, {width, keys, 1}, swizzle}};
 }
 
 const Family family = {"attention_prefill",

@@ -15,11 +15,11 @@ int64_t Params::operator[](std::string_view name) const {
 }
 
 std::vector<std::pair<uint32_t, TensorMap>> tensorMaps(const Family &family, const Params &params,
-                                                       std::span<const Scalar> scalars) {
+                                                       std::span<const Scalar> scalars, const Limits &limits) {
   std::vector<std::pair<uint32_t, TensorMap>> result;
   if (!family.maps)
     return result;
-  std::vector<TensorMap> maps = family.maps(params, scalars);
+  std::vector<TensorMap> maps = family.maps(params, scalars, limits);
   for (uint32_t arg = 0; arg < family.args.size(); ++arg)
     if (family.args[arg].mapped)
       result.emplace_back(arg, std::move(maps[result.size()]));

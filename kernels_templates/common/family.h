@@ -118,7 +118,7 @@ struct Family {
   /// Its products of bf16 (parameter "T") run on tensor cores.
   bool tensorCores = false;
   /// One for each mapped argument, in their order.
-  std::vector<TensorMap> (*maps)(const Params &, std::span<const Scalar>) = nullptr;
+  std::vector<TensorMap> (*maps)(const Params &, std::span<const Scalar>, const Limits &) = nullptr;
   /// The only target that has the instructions of the device template; empty: all have.
   std::string_view target = {};
   /// Why the template's general path, or a general template, serves these parameters: the shape that the fast one
@@ -131,6 +131,6 @@ std::string fallbackOf(const Family &family, const Params &params);
 
 /// The maps of a launch, each with the index of its argument.
 std::vector<std::pair<uint32_t, TensorMap>> tensorMaps(const Family &family, const Params &params,
-                                                       std::span<const Scalar> scalars);
+                                                       std::span<const Scalar> scalars, const Limits &limits);
 
 } // namespace kernels

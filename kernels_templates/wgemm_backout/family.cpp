@@ -8,7 +8,7 @@ static LaunchShape shape(const Params &p, std::span<const Scalar> scalars) {
   return wgemmShape(p, extent(scalars[0]), false);
 }
 
-static std::vector<TensorMap> maps(const Params &p, std::span<const Scalar> scalars) {
+static std::vector<TensorMap> maps(const Params &p, std::span<const Scalar> scalars, const Limits &) {
   return wgemmMaps(p, extent(scalars[0]));
 }
 

@@ -144,7 +144,7 @@ public:
         arguments.push_back(&places[i]);
       }
       TensorMapStore maps; // a node copies its arguments
-      for (const auto &[arg, map] : kernels::tensorMaps(*instance.family, instance.params, instance.scalars))
+      for (const auto &[arg, map] : kernels::tensorMaps(*instance.family, instance.params, instance.scalars, {}))
         arguments.push_back(
             &maps.emplace_back(encode(device.driver(), map, elementType(instance, args[arg]), places[arg], name)));
       const GraphEdge edge{launch - 1, early};

@@ -211,10 +211,14 @@ private:
     return {};
   }
 
+  kernels::Limits limits() const {
+    const schema::Model &model = *context.plan.model();
+    return {entry.tokens(), entry.rows(), model.vocab(), model.max_seq()};
+  }
+
   void bytes() const {
     const schema::Model &model = *context.plan.model();
-    const kernels::Limits limits{entry.tokens(), entry.rows(), model.vocab(), model.max_seq()};
-    const std::vector<uint64_t> extents = kernel().family->extents(kernel().params, scalars, limits);
+    const std::vector<uint64_t> extents = kernel().family->extents(kernel().params, scalars, limits());
     for (size_t i = 0; i < buffers.size(); ++i) {
       const schema::Buffer &b = *program.buffers()->Get(buffers[i]);
       uint64_t available = elementsOf(b);
@@ -262,7 +266,7 @@ private:
   }
 
   void maps() const {
-    const auto expected = kernels::tensorMaps(*kernel().family, kernel().params, scalars);
+    const auto expected = kernels::tensorMaps(*kernel().family, kernel().params, scalars, limits());
     const size_t count = node.maps() ? node.maps()->size() : 0;
     if (count != expected.size())
       place.bad(std::to_string(expected.size()) + " tensor maps expected, not " + std::to_string(count));

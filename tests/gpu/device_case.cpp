@@ -93,7 +93,7 @@ Launch kernelLaunch(const Case &c, Function function) {
         ++next;
       }
     nanort::cuda::TensorMapStore maps;
-    for (const auto &[arg, map] : kernels::tensorMaps(*c.family, c.params, c.scalars))
+    for (const auto &[arg, map] : kernels::tensorMaps(*c.family, c.params, c.scalars, c.limits))
       arguments.push_back(
           &maps.emplace_back(nanort::cuda::encode(testDevice().driver(), map, c.types[arg], buffers[arg], c.label())));
     kernels::LaunchShape shape = c.family->shape(c.params, c.scalars);

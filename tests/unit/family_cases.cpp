@@ -115,6 +115,7 @@ Case makeCase(const char *name, std::vector<int64_t> values, std::vector<Scalar>
   for (size_t i = 0; i < values.size(); ++i)
     c.params.values.emplace_back(c.family->params[i].name, values[i]);
   c.scalars = std::move(scalars);
+  c.limits = limits;
   const std::vector<uint64_t> extents = c.family->extents(c.params, c.scalars, limits);
   for (const ArgDecl &arg : c.family->args) {
     if (isScalar(arg.kind))

@@ -18,6 +18,7 @@ struct Case {
   const kernels::Family *family;
   kernels::Params params;
   std::vector<kernels::Scalar> scalars;
+  kernels::Limits limits;
   std::vector<kernels::ArgDecl> decls;         // of the buffers
   std::vector<kernels::DType> types;           // of the buffers
   std::vector<std::vector<std::byte>> buffers; // outputs hold 0xff: NaN, or id -1
