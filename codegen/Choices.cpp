@@ -142,7 +142,22 @@ std::vector<Choice> choicesFor(const Product &product, std::string_view target) 
   return choices;
 }
 
-std::vector<Choice> choicesFor(const Attention &, std::string_view) { return {{"attention", {}}}; }
+std::vector<Choice> choicesFor(const Attention &attention, std::string_view target) {
+  std::vector<Choice> choices = {{"attention", {}}};
+  if (attention.tokens < 64) // a tile of queries would be mostly empty
+    return choices;
+  struct Shape {
+    int64_t queries, keys, stages;
+  };
+  for (Shape s : {Shape{128, 128, 2}, Shape{128, 128, 3}, Shape{192, 128, 2}, Shape{192, 64, 4}, Shape{128, 64, 4},
+                  Shape{64, 128, 1}, Shape{64, 64, 2}}) {
+    Choice choice{"attention_prefill", {{"tile_q", s.queries}, {"tile_k", s.keys}, {"stages", s.stages}}, false};
+    std::string why;
+    if (instanceOf(problemOf(attention), choice, target, why))
+      choices.push_back(std::move(choice));
+  }
+  return choices;
+}
 
 static uint64_t ceilDiv(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
 

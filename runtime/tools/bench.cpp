@@ -36,6 +36,14 @@ double measuredBandwidth(const std::string &device) {
   return device.find("H100 80GB HBM3") != std::string::npos ? 3.12e12 : 0;
 }
 
+std::string samplingText(const SamplingOptions &sampling) {
+  if (sampling.temperature == 0)
+    return "greedy";
+  char text[64];
+  std::snprintf(text, sizeof text, "temperature %g", sampling.temperature);
+  return text + (sampling.topK > 0 ? ", top-k " + std::to_string(sampling.topK) : std::string());
+}
+
 std::vector<uint32_t> parseBatches(const std::string &text) {
   std::vector<uint32_t> batches;
   const char *p = text.data(), *end = p + text.size();

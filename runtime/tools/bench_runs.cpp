@@ -23,12 +23,10 @@ static double quantile(std::vector<double> values, double share) {
   return values[std::max<size_t>(rank, 1) - 1];
 }
 
-std::string samplingText(const SamplingOptions &sampling) {
-  if (sampling.temperature == 0)
-    return "greedy";
-  char text[64];
-  std::snprintf(text, sizeof text, "temperature %g", sampling.temperature);
-  return text + (sampling.topK > 0 ? ", top-k " + std::to_string(sampling.topK) : std::string());
+static double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t half = values.size() / 2;
+  return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
 static std::vector<std::vector<int32_t>> promptsOf(const Session &session, const Workload &work) {

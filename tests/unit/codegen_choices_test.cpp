@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 namespace {
 
 using codegen::Choice;
@@ -37,6 +39,42 @@ TEST(Choices, EveryChoiceFits) {
         EXPECT_TRUE(codegen::instanceOf(problemOf(product(rows, 768, 3072)), choice, target, why))
             << choice.text() << ": " << why;
     }
+}
+
+TEST(Choices, WarpgroupProductsWaitForTheirFirstRun) {
+  for (int64_t rows : {1, 32, 128, 2048}) {
+    int offered = 0;
+    for (const Choice &choice : codegen::choicesFor(product(rows, 2048, 2048), "sm_90a")) {
+      EXPECT_EQ(choice.proven, choice.stem != "wgemm") << choice.text();
+      offered += choice.stem == "wgemm";
+    }
+    EXPECT_GT(offered, 0) << rows;
+    for (const Choice &choice : codegen::choicesFor(product(rows, 2048, 2048), "sm_100a"))
+      EXPECT_NE(choice.stem, "wgemm"); // wgmma exists on sm_90a alone
+  }
+  // Not for f32, nor where a row is no multiple of 16 bytes.
+  Product f32 = product(64, 256, 256);
+  f32.in = f32.out = kernels::DType::F32;
+  for (const Product &p : {f32, product(64, 256, 100)})
+    for (const Choice &choice : codegen::choicesFor(p, "sm_90a"))
+      EXPECT_NE(choice.stem, "wgemm") << choice.text();
+}
+
+TEST(Choices, AttentionOfAPrompt) {
+  const codegen::Attention prompt{bf16, 512, 6, 6, 128, 2048, 2048};
+  auto stems = [](const codegen::Attention &attention, const char *target) {
+    std::set<std::string> result;
+    for (const Choice &choice : codegen::choicesFor(attention, target))
+      result.insert(choice.stem);
+    return result;
+  };
+  EXPECT_EQ(stems(prompt, "sm_90a"), (std::set<std::string>{"attention", "attention_prefill"}));
+  EXPECT_EQ(stems(prompt, "sm_80"), std::set<std::string>{"attention"});
+  codegen::Attention step = prompt, narrow = prompt;
+  step.tokens = 8;
+  narrow.dim = 40;
+  EXPECT_EQ(stems(step, "sm_90a"), std::set<std::string>{"attention"});
+  EXPECT_EQ(stems(narrow, "sm_90a"), std::set<std::string>{"attention"});
 }
 
 TEST(Choices, AnInstanceIsTheFamilysOwnParameters) {

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <set>
 #include <thread>
@@ -120,6 +121,12 @@ TEST_P(CompileFamily, ForEveryArchitecture) {
       if (!family.target.empty() && family.target != target)
         continue;
       const std::string name = codegen::kernelName(family, params);
+      // What it asks for at a launch, too: nothing else would tell before a user's device does.
+      const size_t scalars = std::count_if(family.args.begin(), family.args.end(),
+                                           [](const kernels::ArgDecl &arg) { return isScalar(arg.kind); });
+      const std::vector<kernels::Scalar> ones(scalars, kernels::Scalar{.i = 1});
+      if (family.constraint(params).empty()) // some cases go beyond what the compiler may ask for
+        EXPECT_LE(family.shape(params, ones).sharedBytes, codegen::deviceModel(target)->blockShared) << name;
       const std::vector<char> cubin = nvrtc->compile(name, codegen::instantiate(family, params), target);
       ASSERT_GT(cubin.size(), 4u);
       EXPECT_EQ(std::string(cubin.data() + 1, 3), "ELF") << name << " for " << target;

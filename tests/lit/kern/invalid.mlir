@@ -100,3 +100,19 @@ func.func @f(%q: tensor<2x4xf32>, %kv: !kern.kv<rows 2, heads 1, positions 9, di
   %0 = kern.attention %q, %q, %q kv %kv at %i, %i, %s window 8 : (tensor<2x4xf32>, tensor<2x4xf32>, tensor<2x4xf32>, !kern.kv<rows 2, heads 1, positions 9, dim 4, f32>, tensor<2xi32>, tensor<2xi32>, tensor<3xi32>) -> tensor<2x4xf32>
   return
 }
+
+// -----
+
+func.func @f(%x: tensor<16x64xbf16>, %w: tensor<64x64xbf16>) -> tensor<16x64xbf16> {
+  // expected-error @+1 {{'kern.product' op has a choice without a family}}
+  %0 = kern.product %x, %w by {tile_m = 32} : (tensor<16x64xbf16>, tensor<64x64xbf16>) -> tensor<16x64xbf16>
+  return %0 : tensor<16x64xbf16>
+}
+
+// -----
+
+func.func @f(%x: tensor<16x64xbf16>, %w: tensor<64x64xbf16>) -> tensor<16x64xbf16> {
+  // expected-error @+1 {{'kern.product' op has a choice of "warps" = 4 : i64; launches are spread by the integers tile_m, tile_n, tile_q, tile_k, stages, split, share, blocks}}
+  %0 = kern.product %x, %w by {family = "gemm", warps = 4} : (tensor<16x64xbf16>, tensor<64x64xbf16>) -> tensor<16x64xbf16>
+  return %0 : tensor<16x64xbf16>
+}

@@ -73,6 +73,8 @@ kern.program @cpu precision "bf16" {
     %s0, %s1 = kern.embed_smear_mix %ids, %ids, %wte gate %gate lambda %lambda resid %lambdas skip %lambdas layer 0 : (tensor<2xi32>, tensor<2xi32>, tensor<16x8xbf16>, tensor<1x4xbf16>, tensor<1xf32>, tensor<2xf32>, tensor<2xf32>) -> (tensor<2x8xbf16>, tensor<2x8xbf16>)
     // CHECK: kern.product_mix_sum {{.*}} to {{.*}} with {{.*}} resid {{.*}} skip {{.*}} layer 1 : (tensor<2x8xbf16>, tensor<8x8xbf16>, tensor<2x8xbf16>, tensor<2x8xbf16>, tensor<2xf32>, tensor<2xf32>) -> (tensor<2x8xbf16>, tensor<2x8xbf16>)
     %m0, %m1 = kern.product_mix_sum %s0, %w to %s1 with %n0 resid %lambdas skip %lambdas layer 1 : (tensor<2x8xbf16>, tensor<8x8xbf16>, tensor<2x8xbf16>, tensor<2x8xbf16>, tensor<2xf32>, tensor<2xf32>) -> (tensor<2x8xbf16>, tensor<2x8xbf16>)
+    // CHECK: kern.product_add {{.*}} to {{.*}} by {family = "gemm", tile_m = 32 : i64, tile_n = 64 : i64} {considered = ["gemm: 1.00 us predicted"]} :
+    %pa = kern.product_add %s0, %w to %s1 by {family = "gemm", tile_m = 32, tile_n = 64} {considered = ["gemm: 1.00 us predicted"]} : (tensor<2x8xbf16>, tensor<8x8xbf16>, tensor<2x8xbf16>) -> tensor<2x8xbf16>
     // CHECK: kern.nll {{.*}} : (tensor<2x5xf32>, tensor<2xi32>) -> tensor<2xf32>
     %n = kern.nll %z, %ids : (tensor<2x5xf32>, tensor<2xi32>) -> tensor<2xf32>
     return
