@@ -35,8 +35,8 @@ plan.program @sm_90a precision "bf16" min_driver 13000 memory {constants = 512, 
   plan.entry @prefill_8 prefill tokens 8 rows 1 inputs {} outputs {} {
     // CHECK: plan.launch @scale {{.*}} flops 8{{$}}
     plan.launch @scale [@x, @x, 1.5 : f32, 8 : i32] grid [1, 1, 1] block [32, 1, 1] shared 0 bytes 32 flops 8
-    // CHECK: plan.launch @scale {{.*}} maps [#plan.tensor_map<0 extents [8, 2] strides [32] box [8, 1] swizzle 32>] grid {{.*}} flops 8 {considered = ["a: 1.00 us predicted", "b: 2.00 us measured"]}
-    plan.launch @scale [@x, @x, 1.5 : f32, 8 : i32] maps [#plan.tensor_map<0 extents [8, 2] strides [32] box [8, 1] swizzle 32>] grid [1, 1, 1] block [32, 1, 1] shared 0 bytes 32 flops 8 {considered = ["a: 1.00 us predicted", "b: 2.00 us measured"]}
+    // CHECK: plan.launch @scale {{.*}} maps [#plan.tensor_map<0 extents[8, 2] strides[32] box[8, 1] swizzle 32>] grid {{.*}} flops 8 {considered = ["a: 1.00 us predicted", "b: 2.00 us measured"]}
+    plan.launch @scale [@x, @x, 1.5 : f32, 8 : i32] maps [#plan.tensor_map<0 extents[8, 2] strides[32] box[8, 1] swizzle 32>] grid [1, 1, 1] block [32, 1, 1] shared 0 bytes 32 flops 8 {considered = ["a: 1.00 us predicted", "b: 2.00 us measured"]}
   }
   plan.buffer @go in state : tensor<2xui32> at 0
   // CHECK: plan.buffer @ring in mapped : tensor<4xi32>
