@@ -122,21 +122,27 @@ Workload workOf(const BenchOptions &options, uint32_t batch) {
   return {batch, options.prompt, options.fresh, options.sampling.withSeed(42)};
 }
 
-/// Decode steps launch by launch, achieved against predicted. Prints tables if `text`.
+/// Decode steps, then prefills, launch by launch, achieved against predicted. Prints tables if `text`.
 Json explain(const BenchOptions &options, CommonOptions common, Loaded &loaded, const std::vector<uint32_t> &batches,
              bool text) {
   common.graphs = common.times = true;
   Session session = openSession(common, loaded);
   Json explained = Json::array();
-  for (uint32_t batch : batches) {
-    const uint32_t index = *decodeIndex(loaded.chosen(), batch);
+  auto add = [&](uint32_t index, uint32_t batch, const std::vector<std::vector<LaunchTime>> &runs) {
     const schema::Entry &entry = *loaded.chosen().entries()->Get(index);
-    const std::vector<std::vector<LaunchTime>> runs = timeSteps(session, index, workOf(options, batch));
     const Achieved times = achieved(runs);
     if (text)
       print(explainText(loaded.chosen(), entry, times, runs.size()));
     explained.push_back(explainJson(loaded.chosen(), entry, times));
+    explained.back()["batch"] = batch;
+  };
+  for (uint32_t batch : batches) {
+    const uint32_t index = *decodeIndex(loaded.chosen(), batch);
+    add(index, batch, timeSteps(session, index, workOf(options, batch)));
   }
+  for (uint32_t batch : batches)
+    if (std::optional<uint32_t> index = prefillIndex(loaded.chosen(), uint64_t(batch) * options.prompt))
+      add(*index, batch, timePrefills(session, *index, workOf(options, batch), options.repeat));
   return explained;
 }
 
@@ -281,9 +287,10 @@ void addBench(CLI::App &app) {
       ->allow_extra_args(false);
   command->add_flag("--full-edges", options->fullEdges,
                     "Also measure this plan with full edges in place of programmatic ones");
-  command->add_flag("--explain", options->explain,
-                    "Also time every launch of a decode step, and compare with what the device could do (CUDA and "
-                    "NVRTC)");
+  command->add_flag(
+      "--explain", options->explain,
+      "Also time every launch of a decode step and of a prefill, and compare with what the device could do "
+      "(CUDA and NVRTC)");
   command->add_option("--format", options->format, "text, or json: the last line is one object")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();

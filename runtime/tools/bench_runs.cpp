@@ -144,4 +144,32 @@ std::vector<std::vector<LaunchTime>> timeSteps(Session &session, uint32_t entry,
   return runs;
 }
 
+std::optional<uint32_t> prefillIndex(const schema::Program &program, uint64_t tokens) {
+  std::optional<uint32_t> best;
+  auto better = [&](uint64_t a, uint64_t b) { return b < tokens ? a > b : a >= tokens && a < b; };
+  for (uint32_t i = 0; i < program.entries()->size(); ++i)
+    if (const schema::Entry &entry = *program.entries()->Get(i);
+        entry.kind() == schema::EntryKind::Prefill &&
+        (!best || better(entry.tokens(), program.entries()->Get(*best)->tokens())))
+      best = i;
+  return best;
+}
+
+std::vector<std::vector<LaunchTime>> timePrefills(Session &session, uint32_t entry, const Workload &work,
+                                                  uint32_t repeat) {
+  const std::vector<std::vector<int32_t>> prompts = promptsOf(session, work);
+  std::vector<Session::Feed> feeds;
+  for (uint32_t row = 0; row < prompts.size(); ++row)
+    feeds.push_back({row, prompts[row]});
+  session.setSampling(work.sampling);
+  std::vector<std::vector<LaunchTime>> runs;
+  for (uint32_t run = 0; run <= repeat; ++run) {
+    session.reset();
+    session.prefill(feeds);
+    if (run > 0)
+      runs.push_back(session.executor().launchTimes(entry));
+  }
+  return runs;
+}
+
 } // namespace nanort::tools

@@ -166,7 +166,7 @@ std::string explainText(const schema::Program &program, const schema::Entry &ent
              left(locationOf(node), 17) + kernelOf(program, node) + "\n";
   }
   return entry.name()->str() + " by launches with timers, median of " + std::to_string(runs) +
-         " steps: " + fixed(times.step, 2) + " us, predicted " + fixed(predicted, 2) + " us\n" +
+         " runs: " + fixed(times.step, 2) + " us, predicted " + fixed(predicted, 2) + " us\n" +
          " node       us  predicted   MB moved     GB/s  share %  location         kernel\n" + table;
 }
 
@@ -187,6 +187,7 @@ Json explainJson(const schema::Program &program, const schema::Entry &entry, con
                         {"bytes", node.bytes()},
                         {"flops", node.flops()},
                         {"gb_s", number(rate(node, us))},
+                        {"tflop_s", us && *us > 0 ? Json(node.flops() / *us * 1e-6) : Json()},
                         {"share", us && times.step > 0 ? Json(*us / times.step) : Json()}});
   }
   return {{"batch", entry.rows()},

@@ -6,7 +6,8 @@ Each round measures nanort, then the peer; the table shows medians over rounds. 
 
     tests/bench/compare_torch.py --bundle DIR [--models d12,d20,d32] [--batch 1,8] [--rounds 2] [--out FILE.json]
 
-With --sampling nothing is compared: a table of what nanort's sampling launch takes, greedy and with top-k 50."""
+With --sampling nothing is compared: a table of what nanort's sampling launch takes, greedy and with top-k 50. With --prefill
+neither: GPU time of whole prompts on the plans MODEL-e (generation E), from the first launch's begin to the last one's end."""
 import argparse
 import json
 import statistics
@@ -19,8 +20,12 @@ import torch.nn.functional as F
 
 VOCAB, HEAD, SOFTCAP = 65536, 128, 15.0
 # ms a step: what is asked for, and bytes over 3.12 TB/s (prompt 512, 128 new).
-REQUIRED = {("d12", 1): 0.19, ("d20", 1): 0.50, ("d32", 1): 1.50, ("d12", 8): 0.28, ("d32", 8): 2.05}
-FLOOR = {("d12", 1): 0.0935, ("d20", 1): 0.325, ("d32", 1): 1.167, ("d12", 8): 0.141, ("d20", 8): 0.457, ("d32", 8): 1.506}
+REQUIRED = {("d12", 1): 0.19, ("d20", 1): 0.50, ("d32", 1): 1.50, ("d12", 8): 0.265, ("d20", 8): 0.68, ("d32", 8): 1.95,
+            ("d12", 32): 0.47, ("d20", 32): 1.23, ("d32", 32): 3.3, ("d12", 128): 1.25, ("d20", 128): 3.3, ("d32", 128): 8.5}
+FLOOR = {("d12", 1): 0.0935, ("d20", 1): 0.325, ("d32", 1): 1.167, ("d12", 8): 0.141, ("d20", 8): 0.457, ("d32", 8): 1.506,
+         ("d12", 32): 0.305, ("d20", 32): 0.911, ("d32", 32): 2.669, ("d12", 128): 0.959, ("d20", 128): 2.728, ("d32", 128): 7.32}
+# ms of GPU time of one prefill: (model, prompts, tokens of each).
+PREFILLS = {("d12", 1, 2048): 1.25, ("d20", 1, 2048): 3.8, ("d32", 1, 2048): 12.5, ("d32", 1, 512): 4.6, ("d12", 32, 512): 6.4}
 
 
 def norm(x):
@@ -121,9 +126,10 @@ class Peer:
         return {"ttft_ms": statistics.median(run[0] for run in runs), "tpot_ms": statistics.median(run[1] for run in runs)}
 
 
-def nanort(options, plan, mode, *flags):
+def nanort(options, plan, mode, *flags, batch=None, prompt=None, new=None):
     done = subprocess.run([str(options.bundle / "bin/nanort"), "bench", str(plan), "-q", "--device", "cuda", "--random-weights",
-                           "1", "--batch", options.batch, "--prompt", str(options.prompt), "--new", str(options.new),
+                           "1", "--batch", str(batch or options.batch), "--prompt", str(prompt or options.prompt), "--new",
+                           str(new or options.new),
                            "--repeat", str(options.repeat), "--mode", mode, "--format", "json", *flags],
                           capture_output=True, text=True)
     if done.returncode != 0:
@@ -140,6 +146,17 @@ def sampling(options):
         for steps in zip(*ways):
             us = [sum(launch["us"] for launch in step["launches"] if launch["kernel"].startswith("sample_")) for step in steps]
             print(f"| {model} | {steps[0]['batch']} | {us[0]:.2f} | {us[1]:.2f} |", flush=True)
+
+
+def prefills(options):
+    print("| model | prompts | tokens | GPU ms | required | launches |\n|---|---|---|---|---|---|")
+    for (model, rows, tokens), required in PREFILLS.items():
+        plan = options.bundle / "bench" / f"{model}-e.fb"
+        if model not in options.models.split(",") or not plan.exists():
+            continue
+        steps = nanort(options, plan, "graph", "--explain", batch=rows, prompt=tokens, new=2)["explain"]
+        step = next(step for step in steps if step["entry"].startswith("prefill"))
+        print(f"| {model} | {rows} | {tokens} | {step['step_us'] / 1e3:.3f} | {required} | {len(step['launches'])} |", flush=True)
 
 
 def conditions():
@@ -159,9 +176,10 @@ def main():
     parser.add_argument("--mode", default="graph-full", choices=("graph-full", "graph", "eager"))
     parser.add_argument("--out", type=Path, help="all numbers as JSON")
     parser.add_argument("--sampling", action="store_true", help="microseconds of the sampling launch instead")
+    parser.add_argument("--prefill", action="store_true", help="GPU milliseconds of prefills instead")
     options = parser.parse_args()
-    if options.sampling:
-        return sampling(options)
+    if options.sampling or options.prefill:
+        return sampling(options) if options.sampling else prefills(options)
     batches = [int(batch) for batch in options.batch.split(",")]
     rows, log = [], []
     with torch.inference_mode():

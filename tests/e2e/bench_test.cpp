@@ -109,8 +109,11 @@ TEST(Bench, ExplainHasALineForEveryLaunchOfAStep) {
 
   ASSERT_EQ(json.code, 0) << json.err;
   const Json report = Json::parse(json.out);
-  ASSERT_EQ(report["explain"].size(), 1u);
-  const Json &step = report["explain"][0];
+  ASSERT_EQ(report["explain"].size(), 2u);
+  const Json &step = report["explain"][0], &prefill = report["explain"][1];
+  EXPECT_EQ(prefill["batch"], 2);
+  EXPECT_EQ(prefill["entry"], "prefill_128"); // the smallest that holds two prompts of 5
+  EXPECT_NEAR(prefill["step_us"].get<double>(), prefill["launches"].size(), 1e-9);
   EXPECT_EQ(step["batch"], 2);
   EXPECT_EQ(step["entry"], "decode_2");
   const double launches = static_cast<double>(step["launches"].size());
@@ -124,8 +127,9 @@ TEST(Bench, ExplainHasALineForEveryLaunchOfAStep) {
     EXPECT_GT(launch["predicted_us"].get<double>(), 0);
     EXPECT_EQ(launch["location"].get<std::string>().rfind("model.mlir:", 0), 0u);
   }
-  EXPECT_NE(text.out.find("decode_2 by launches with timers, median of 2 steps: "), std::string::npos) << text.out;
-  EXPECT_EQ(std::count(text.out.begin(), text.out.end(), '\n'), 5 + step["launches"].size());
+  EXPECT_NE(text.out.find("decode_2 by launches with timers, median of 2 runs: "), std::string::npos) << text.out;
+  EXPECT_EQ(std::count(text.out.begin(), text.out.end(), '\n'),
+            7 + step["launches"].size() + prefill["launches"].size());
   EXPECT_EQ(without.code, 5);
   EXPECT_NE(without.err.find("install NVRTC"), std::string::npos) << without.err;
 }

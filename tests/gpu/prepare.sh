@@ -46,19 +46,21 @@ done
 mkdir -p "$stage/preset/d4"
 "$build/bin/nanocc-import" --preset d4 -o "$stage/preset/d4"
 compile "$stage/preset/d4"
-# What tests/bench/compare_torch.py measures.
+# What tests/bench/compare_torch.py measures; TUNING: files of nanort tune that decide the templates.
+tuning=()
+for file in ${TUNING:-}; do tuning+=(--tuning "$file"); done
 mkdir -p "$stage/bench"
 for preset in d12 d20 d32; do
   "$build/bin/nanocc-import" --preset $preset --generation A -o "$stage/bench/$preset"
   "$build/bin/nanocc" "$stage/bench/$preset/model.mlir" -o "$stage/bench/$preset.fb" --target sm_90a --precision bf16 \
-    --batch 1,8 --max-seq 640 --prefill 512
-done
-# Generation E with the vocabulary of A, to see what its additions cost.
-for preset in d12; do
+    --batch 1,8,32,128 --max-seq 640 --prefill 512 "${tuning[@]}"
+  # Generation E with the vocabulary of A, to see what its additions cost, and for prefill.
   "$build/bin/nanocc-import" --preset $preset --generation E -o "$stage/bench/$preset-e"
   sed -i 's/32768/65536/g' "$stage/bench/$preset-e/model.mlir"
+  rows=1,8; buckets=512,2048
+  [ $preset = d12 ] && rows=1,8,32 && buckets=512,2048,16384
   "$build/bin/nanocc" "$stage/bench/$preset-e/model.mlir" -o "$stage/bench/$preset-e.fb" --target sm_90a --precision bf16 \
-    --batch 1,8 --max-seq 640 --prefill 512
+    --batch $rows --prefill $buckets "${tuning[@]}"
 done
 
 tar -C "$stage" -c . | xz -T0 -3 >"$root/carry/bundle.tar.xz"
