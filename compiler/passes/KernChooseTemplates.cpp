@@ -70,6 +70,8 @@ struct KernChooseTemplatesPass : nanocc::impl::KernChooseTemplatesBase<KernChoos
           }
           op = asProduct(linear);
         }
+        if (isa<kern::AttentionDecodeOp, kern::AttentionDecodeVeOp>(op))
+          return setCluster(op, overrides);
         if (std::optional<Task> task = taskOf(op, program.getSymName().str()))
           return choose(op, *task, program.getSymName().str(), options, overrides);
         return WalkResult::advance();
@@ -125,13 +127,42 @@ private:
     return (op->getParentOfType<func::FuncOp>().getSymName() + "/" + (ref ? ref.getSymbol() : "?")).str();
   }
 
+  /// What a launch's families are called by, of those that are not products'.
+  static StringRef attentionOf(Operation *op) {
+    return isa<kern::AttentionOp>(op)                                    ? "attention"
+           : isa<kern::AttentionDecodeOp, kern::AttentionDecodeVeOp>(op) ? "attention_decode"
+                                                                         : "";
+  }
+
+  /// Whether a family of this stem can serve such a launch: attention_prefill an attention of a chunk, for example.
+  static bool meant(StringRef stem, StringRef attention) {
+    if (attention.empty())
+      return !stem.starts_with("attention");
+    return attention == "attention_decode" ? stem == attention
+                                           : stem.starts_with("attention") && stem != "attention_decode";
+  }
+
+  /// The fusion has decided how many blocks of a cluster share a head; an override may say otherwise.
+  LogicalResult setCluster(Operation *op, ArrayRef<Override> overrides) {
+    auto ring = llvm::find_if(op->getOperands(), [](Value value) { return isa<kern::KvType>(value.getType()); });
+    const std::string name = nameOf(op, *ring);
+    const Override *forced = forcedFor(op, name, overrides);
+    if (!forced)
+      return success();
+    if (forced->choice.tuning.size() != 1 || forced->choice.tuning[0].first != "cluster")
+      return op->emitError() << "--template " << forced->pattern << "=" << forced->choice.text() << " does not fit "
+                             << name << ": family 'attention_decode' is spread by cluster";
+    op->setAttr("cluster", Builder(op->getContext()).getI64IntegerAttr(forced->choice.tuning[0].second));
+    return success();
+  }
+
   /// The last override that means the launch. One pattern may match attentions and products: the family says which.
   const Override *forcedFor(Operation *op, const std::string &name, ArrayRef<Override> overrides) {
     if (example.empty())
       example = name;
     const Override *forced = nullptr;
     for (const Override &override : overrides)
-      if (StringRef(override.choice.stem).starts_with("attention") == isa<kern::AttentionOp>(op) &&
+      if (meant(override.choice.stem, attentionOf(op)) &&
           cantFail(llvm::GlobPattern::create(override.pattern)).match(name)) {
         used.insert(override.pattern);
         forced = &override;
