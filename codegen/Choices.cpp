@@ -87,7 +87,6 @@ std::optional<Instance> instanceOf(const Problem &problem, const Choice &choice,
 /// Warpgroup products: a batch as one tile of tokens, its weights split over a cluster where there are few; a prompt as
 /// large tiles that share their tokens. As many stages as fit: half an SM for a batch, whose launches overlap.
 static void addWarpgroups(const Product &product, std::string_view target, std::vector<Choice> &choices) {
-  constexpr uint32_t halfSm = 113 << 10;
   const std::optional<DeviceModel> device = deviceModel(target);
   auto add = [&](int64_t tileM, int64_t tileN, int64_t split, int64_t share, uint32_t most) {
     const int64_t blocks = device->sms / (split * share) * (split * share);
@@ -116,7 +115,7 @@ static void addWarpgroups(const Product &product, std::string_view target, std::
     for (int64_t tileN : {64, 128})
       for (int64_t split : {1, 2, 3, 4, 6, 8})
         if (split == 1 || product.depth >= 128 * split)
-          add(tileM, tileN, split, 1, halfSm);
+          add(tileM, tileN, split, 1, halfSmShared);
     return;
   }
   for (int64_t tileM : {128, 192, 256})

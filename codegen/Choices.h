@@ -38,7 +38,7 @@ Problem problemOf(const Attention &attention);
 /// A family by its stem ("gemv", "gemm", "wgemm") and how it spreads the work: the parameters that change no result.
 struct Choice {
   std::string stem;
-  std::vector<std::pair<std::string, int64_t>> tuning; // in the family's order
+  std::vector<std::pair<std::string, int64_t>> tuning;
   /// False until a GPU has run it: then only who asks for it gets it.
   bool proven = true;
   /// "gemm tile_m=64 tile_n=128"

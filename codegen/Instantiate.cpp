@@ -19,13 +19,6 @@ static std::string_view deviceType(DType type) {
   return names[static_cast<unsigned>(type)];
 }
 
-static DType elementType(const ArgDecl &arg, const Params &params) {
-  for (DType type : {DType::F32, DType::BF16, DType::I32, DType::U32})
-    if (arg.type == nameOf(type))
-      return type;
-  return params.type(arg.type);
-}
-
 static std::string declaration(const ArgDecl &arg, const Params &params) {
   std::string name(arg.name);
   switch (arg.kind) {

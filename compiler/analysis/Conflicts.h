@@ -1,6 +1,7 @@
 // Which nodes of an entry touch the same bytes.
 #pragma once
 
+#include "codegen/DeviceModel.h"
 #include "dialects/plan/Plan.h"
 
 #include "llvm/ADT/BitVector.h"
@@ -38,7 +39,7 @@ llvm::ArrayRef<int32_t> afterOf(mlir::Operation *node);
 /// Half an SM of shared memory. Two launches that a programmatic edge joins keep to it, or the second could not become
 /// resident beside the first (cuda-rules.md, rule 6). Threads: a block has at most 1,024 anyway. Registers are known to
 /// machine code alone: the runtime looks at them when it loads the kernel.
-constexpr int64_t halfSmSharedBytes = 113 << 10;
+constexpr int64_t halfSmSharedBytes = codegen::halfSmShared;
 bool fitsHalfSm(plan::LaunchOp launch);
 
 } // namespace nanocc

@@ -36,14 +36,6 @@ Type nanocc::typeOf(kernels::DType dtype, MLIRContext *context) {
   llvm_unreachable("all dtypes are listed");
 }
 
-kernels::DType nanocc::argType(const kernels::Family &family, const kernels::ArgDecl &arg,
-                               const kernels::Params &params) {
-  for (kernels::DType dtype : {kernels::DType::F32, kernels::DType::BF16, kernels::DType::I32, kernels::DType::U32})
-    if (arg.type == kernels::nameOf(dtype))
-      return dtype;
-  return params.type(arg.type);
-}
-
 /// What a family's parameters and 32-bit scalars can be made of: static tensors of rank 1 and more, and no activation
 /// of 2³¹ elements.
 static LogicalResult verifyShapes(kern::KernelOp op) {

@@ -29,9 +29,6 @@ struct FamilyCall {
 std::optional<kernels::DType> dtypeOf(mlir::Type element);
 mlir::Type typeOf(kernels::DType dtype, mlir::MLIRContext *context);
 
-/// The element type a buffer argument must have under these parameters.
-kernels::DType argType(const kernels::Family &family, const kernels::ArgDecl &arg, const kernels::Params &params);
-
 /// Errors are emitted on `op`: unknown family, parameters that it does not have, a violated constraint.
 mlir::FailureOr<FamilyCall> resolve(kern::KernelOp op);
 

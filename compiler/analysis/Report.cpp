@@ -3,6 +3,7 @@
 #include "compiler/analysis/Conflicts.h"
 #include "compiler/analysis/Launches.h"
 
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
@@ -32,8 +33,8 @@ static void nodesJson(llvm::json::OStream &json, plan::ProgramOp program, ArrayR
         auto part = [&](double codegen::Prediction::*us) {
           return predicted ? std::optional<double>(predicted.value().*us) : std::nullopt;
         };
-        json.attribute("kernel", launch.kernel);
-        json.attribute("location", launch.location);
+        json.attribute("kernel", llvm::json::fixUTF8(launch.kernel));
+        json.attribute("location", llvm::json::fixUTF8(launch.location));
         json.attribute("bytes", launch.bytes);
         json.attribute("flops", launch.flops);
         decimal(json, "predicted_us", predicted ? std::optional(predicted->us()) : std::nullopt);
@@ -43,7 +44,7 @@ static void nodesJson(llvm::json::OStream &json, plan::ProgramOp program, ArrayR
         if (!launch.considered.empty())
           json.attributeArray("considered", [&] {
             for (const std::string &line : launch.considered)
-              json.value(line);
+              json.value(llvm::json::fixUTF8(line)); // a stage edited by hand may hold anything
           });
         if (!launch.fallback.empty())
           json.attribute("fallback", launch.fallback);
@@ -150,16 +151,16 @@ static void launchesText(raw_ostream &stream, plan::ProgramOp program) {
   }
 }
 
-/// Once for every kernel and token count: what it won against.
+/// Once for every kernel and what it was weighed against.
 static void choicesText(raw_ostream &stream, plan::ProgramOp program) {
   llvm::StringSet<> known;
   for (plan::EntryOp entry : program.getOps<plan::EntryOp>())
     for (const LaunchCost &launch : launchesOf(program, nodesOf(entry))) {
-      if (launch.considered.empty() || !known.insert(launch.kernel + "@" + std::to_string(entry.getTokens())).second)
+      if (launch.considered.empty() || !known.insert(launch.kernel + llvm::join(launch.considered, "|")).second)
         continue;
       if (known.size() == 1)
         stream << llvm::formatv("choices of program {0}\n", program.getSymName());
-      stream << llvm::formatv("  {0}, {1} tokens\n", launch.kernel, entry.getTokens());
+      stream << llvm::formatv("  {0}, first in {1}\n", launch.kernel, entry.getSymName());
       for (auto [i, line] : llvm::enumerate(launch.considered))
         stream << (i == 0 ? "    chosen  " : "            ") << line << "\n";
     }

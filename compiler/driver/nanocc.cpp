@@ -169,6 +169,13 @@ void compile(ModuleOp module, Stage last, TimingScope &timing) {
     manager.enableTiming(scope);
     run(manager, module, next == static_cast<int>(Stage::Plan) ? Exit::Internal : Exit::Unsupported,
         inputFile + " could not be lowered");
+    if (next == static_cast<int>(Stage::Kern)) {
+      PassManager choose(module.getContext()), verify(module.getContext());
+      choose.addPass(createKernChooseTemplates());
+      run(choose, module, Exit::Usage, "--template cannot be followed");
+      populateVerification(verify, Stage::Kern);
+      run(verify, module, Exit::Unsupported, inputFile + " could not be lowered");
+    }
     setStage(module, static_cast<Stage>(next));
   }
 }

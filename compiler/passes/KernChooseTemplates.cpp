@@ -6,7 +6,7 @@
 
 #include "codegen/Instantiate.h"
 
-#include "llvm/ADT/StringSet.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/GlobPattern.h"
@@ -30,11 +30,12 @@ struct Task {
   Value operand; // the weight or the ring: what the launch is called by
 };
 
+constexpr StringRef predicted = "predicted", measured = "measured";
 /// A choice, what it should take, and on whose word.
 struct Weighed {
   codegen::Choice choice;
   double us;
-  const char *source; // "predicted", "measured"
+  StringRef source; // `predicted` or `measured`
 };
 
 StringRef epilogueOf(Operation *op) {
@@ -61,10 +62,14 @@ struct KernChooseTemplatesPass : nanocc::impl::KernChooseTemplatesBase<KernChoos
     for (kern::ProgramOp program : getOperation().getOps<kern::ProgramOp>()) {
       if (program.getSymName() == "cpu")
         continue;
+      if (!codegen::deviceModel(program.getSymName().str())) {
+        program.emitError("is for a target that has no device description");
+        return signalPassFailure();
+      }
       WalkResult walk = program.walk([&](Operation *op) -> WalkResult {
         if (auto linear = dyn_cast<kern::LinearOp>(op)) {
           const Override *forced = forcedFor(op, nameOf(op, linear.getWeight()), overrides);
-          if (!forced || forced->choice.stem == "cublaslt") {
+          if (!forced || (forced->choice.stem == "cublaslt" && forced->choice.tuning.empty())) {
             linear.setLibrary("cublaslt");
             return WalkResult::advance();
           }
@@ -79,8 +84,8 @@ struct KernChooseTemplatesPass : nanocc::impl::KernChooseTemplatesBase<KernChoos
       if (walk.wasInterrupted())
         return signalPassFailure();
     }
-    for (const Override &override : overrides)
-      if (!used.contains(override.pattern)) {
+    for (auto [i, override] : llvm::enumerate(overrides))
+      if (!used.contains(i)) {
         getOperation().emitError()
             << "--template " << override.pattern
             << "= matches nothing that has a choice; such launches are named ENTRY/WEIGHT or ENTRY/RING, "
@@ -153,7 +158,7 @@ private:
       return op->emitError() << "--template " << forced->pattern << "=" << forced->choice.text() << " does not fit "
                              << name << ": family 'attention_decode' is spread by cluster";
     op->setAttr("cluster", Builder(op->getContext()).getI64IntegerAttr(forced->choice.tuning[0].second));
-    return success();
+    return success(succeeded(resolve(cast<kern::KernelOp>(op)))); // says why it does not fit
   }
 
   /// The last override that means the launch. One pattern may match attentions and products: the family says which.
@@ -161,10 +166,10 @@ private:
     if (example.empty())
       example = name;
     const Override *forced = nullptr;
-    for (const Override &override : overrides)
+    for (auto [i, override] : llvm::enumerate(overrides))
       if (meant(override.choice.stem, attentionOf(op)) &&
           cantFail(llvm::GlobPattern::create(override.pattern)).match(name)) {
-        used.insert(override.pattern);
+        used.insert(i);
         forced = &override;
       }
     return forced;
@@ -189,15 +194,21 @@ private:
       weighed.push_back(weigh(task, choice, target, options));
     // What was measured says more than any prediction, and what no GPU has run waits for that.
     auto rank = [](const Weighed &w) {
-      const bool measured = StringRef(w.source) == "measured";
-      return std::tuple(!measured, !measured && !w.choice.proven, w.us);
+      const bool sure = w.source == measured;
+      return std::tuple(!sure, !sure && !w.choice.proven, w.us);
     };
     llvm::stable_sort(weighed, [&](const Weighed &a, const Weighed &b) { return rank(a) < rank(b); });
     if (forced) {
+      // Families of the same parameters with another meaning are none of a product's.
+      const StringRef stem = forced->choice.stem;
       std::string why;
-      if (!codegen::instanceOf(task.problem, forced->choice, target, why))
+      if (attentionOf(op).empty() && stem != "gemv" && stem != "gemm" && stem != "wgemm")
+        why = stem == "cublaslt" ? "cublaslt takes no parameters, and only products into which nothing is fused"
+                                 : "products are served by gemv, gemm and wgemm";
+      if (!why.empty() || !codegen::instanceOf(task.problem, forced->choice, target, why))
         return op->emitError() << "--template " << forced->pattern << "=" << forced->choice.text() << " does not fit "
                                << name << ": " << why;
+      llvm::erase_if(weighed, [&](const Weighed &w) { return w.choice.text() == forced->choice.text(); });
       weighed.insert(weighed.begin(), weigh(task, forced->choice, target, options));
     }
     if (weighed.empty())
@@ -211,8 +222,8 @@ private:
     const codegen::Instance instance = *codegen::instanceOf(task.problem, choice, target, why);
     if (std::optional<double> us =
             options.measured(target, codegen::kernelName(*instance.family, instance.params), task.rows))
-      return {std::move(choice), *us, "measured"};
-    return {std::move(choice), codegen::predictUs(*codegen::deviceModel(target), instance), "predicted"};
+      return {std::move(choice), *us, measured};
+    return {std::move(choice), codegen::predictUs(*codegen::deviceModel(target), instance), predicted};
   }
 
   static void set(Operation *op, ArrayRef<Weighed> weighed, bool forced) {
@@ -227,12 +238,14 @@ private:
     SmallVector<Attribute> lines;
     for (const Weighed &w : weighed)
       lines.push_back(builder.getStringAttr(llvm::formatv("{0}: {1:F2} us {2}{3}", w.choice.text(), w.us, w.source,
-                                                          forced && lines.empty() ? ", by --template" : "")
+                                                          forced && lines.empty() ? ", by --template"
+                                                          : !w.choice.proven && w.source == predicted ? ", not run yet"
+                                                                                                      : "")
                                                 .str()));
     op->setAttr("considered", builder.getArrayAttr(lines));
   }
 
-  llvm::StringSet<> used;
+  llvm::SmallDenseSet<size_t> used; // overrides that some launch has met
   std::string example;
 };
 

@@ -52,14 +52,14 @@ struct KernVerifyPass : nanocc::impl::KernVerifyBase<KernVerifyPass> {
       if (buffer == buffers.size())
         return op->emitOpError() << "lacks the argument '" << name << "' of family '" << op.getKernelCall().family
                                  << "'";
-      kernels::DType wanted = argType(*call->family, arg, call->params);
+      kernels::DType wanted = elementType(arg, call->params);
       Type element = elementOf(buffers[buffer++].getType());
       if (dtypeOf(element) != wanted)
         return op->emitOpError() << "argument '" << name << "' must be " << kernels::nameOf(wanted).data() << ", is "
                                  << element;
     }
     StringRef target = op->getParentOfType<kern::ProgramOp>().getSymName();
-    if (!call->family->target.empty() && target != "cpu" && target != StringRef(call->family->target))
+    if (!call->family->target.empty() && target != StringRef(call->family->target))
       return op->emitOpError() << "is served by family '" << op.getKernelCall().family << "', which is for "
                                << call->family->target.data() << " alone";
     if (buffer != buffers.size() || scalar != call->scalars.size())

@@ -66,7 +66,7 @@ static bool readChoices(DictionaryAttr attribute, Options &options) {
         return false;
       for (NamedAttribute time : times) {
         auto us = dyn_cast<FloatAttr>(time.getValue());
-        if (!us)
+        if (!us || !isTime(us.getValueAsDouble()))
           return false;
         options.tuning[target.getName().str()][time.getName().str()] = us.getValueAsDouble();
       }
@@ -79,6 +79,19 @@ static constexpr StringRef fusions[] = {"attention", "embed", "norm", "activatio
 
 bool nanocc::fuses(StringRef fuse, StringRef fusion) {
   return fuse == "all" || llvm::is_contained(llvm::split(fuse, ','), fusion);
+}
+
+/// In the order of `fusions`, each once; all of them are "all".
+static std::string canonical(StringRef fuse) {
+  SmallVector<StringRef> given, known;
+  fuse.split(given, ',');
+  for (StringRef name : given)
+    if (!llvm::is_contained(fusions, name))
+      return fuse.str(); // refused later, as it was said
+  for (StringRef name : fusions)
+    if (llvm::is_contained(given, name))
+      known.push_back(name);
+  return known.size() == std::size(fusions) ? "all" : llvm::join(known, ",");
 }
 
 static std::optional<OptionError> check(const Options &options) {
@@ -141,7 +154,7 @@ FailureOr<Options> nanocc::getOptions(ModuleOp module) {
   options.fuse = fuse.str();
   if (!readChoices(attribute, options))
     return module.emitError(
-        "'nano.options': templates is a list of strings, tuning has a time for each kernel by target");
+        "'nano.options': templates is a list of strings, tuning has a positive time for each kernel by target");
   if (options.targets.empty() || !llvm::is_sorted(options.batches) || !llvm::is_sorted(options.prefill))
     return module.emitError("'nano.options' needs a target, and batches and prefill in ascending order");
   if (std::optional<OptionError> error = check(options))
@@ -190,7 +203,7 @@ static std::optional<OptionError> contradiction(const Options &fixed, const Opti
     return differs("--max-seq", std::to_string(*flags.maxSeq), std::to_string(fixed.maxSeq));
   if (flags.precision && *flags.precision != "auto" && *flags.precision != fixed.precision)
     return differs("--precision", *flags.precision, fixed.precision);
-  if (flags.fuse && *flags.fuse != fixed.fuse)
+  if (flags.fuse && canonical(*flags.fuse) != fixed.fuse)
     return differs("--fuse", *flags.fuse, fixed.fuse);
   if (flags.templates && *flags.templates != fixed.templates)
     return differs("--template", llvm::join(*flags.templates, " "),
@@ -218,7 +231,7 @@ std::optional<OptionError> nanocc::resolveOptions(ModuleOp module, const OptionF
   options.precision = flags.precision.value_or("auto");
   if (options.precision == "auto")
     options.precision = cpuOnly ? "f32" : "bf16";
-  options.fuse = flags.fuse.value_or("all");
+  options.fuse = canonical(flags.fuse.value_or("all"));
   options.templates = flags.templates.value_or(std::vector<std::string>());
   options.tuning = flags.tuning.value_or(Tuning());
   if (auto error = check(options))

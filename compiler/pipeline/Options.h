@@ -18,6 +18,9 @@ namespace nanocc {
 /// Measured microseconds by target, then by "KERNEL@ROWS".
 using Tuning = std::map<std::string, std::map<std::string, double>>;
 
+/// Whether that can be a measured time.
+bool isTime(double us);
+
 /// One file of `nanort tune`: {"format": 1, "target": .., "kernels": [{"kernel", "rows", "us"}, ..]}, and facts of the
 /// machine. Adds to `tuning`. Errors name the fault, not the file.
 llvm::Error parseTuning(llvm::StringRef json, Tuning &tuning);

@@ -19,7 +19,9 @@ void setStage(mlir::ModuleOp module, Stage stage);
 
 /// The checks on what a user hands in at a stage.
 void populateVerification(mlir::OpPassManager &manager, Stage stage);
-/// Passes from the stage before to `stage`, with or without fusion.
+/// Passes from the stage before to `stage`, with the fusions of Options::fuse. Those to Kern leave the choice of
+/// templates to kern-choose-templates, and the verifier after it, which the caller runs: they refuse what a user has
+/// forced.
 void populateStage(mlir::OpPassManager &manager, Stage stage, llvm::StringRef fuse);
 
 } // namespace nanocc

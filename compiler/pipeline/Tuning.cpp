@@ -23,7 +23,30 @@ std::optional<double> Options::measured(const std::string &target, const std::st
   return time == times->second.end() ? std::nullopt : std::optional(time->second);
 }
 
+bool nanocc::isTime(double us) { return us > 0 && std::isfinite(us); }
+
+/// LLVM's parser recurses.
+static bool nestsDeeply(llvm::StringRef json) {
+  constexpr int most = 64;
+  int depth = 0;
+  bool quoted = false;
+  for (size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (c == '"')
+      quoted = !quoted;
+    else if (c == '\\' && quoted)
+      ++i;
+    else if (!quoted && (c == '[' || c == '{') && ++depth > most)
+      return true;
+    else if (!quoted && (c == ']' || c == '}'))
+      --depth;
+  }
+  return false;
+}
+
 llvm::Error nanocc::parseTuning(llvm::StringRef json, Tuning &tuning) {
+  if (nestsDeeply(json))
+    return fault("it is not a tuning file: it nests too deeply");
   llvm::Expected<llvm::json::Value> parsed = llvm::json::parse(json);
   if (!parsed)
     return parsed.takeError();
@@ -39,9 +62,9 @@ llvm::Error nanocc::parseTuning(llvm::StringRef json, Tuning &tuning) {
     std::optional<llvm::StringRef> kernel = time ? time->getString("kernel") : std::nullopt;
     std::optional<int64_t> rows = time ? time->getInteger("rows") : std::nullopt;
     std::optional<double> us = time ? time->getNumber("us") : std::nullopt;
-    if (!kernel || !rows || !us || !(*us > 0) || !std::isfinite(*us))
+    if (!kernel || kernel->empty() || !rows || *rows < 1 || !us || !isTime(*us))
       return fault("element " + llvm::Twine(&entry - &kernels->front()) +
-                   " of \"kernels\" needs \"kernel\", \"rows\" and a positive \"us\"");
+                   " of \"kernels\" needs \"kernel\", positive \"rows\" and a positive \"us\"");
     tuning[target->str()][keyOf(*kernel, *rows)] = *us;
   }
   return llvm::Error::success();

@@ -162,7 +162,7 @@ def Kern_ProductOp : Kern_PureLaunchOp<"product"> {
   let description = [{
     Like the other products: of the family, and spread by the parameters, that `choice` says, {family = "gemm", tile_m = 64,
     tile_n = 64} for example; without one gemv up to 8 token slots, gemm beyond. An epilogue's name is added to the family's.
-    `considered` lists for the report what `kern-choose-templates` weighed, best first.
+    `considered` lists for the report what `kern-choose-templates` weighed, the winner first.
     s is rsqrt(mean(x²) + 2⁻²³) of the slot with `norm`, else 1; act is max(·, 0)² with `relu2`.
   }];
   let arguments = (ins Kern_Float:$x, Kern_Float:$weight, UnitAttr:$norm, UnitAttr:$relu2,

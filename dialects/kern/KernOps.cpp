@@ -118,12 +118,18 @@ KernelCall LinearOp::getKernelCall() {
       .scalar(slots(getX()));
 }
 
+/// `4` or `4 : i64`
+static bool isTuning(Attribute value) {
+  auto integer = dyn_cast<IntegerAttr>(value);
+  return integer && integer.getType().isSignlessInteger(64);
+}
+
 static LogicalResult verifyChoice(Operation *op, DictionaryAttr choice) {
   if (choice && !choice.getAs<StringAttr>("family"))
     return op->emitOpError("has a choice without a family");
   for (NamedAttribute part : choice ? choice.getValue() : ArrayRef<NamedAttribute>())
     if (part.getName() != "family" &&
-        (!llvm::is_contained(spreadingParams, part.getName().strref()) || !isa<IntegerAttr>(part.getValue())))
+        (!llvm::is_contained(spreadingParams, part.getName().strref()) || !isTuning(part.getValue())))
       return op->emitOpError() << "has a choice of " << part.getName() << " = " << part.getValue()
                                << "; launches are spread by the integers "
                                << llvm::join(ArrayRef(spreadingParams), ", ");

@@ -63,6 +63,7 @@ def Plan_TensorMapAttr : Plan_Attr<"TensorMap", "tensor_map"> {
   }];
   let parameters = (ins "int64_t":$arg, ArrayRefParameter<"int64_t">:$extents, ArrayRefParameter<"int64_t">:$strides,
                         ArrayRefParameter<"int64_t">:$box, "int64_t":$swizzle);
+  let genVerifyDecl = 1;
   let assemblyFormat = [{`<` $arg `extents` `[` $extents `]` `strides` `[` $strides `]` `box` `[` $box `]` `swizzle`
                          $swizzle `>`}];
 }

@@ -14,6 +14,13 @@ int64_t Params::operator[](std::string_view name) const {
   std::abort();
 }
 
+DType elementType(const ArgDecl &arg, const Params &params) {
+  for (DType type : {DType::F32, DType::BF16, DType::I32, DType::U32})
+    if (arg.type == nameOf(type))
+      return type;
+  return params.type(arg.type);
+}
+
 std::vector<std::pair<uint32_t, TensorMap>> tensorMaps(const Family &family, const Params &params,
                                                        std::span<const Scalar> scalars, const Limits &limits) {
   std::vector<std::pair<uint32_t, TensorMap>> result;

@@ -129,6 +129,9 @@ struct Family {
 /// As Family::fallback; empty for a family without one.
 std::string fallbackOf(const Family &family, const Params &params);
 
+/// Element type of a buffer argument.
+DType elementType(const ArgDecl &arg, const Params &params);
+
 /// The maps of a launch, each with the index of its argument.
 std::vector<std::pair<uint32_t, TensorMap>> tensorMaps(const Family &family, const Params &params,
                                                        std::span<const Scalar> scalars, const Limits &limits);

@@ -101,14 +101,17 @@ CublasLt::CublasLt(const Device &device) : device(device), api(std::make_unique<
 }
 
 CublasLt::~CublasLt() {
-  for (Product &product : products) {
-    for (void *layout : {product.weights, product.input, product.output})
-      if (layout)
-        api->cublasLtMatrixLayoutDestroy(layout);
-    if (product.operation)
-      api->cublasLtMatmulDescDestroy(product.operation);
-  }
+  for (Product &product : products)
+    destroy(product);
   api->cublasLtDestroy(handle);
+}
+
+void CublasLt::destroy(Product &product) {
+  for (void *layout : {product.weights, product.input, product.output})
+    if (layout)
+      api->cublasLtMatrixLayoutDestroy(layout);
+  if (product.operation)
+    api->cublasLtMatmulDescDestroy(product.operation);
 }
 
 void CublasLt::raise(int status, const char *call, const std::string &thing) const {
@@ -136,10 +139,21 @@ std::vector<size_t> CublasLt::plans(const GemmShape &shape, uint64_t workspaceBy
 }
 
 std::vector<size_t> CublasLt::add(const GemmShape &shape, uint64_t workspaceBytes, int most) {
+  products.push_back({shape, workspaceBytes});
+  try {
+    return choose(products.back(), most);
+  } catch (...) {
+    destroy(products.back());
+    products.pop_back();
+    throw;
+  }
+}
+
+std::vector<size_t> CublasLt::choose(Product &product, int most) {
+  const GemmShape &shape = product.shape;
+  const uint64_t workspaceBytes = product.workspaceLimit;
   // The library is column-major, where a row-major matrix reads as its transpose: y^T[n, tokens] = (w^T)^T * x^T.
   std::string thing = text(shape);
-  products.push_back({shape, workspaceBytes});
-  Product &product = products.back();
   check(api->cublasLtMatmulDescCreate(&product.operation, Compute32F, Real32F), "cublasLtMatmulDescCreate", thing);
   check(api->cublasLtMatmulDescSetAttribute(product.operation, DescTransA, &Transpose, sizeof Transpose),
         "cublasLtMatmulDescSetAttribute", thing);

@@ -45,8 +45,10 @@ private:
   struct Api;
   struct Product;
   struct Planned;
-  /// The library's first choices for a product whose layouts are made; at most `most`.
+  /// The library's first choices for a product, which becomes the last one; at most `most`.
   std::vector<size_t> add(const GemmShape &shape, uint64_t workspaceBytes, int most);
+  std::vector<size_t> choose(Product &product, int most);
+  void destroy(Product &product);
   void check(int status, const char *call, const std::string &thing) const {
     if (status != 0)
       raise(status, call, thing);

@@ -13,16 +13,14 @@ namespace nanort::cuda {
 
 namespace {
 
-constexpr uint64_t ColdBytes = uint64_t{160} << 20; // several times the L2 of any device there is
-constexpr uint32_t ChainLength = 20;                // launches between two readings of the clock
-constexpr uint64_t HalfSmShared = 113 << 10;        // as the compiler's rule for programmatic edges
+// Weights that a chain goes round in: three times the L2 of an H100 or H200. Matrices so small that the longest chain
+// cannot fill it stay in L2, as they do in a model that small.
+constexpr uint64_t ColdBytes = uint64_t{160} << 20;
+constexpr uint32_t ShortestChain = 20, LongestChain = 400; // launches between two readings of the clock
 constexpr uint64_t LibraryWorkspace = 32 << 20;
 
 kernels::DType elementType(const codegen::Instance &instance, const kernels::ArgDecl &arg) {
-  for (kernels::DType type : {kernels::DType::F32, kernels::DType::BF16, kernels::DType::I32, kernels::DType::U32})
-    if (arg.type == kernels::nameOf(type))
-      return type;
-  return instance.params.type(arg.type);
+  return kernels::elementType(arg, instance.params);
 }
 
 /// Of either element type finite and of about 1 in magnitude: pairs of bf16, whose upper one decides as f32.
@@ -44,20 +42,56 @@ const std::vector<uint16_t> &randomPattern() {
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+  const size_t half = values.size() / 2;
+  return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
+
+/// A loaded image, so that nothing is left of it when what follows fails.
+class Image {
+public:
+  Image(const Device &device, const std::vector<char> &bytes, const std::string &name, uint32_t sharedBytes)
+      : device(device) {
+    const Driver &driver = device.driver();
+    driver.check(driver.cuModuleLoadData(&module, bytes.data()), "cuModuleLoadData", name);
+    try {
+      driver.check(driver.cuModuleGetFunction(&function, module, name.c_str()), "cuModuleGetFunction", name);
+      if (sharedBytes > 0)
+        driver.check(driver.cuFuncSetAttribute(function, FunctionMaxDynamicSharedBytes, static_cast<int>(sharedBytes)),
+                     "cuFuncSetAttribute", name);
+      driver.check(driver.cuFuncSetAttribute(function, FunctionSharedCarveout, 100), "cuFuncSetAttribute", name);
+    } catch (...) {
+      driver.cuModuleUnload(module);
+      throw;
+    }
+  }
+  ~Image() { device.driver().cuModuleUnload(module); }
+  Image(const Image &) = delete;
+  Image &operator=(const Image &) = delete;
+
+  Function function = nullptr;
+
+private:
+  const Device &device;
+  Module module = nullptr;
+};
 
 } // namespace
 
 EventClock::EventClock(const Device &device) : device(device) {
   device.makeCurrent();
   for (Event &event : events)
-    device.driver().check(device.driver().cuEventCreate(&event, 0), "cuEventCreate", device.name());
+    if (Result result = device.driver().cuEventCreate(&event, 0)) {
+      release();
+      device.driver().raise(result, "cuEventCreate", device.name());
+    }
 }
 
-EventClock::~EventClock() {
+EventClock::~EventClock() { release(); }
+
+void EventClock::release() {
   for (Event event : events)
-    device.driver().cuEventDestroy(event);
+    if (event)
+      device.driver().cuEventDestroy(event);
 }
 
 void EventClock::start(const std::string &thing) {
@@ -79,14 +113,17 @@ public:
   Operand(const Device &device, Staging &staging, uint64_t bytes, bool random) : device(device) {
     const std::string thing = "operand of " + std::to_string(bytes) + " bytes";
     device.driver().check(device.driver().cuMemAlloc(&address, bytes), "cuMemAlloc", thing);
-    if (!random) {
-      device.driver().check(device.driver().cuMemsetD8Async(address, 0, bytes, device.stream()), "cuMemsetD8Async",
-                            thing);
-      return;
+    try {
+      if (!random)
+        device.driver().check(device.driver().cuMemsetD8Async(address, 0, bytes, device.stream()), "cuMemsetD8Async",
+                              thing);
+      const uint64_t piece = randomPattern().size() * sizeof(uint16_t);
+      for (uint64_t at = 0; random && at < bytes; at += piece)
+        staging.write(address + at, randomPattern().data(), std::min(piece, bytes - at));
+    } catch (...) {
+      device.driver().cuMemFree(address);
+      throw;
     }
-    const uint64_t piece = randomPattern().size() * sizeof(uint16_t);
-    for (uint64_t at = 0; at < bytes; at += piece)
-      staging.write(address + at, randomPattern().data(), std::min(piece, bytes - at));
   }
   ~Operand() { device.driver().cuMemFree(address); }
   Operand(const Operand &) = delete;
@@ -101,8 +138,8 @@ private:
 /// One way to compute a product, as a chain of launches in a graph.
 class ProductTimer::Candidate {
 public:
-  Candidate(const Device &device, std::string kernel, std::string choice)
-      : kernel(std::move(kernel)), choice(std::move(choice)), graph(device) {}
+  Candidate(const Device &device, std::string kernel, std::string choice, uint32_t chain)
+      : kernel(std::move(kernel)), choice(std::move(choice)), chain(chain), graph(device) {}
   virtual ~Candidate() = default;
 
   const std::string kernel, choice;
@@ -111,10 +148,11 @@ public:
   void run(EventClock &clock) {
     clock.start(kernel);
     graph.launch(kernel);
-    times.push_back(clock.stopUs(kernel) / ChainLength);
+    times.push_back(clock.stopUs(kernel) / chain);
   }
 
 protected:
+  const uint32_t chain;
   Graph graph;
 };
 
@@ -122,12 +160,11 @@ class ProductTimer::KernelCandidate : public Candidate {
 public:
   KernelCandidate(const Device &device, const codegen::Instance &instance, const codegen::Choice &choice,
                   const std::string &name, const std::vector<char> &image, const Operands &operands,
-                  uint64_t weightBytes, uint64_t copies)
-      : Candidate(device, name, choice.text()), device(device) {
-    const kernels::LaunchShape shape = instance.family->shape(instance.params, instance.scalars);
-    const Function function = load(image, shape.sharedBytes);
-    const bool early = instance.family->waitsItself && shape.sharedBytes <= HalfSmShared;
-    for (uint32_t launch = 0; launch < ChainLength; ++launch) {
+                  uint64_t weightBytes, uint64_t copies, uint32_t chain)
+      : Candidate(device, name, choice.text(), chain), shape(instance.family->shape(instance.params, instance.scalars)),
+        loaded(device, image, name, shape.sharedBytes) {
+    const bool early = instance.family->waitsItself && shape.sharedBytes <= codegen::halfSmShared;
+    for (uint32_t launch = 0; launch < chain; ++launch) {
       const auto &args = instance.family->args;
       std::vector<kernels::Scalar> scalars = instance.scalars;
       std::vector<DevicePtr> places(args.size());
@@ -148,37 +185,24 @@ public:
         arguments.push_back(
             &maps.emplace_back(encode(device.driver(), map, elementType(instance, args[arg]), places[arg], name)));
       const GraphEdge edge{launch - 1, early};
-      graph.addKernel({function, shape.grid, shape.block, shape.sharedBytes, arguments.data()},
+      graph.addKernel({loaded.function, shape.grid, shape.block, shape.sharedBytes, arguments.data()},
                       launch == 0 ? std::span<const GraphEdge>() : std::span(&edge, 1), name);
     }
     graph.instantiate(name);
   }
-  ~KernelCandidate() override { device.driver().cuModuleUnload(module); }
 
 private:
-  Function load(const std::vector<char> &image, uint32_t sharedBytes) {
-    const Driver &driver = device.driver();
-    Function function = nullptr;
-    driver.check(driver.cuModuleLoadData(&module, image.data()), "cuModuleLoadData", kernel);
-    driver.check(driver.cuModuleGetFunction(&function, module, kernel.c_str()), "cuModuleGetFunction", kernel);
-    if (sharedBytes > 0)
-      driver.check(driver.cuFuncSetAttribute(function, FunctionMaxDynamicSharedBytes, static_cast<int>(sharedBytes)),
-                   "cuFuncSetAttribute", kernel);
-    driver.check(driver.cuFuncSetAttribute(function, FunctionSharedCarveout, 100), "cuFuncSetAttribute", kernel);
-    return function;
-  }
-
-  const Device &device;
-  Module module = nullptr;
+  const kernels::LaunchShape shape;
+  const Image loaded;
 };
 
 class ProductTimer::LibraryCandidate : public Candidate {
 public:
   LibraryCandidate(const Device &device, const CublasLt &library, size_t plan, size_t rank, const Operands &operands,
-                   uint64_t weightBytes, uint64_t copies)
-      : Candidate(device, "cublaslt", "algorithm " + std::to_string(rank)) {
+                   uint64_t weightBytes, uint64_t copies, uint32_t chain)
+      : Candidate(device, "cublaslt", "algorithm " + std::to_string(rank), chain) {
     auto at = [&](std::string_view name) { return operands.find(name)->second->address; };
-    for (uint32_t launch = 0; launch < ChainLength; ++launch) {
+    for (uint32_t launch = 0; launch < chain; ++launch) {
       const GraphEdge edge{launch - 1, false};
       graph.addCaptured(
           [&] {
@@ -211,7 +235,7 @@ ProductTimer::~ProductTimer() { gpu.bind(); }
 std::string ProductTimer::library() const { return blas ? blas->version() : ""; }
 
 void ProductTimer::addLibrary(const codegen::Product &product, int algorithms, Operands &operands, uint64_t copies,
-                              std::vector<std::unique_ptr<Candidate>> &candidates) {
+                              uint32_t chain, std::vector<std::unique_ptr<Candidate>> &candidates) {
   if (algorithms <= 0 || !product.epilogue.empty() || product.norm || product.relu2)
     return;
   if (!blas)
@@ -222,24 +246,22 @@ void ProductTimer::addLibrary(const codegen::Product &product, int algorithms, O
   const std::vector<size_t> plans = blas->plans(shape, LibraryWorkspace, algorithms);
   for (size_t i = 0; i < plans.size(); ++i)
     candidates.push_back(std::make_unique<LibraryCandidate>(gpu, *blas, plans[i], i, operands,
-                                                            shape.n * shape.k * sizeOf(product.in), copies));
+                                                            shape.n * shape.k * sizeOf(product.in), copies, chain));
 }
 
-std::vector<ProductTimer::Time> ProductTimer::time(const codegen::Product &product, int libraryAlgorithms) {
+std::vector<ProductTimer::Time> ProductTimer::time(const codegen::Product &product, int libraryAlgorithms,
+                                                   const std::function<void(const std::string &)> &refused) {
   gpu.makeCurrent();
   const std::vector<codegen::Choice> choices = codegen::choicesFor(product, target);
   std::vector<codegen::Instance> instances;
-  std::vector<codegen::CompileJob> jobs;
   for (const codegen::Choice &choice : choices) {
     std::string why;
     instances.push_back(*codegen::instanceOf(codegen::problemOf(product), choice, target, why));
-    jobs.push_back({codegen::kernelName(*instances.back().family, instances.back().params),
-                    codegen::instantiate(*instances.back().family, instances.back().params)});
   }
-  const auto images = codegen::compileAll(cache, *nvrtc, jobs, target);
 
   const uint64_t weightBytes = kernels::elementCount(product.columns, product.depth, sizeOf(product.in));
-  const uint64_t copies = std::max<uint64_t>(1, (ColdBytes + weightBytes - 1) / weightBytes);
+  const uint64_t copies = std::clamp<uint64_t>((ColdBytes + weightBytes - 1) / weightBytes, 1, LongestChain);
+  const auto chain = static_cast<uint32_t>(std::max<uint64_t>(copies, ShortestChain));
   std::map<std::string_view, uint64_t> bytes;
   for (const codegen::Instance &instance : instances) {
     const auto extents =
@@ -256,11 +278,19 @@ std::vector<ProductTimer::Time> ProductTimer::time(const codegen::Product &produ
   for (auto [name, size] : bytes)
     operands[std::string(name)] = std::make_unique<Operand>(gpu, staging, size, name != "counters");
 
+  // One that does not compile or load is no reason to lose the others.
   std::vector<std::unique_ptr<Candidate>> candidates;
+  const std::vector<std::vector<char>> images = compile(instances, refused);
   for (size_t i = 0; i < instances.size(); ++i)
-    candidates.push_back(std::make_unique<KernelCandidate>(gpu, instances[i], choices[i], jobs[i].name, images[i],
-                                                           operands, weightBytes, copies));
-  addLibrary(product, libraryAlgorithms, operands, copies, candidates);
+    if (!images[i].empty())
+      try {
+        const std::string name = codegen::kernelName(*instances[i].family, instances[i].params);
+        candidates.push_back(std::make_unique<KernelCandidate>(gpu, instances[i], choices[i], name, images[i], operands,
+                                                               weightBytes, copies, chain));
+      } catch (const Error &error) {
+        refused(error.what());
+      }
+  addLibrary(product, libraryAlgorithms, operands, copies, chain, candidates);
   for (auto &candidate : candidates) { // clocks and caches as they are in the middle of work
     candidate->run(clock);
     candidate->times.clear();
@@ -273,6 +303,26 @@ std::vector<ProductTimer::Time> ProductTimer::time(const codegen::Product &produ
   for (const auto &candidate : candidates)
     result.push_back({candidate->kernel, candidate->choice, median(candidate->times)});
   return result;
+}
+
+std::vector<std::vector<char>> ProductTimer::compile(const std::vector<codegen::Instance> &instances,
+                                                     const std::function<void(const std::string &)> &refused) {
+  std::vector<codegen::CompileJob> jobs;
+  for (const codegen::Instance &instance : instances)
+    jobs.push_back({codegen::kernelName(*instance.family, instance.params),
+                    codegen::instantiate(*instance.family, instance.params)});
+  try {
+    return codegen::compileAll(cache, *nvrtc, jobs, target); // on all cores
+  } catch (const Error &) {                                  // of one of them, so again one by one
+  }
+  std::vector<std::vector<char>> images(jobs.size());
+  for (size_t i = 0; i < jobs.size(); ++i)
+    try {
+      images[i] = cache.compile(*nvrtc, jobs[i].name, jobs[i].source, target);
+    } catch (const Error &error) {
+      refused(error.what());
+    }
+  return images;
 }
 
 } // namespace nanort::cuda

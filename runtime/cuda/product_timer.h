@@ -7,6 +7,7 @@
 #include "runtime/cuda/memory.h"
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -26,13 +27,15 @@ public:
   double stopUs(const std::string &thing); // waits
 
 private:
+  void release();
+
   const Device &device;
   Event events[2] = {};
 };
 
 /// Candidates take turns, so that all see the same clocks. A candidate is a chain of launches, as in a graph of a step:
-/// with programmatic edges where they can help. The weights of a launch are not in L2, because the chain goes round in
-/// more of them than it holds. The data is random.
+/// with programmatic edges where they can help. The chain goes round in 160 MB of weights, more than an L2 holds, but
+/// for matrices below 400 KB, of which it has 400. The data is random.
 class ProductTimer {
 public:
   /// Errors: Exit::Device without a device, NVRTC, or if `target` is not for the device.
@@ -43,9 +46,11 @@ public:
     std::string kernel, choice;
     double us; // median over the rounds, of a launch in the chain
   };
-  /// All choices of codegen::choicesFor; with `libraryAlgorithms` > 0 and a product without an epilogue also that many
-  /// of cuBLASLt's, as its heuristics rank them, called "cublaslt".
-  std::vector<Time> time(const codegen::Product &product, int libraryAlgorithms = 0);
+  /// All choices of codegen::choicesFor that compile and load (`refused` hears of the others); with `libraryAlgorithms`
+  /// > 0 and a product without an epilogue also that many of cuBLASLt's, as its heuristics rank them, called
+  /// "cublaslt".
+  std::vector<Time> time(const codegen::Product &product, int libraryAlgorithms,
+                         const std::function<void(const std::string &)> &refused);
 
   const Device &device() const { return gpu; }
   std::string compiler() const { return nvrtc->version(); } // of NVRTC
@@ -58,7 +63,10 @@ private:
   class LibraryCandidate;
   using Operands = std::map<std::string, std::unique_ptr<Operand>, std::less<>>;
 
-  void addLibrary(const codegen::Product &product, int algorithms, Operands &operands, uint64_t copies,
+  /// Images in the order of `instances`, empty where one does not compile.
+  std::vector<std::vector<char>> compile(const std::vector<codegen::Instance> &instances,
+                                         const std::function<void(const std::string &)> &refused);
+  void addLibrary(const codegen::Product &product, int algorithms, Operands &operands, uint64_t copies, uint32_t chain,
                   std::vector<std::unique_ptr<Candidate>> &candidates);
 
   const std::string target;

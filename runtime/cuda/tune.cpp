@@ -1,6 +1,7 @@
 #include "runtime/cuda/tune.h"
 
 #include "codegen/Registry.h"
+#include "runtime/base/error.h"
 #include "runtime/cuda/product_timer.h"
 
 #include <algorithm>
@@ -64,9 +65,15 @@ Tuning tune(const Plan &plan, uint32_t index, const TuneOptions &options,
                 timer.compiler(),
                 {}};
   const std::vector<codegen::Product> products = productsOf(program);
+  if (products.empty())
+    fail(Exit::Usage, plan.path().string() + ": program " + result.target +
+                          " computes no product by a kernel of its own (nanocc --fuse none leaves them to cuBLASLt)");
   for (size_t i = 0; i < products.size(); ++i) {
     const codegen::Product &p = products[i];
-    const auto times = timer.time(p);
+    const auto times =
+        timer.time(p, 0, [&](const std::string &why) { progress("not measured: " + why.substr(0, why.find('\n'))); });
+    if (times.empty())
+      fail(Exit::Cuda, "no kernel that could serve a product of the plan runs on " + timer.device().name());
     const auto best =
         std::min_element(times.begin(), times.end(), [](const auto &a, const auto &b) { return a.us < b.us; });
     char line[256];

@@ -72,13 +72,7 @@ bool accepts(std::string_view family, std::string_view argument, std::string_vie
 }
 
 schema::DType typeOf(const ArgDecl &declared, const kernels::Params &params) {
-  if (declared.type == "f32")
-    return schema::DType::F32;
-  if (declared.type == "i32")
-    return schema::DType::I32;
-  if (declared.type == "u32")
-    return schema::DType::U32;
-  return static_cast<schema::DType>(params.type(declared.type));
+  return static_cast<schema::DType>(elementType(declared, params));
 }
 
 class NodeCheck {
@@ -278,13 +272,6 @@ private:
         place.in("tensor map " + std::to_string(i))
             .bad("it is not that of family " + std::string(kernel().family->name) + " for argument " +
                  std::string(kernel().family->args[arg].name));
-      // The last element that a copy can reach.
-      uint64_t end = rule.extents[0] *
-                     kernels::sizeOf(static_cast<kernels::DType>(typeOf(kernel().family->args[arg], kernel().params)));
-      for (size_t d = 1; d < rule.extents.size(); ++d)
-        end += (rule.extents[d] - 1) * rule.strides[d - 1];
-      if (end > program.buffers()->Get(node.args()->Get(arg)->buffer())->bytes())
-        place.in("tensor map " + std::to_string(i)).bad("it reaches past its buffer");
     }
   }
 

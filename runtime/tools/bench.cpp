@@ -90,7 +90,8 @@ std::string modeOf(const BenchOptions &options, const Loaded &loaded) {
   return launches;
 }
 
-void checkFlags(const BenchOptions &options, const Loaded &loaded, const std::vector<uint32_t> &batches) {
+void checkFlags(const BenchOptions &options, const Loaded &loaded, const std::string &plan,
+                const std::vector<uint32_t> &batches) {
   if (options.mode.starts_with("graph") && !loaded.device.cuda)
     fail(Exit::Usage,
          "--mode " + options.mode + " needs a CUDA device; the CPU runs launch by launch (--mode eager or fused)");
@@ -100,7 +101,7 @@ void checkFlags(const BenchOptions &options, const Loaded &loaded, const std::ve
   if (options.explain && !codegen::Nvrtc::open(reason))
     fail(Exit::Device, "--explain compiles the kernels anew, with timers: install NVRTC (" + reason + ")");
   if (options.mode == "graph-full" && !generates(loaded.chosen()))
-    fail(Exit::Usage, "--mode graph-full: program " + loaded.chosen().target()->str() + " of " + options.common.plan +
+    fail(Exit::Usage, "--mode graph-full: program " + loaded.chosen().target()->str() + " of " + plan +
                           " has no generate entries; compile the model again with nanocc");
   std::string known;
   for (const schema::Entry *entry : *loaded.chosen().entries())
@@ -109,12 +110,12 @@ void checkFlags(const BenchOptions &options, const Loaded &loaded, const std::ve
   for (uint32_t batch : batches)
     if (!decodeIndex(loaded.chosen(), batch))
       fail(Exit::Usage, "--batch " + std::to_string(batch) + ": program " + loaded.chosen().target()->str() + " of " +
-                            options.common.plan + " decodes batches of " + (known.empty() ? "no size" : known) +
+                            plan + " decodes batches of " + (known.empty() ? "no size" : known) +
                             "; compile with nanocc --batch");
   const uint64_t positions = loaded.plan->root().model()->max_seq();
   if (uint64_t(options.prompt) + options.fresh > positions)
     fail(Exit::Usage, "--prompt " + std::to_string(options.prompt) + " and --new " + std::to_string(options.fresh) +
-                          " do not fit the plan's context of " + std::to_string(positions) +
+                          " do not fit the context of " + plan + ", " + std::to_string(positions) +
                           "; ask for less or compile with a larger --max-seq");
 }
 
@@ -140,9 +141,13 @@ Json explain(const BenchOptions &options, CommonOptions common, Loaded &loaded, 
     const uint32_t index = *decodeIndex(loaded.chosen(), batch);
     add(index, batch, timeSteps(session, index, workOf(options, batch)));
   }
-  for (uint32_t batch : batches)
-    if (std::optional<uint32_t> index = prefillIndex(loaded.chosen(), uint64_t(batch) * options.prompt))
+  for (uint32_t batch : batches) {
+    const uint64_t tokens = uint64_t(batch) * options.prompt;
+    if (std::optional<uint32_t> index = prefillIndex(loaded.chosen(), tokens))
       add(*index, batch, timePrefills(session, *index, workOf(options, batch), options.repeat));
+    else
+      log(common, "--explain: no prefill entry takes " + std::to_string(tokens) + " tokens at once, so none is timed");
+  }
   return explained;
 }
 
@@ -153,9 +158,11 @@ Case open(const BenchOptions &options, const std::string &plan, const std::vecto
   if (fullEdges)
     c.name += ", full edges";
   c.loaded = load(c.common);
-  checkFlags(options, c.loaded, batches);
+  checkFlags(options, c.loaded, plan, batches);
   c.mode = modeOf(options, c.loaded);
   c.common.graphs = c.mode.starts_with("graph");
+  if (fullEdges && !c.common.graphs)
+    fail(Exit::Usage, "--full-edges: only the graphs of a CUDA device have edges; leave it out or use --mode graph");
   c.session = std::make_unique<Session>(openSession(c.common, c.loaded));
   return c;
 }
@@ -229,9 +236,13 @@ void bench(const BenchOptions &options) {
       char ratio[32] = "";
       std::snprintf(ratio, sizeof ratio, "  %8.3f  ", summary.mean / reference);
       if (text)
-        printLine(work, summary, result, several ? ratio + cases[i].name : "");
-      if (several)
+        printLine(work, summary, result,
+                  several ? ratio + cases[i].name + (cases[i].mode != cases.front().mode ? ", " + cases[i].mode : "")
+                          : "");
+      if (several) {
         result["plan"] = cases[i].name;
+        result["mode"] = cases[i].mode;
+      }
       results.push_back(std::move(result));
     }
   }

@@ -1,6 +1,7 @@
 #include "runtime/tools/bench_runs.h"
 
 #include "runtime/session/generate.h"
+#include "runtime/tools/launches.h"
 
 #include <algorithm>
 #include <chrono>
@@ -21,12 +22,6 @@ static double quantile(std::vector<double> values, double share) {
   std::sort(values.begin(), values.end());
   const auto rank = static_cast<size_t>(std::ceil(share * static_cast<double>(values.size())));
   return values[std::max<size_t>(rank, 1) - 1];
-}
-
-static double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t half = values.size() / 2;
-  return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
 static std::vector<std::vector<int32_t>> promptsOf(const Session &session, const Workload &work) {
@@ -146,11 +141,10 @@ std::vector<std::vector<LaunchTime>> timeSteps(Session &session, uint32_t entry,
 
 std::optional<uint32_t> prefillIndex(const schema::Program &program, uint64_t tokens) {
   std::optional<uint32_t> best;
-  auto better = [&](uint64_t a, uint64_t b) { return b < tokens ? a > b : a >= tokens && a < b; };
   for (uint32_t i = 0; i < program.entries()->size(); ++i)
     if (const schema::Entry &entry = *program.entries()->Get(i);
-        entry.kind() == schema::EntryKind::Prefill &&
-        (!best || better(entry.tokens(), program.entries()->Get(*best)->tokens())))
+        entry.kind() == schema::EntryKind::Prefill && entry.tokens() >= tokens &&
+        (!best || entry.tokens() < program.entries()->Get(*best)->tokens()))
       best = i;
   return best;
 }

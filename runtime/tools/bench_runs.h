@@ -37,12 +37,12 @@ std::optional<uint32_t> decodeIndex(const schema::Program &program, uint32_t bat
 /// Weights and KV that one decode step must read at least, on average over the steps of a run.
 double bytesPerStep(const schema::Program &program, const schema::Entry &entry, const Workload &work);
 
-/// The prefill entry that takes so many tokens at once, or the largest, of which more would take several runs.
+/// The smallest prefill entry that takes so many tokens at once.
 std::optional<uint32_t> prefillIndex(const schema::Program &program, uint64_t tokens);
 
 /// Decode steps on an executor that takes times; the first one, which makes the graph and warms caches up, is left out.
 std::vector<std::vector<LaunchTime>> timeSteps(Session &session, uint32_t entry, const Workload &work);
-/// Prefills of the prompts, `repeat` times after one to warm up; of several runs of the entry each time the last one's.
+/// Prefills of the prompts by an entry that takes them at once, `repeat` times after one to warm up.
 std::vector<std::vector<LaunchTime>> timePrefills(Session &session, uint32_t entry, const Workload &work,
                                                   uint32_t repeat);
 

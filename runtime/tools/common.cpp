@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 
 namespace nanort::tools {
 
@@ -54,7 +55,7 @@ void addSampling(CLI::App &command, SamplingOptions &options) {
 }
 
 Sampling SamplingOptions::withSeed(uint64_t seed) const {
-  if (!std::isfinite(temperature) || temperature < 0)
+  if (!(temperature >= 0) || temperature > std::numeric_limits<float>::max())
     fail(Exit::Usage, "-t " + std::to_string(temperature) + ": the temperature is 0 or more");
   return {static_cast<float>(temperature), topK, seed};
 }

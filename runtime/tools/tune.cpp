@@ -18,10 +18,12 @@ struct TuneFlags {
 
 void tuneProgram(const TuneFlags &flags) {
   const auto plan = Plan::open(flags.common.plan);
-  const DeviceChoice device = chooseDevice(flags.common.device == "auto" ? "cuda" : flags.common.device);
-  if (!device.cuda)
-    fail(Exit::Usage, "--device cpu: only a CUDA device's kernels have choices");
   AtomicFile file(flags.output); // before the work: a folder that cannot be written shows now
+  if (flags.common.device == "cpu")
+    fail(Exit::Usage, "--device cpu: only a CUDA device's kernels have choices");
+  const DeviceChoice device = chooseDevice(flags.common.device);
+  if (!device.cuda)
+    fail(Exit::Device, "nanort tune measures on a CUDA device, and there is none here");
   const uint32_t program = chooseProgram(*plan, device, flags.common.program);
   const Tuning tuning = tune(*plan, program, {device.index, flags.rounds, flags.common.cacheDir, flags.common.noCache},
                              [&](const std::string &line) { log(flags.common, line); });

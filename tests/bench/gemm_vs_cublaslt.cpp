@@ -37,7 +37,8 @@ int main(int argc, char **argv) {
         std::fprintf(stderr, "gemm_vs_cublaslt: %s is not MxNxK\n", shape.c_str());
         return 2;
       }
-      const auto times = timer.time({"", kernels::DType::BF16, kernels::DType::BF16, m, n, k}, 16);
+      const auto times = timer.time({"", kernels::DType::BF16, kernels::DType::BF16, m, n, k}, 16,
+                                    [](const std::string &why) { std::fprintf(stderr, "%s\n", why.c_str()); });
       const ProductTimer::Time *ours = nullptr, *theirs = nullptr;
       for (const auto &time : times) {
         const ProductTimer::Time *&best = time.kernel == "cublaslt" ? theirs : ours;

@@ -80,8 +80,9 @@ TEST(Bench, PlansAreComparedInTurns) {
   EXPECT_LT(results[0]["launches_per_step"], results[1]["launches_per_step"]); // fused, and not
   const e2e::Result text = bench({"--compare", other});
   EXPECT_NE(text.out.find("   1.000  "), std::string::npos) << text.out; // the first is its own reference
-  expectUsage(bench({"--batch", "2", "--compare", e2e::plan(e2e::golden("classic-mha"), {"--target", "cpu"}).string()}),
-              "decodes batches of 1");
+  const std::string small = e2e::plan(e2e::golden("classic-mha"), {"--target", "cpu"}).string();
+  expectUsage(bench({"--batch", "2", "--compare", small}), small + " decodes batches of 1");
+  expectUsage(bench({"--full-edges"}), "only the graphs of a CUDA device have edges");
 }
 
 TEST(Bench, TextHasALinePerBatch) {
@@ -142,7 +143,7 @@ TEST(Bench, RefusesWhatThePlanOrTheDeviceLacks) {
   expectUsage(bench({"--mode", "graph-full"}), "needs a CUDA device");
   expectUsage(bench({"--explain"}), "--explain takes times of a GPU's launches");
   expectUsage(bench({"--mode", "sideways"}), "--mode");
-  expectUsage(bench({}, "1000000"), "do not fit the plan's context of");
+  expectUsage(bench({}, "1000000"), "do not fit the context of");
   expectUsage(bench({}, "1"), "--new");
 }
 

@@ -155,7 +155,11 @@ int encodeTiled(uint64_t *image, int type, unsigned rank, uint64_t base, const u
                         {extents, extents + rank},
                         {strides, strides + rank - 1},
                         {box, box + rank}});
-  return reinterpret_cast<uint64_t>(image) % 64 == 0 && base % 16 == 0 ? 0 : 1;
+  bool fits = reinterpret_cast<uint64_t>(image) % 64 == 0 && base % 16 == 0 && rank >= 2 && rank <= 5;
+  for (unsigned i = 0; i < rank; ++i)
+    fits &= extents[i] > 0 && box[i] > 0 && box[i] <= 256 && (i + 1 == rank || strides[i] % 16 == 0);
+  const uint32_t element = type == 7 ? 4 : 2, span = swizzle == 0 ? 0 : 16u << swizzle;
+  return fits && (swizzle == 0 || box[0] * element <= span) ? 0 : 1;
 }
 int launch(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
            unsigned sharedBytes, void *, void **arguments, void **) {

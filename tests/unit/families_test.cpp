@@ -333,6 +333,27 @@ TEST_P(Families, ShapeCoversAndCostCounts) {
   }
 }
 
+TEST_P(Families, TensorMapsStayInsideTheirBuffersAndTheDriversLimits) {
+  for (const Case &c : nanotest::casesOf(GetParam()->name))
+    for (const auto &[arg, map] : kernels::tensorMaps(*c.family, c.params, c.scalars, c.limits)) {
+      ASSERT_GE(map.extents.size(), 2u) << c.label();
+      ASSERT_EQ(map.strides.size() + 1, map.extents.size()) << c.label();
+      ASSERT_EQ(map.box.size(), map.extents.size()) << c.label();
+      uint64_t end = map.extents[0] * sizeOf(c.types[arg]); // of the last element that a copy can reach
+      for (size_t d = 0; d < map.extents.size(); ++d) {
+        EXPECT_GT(map.extents[d], 0u) << c.label();
+        EXPECT_TRUE(map.box[d] > 0 && map.box[d] <= 256) << c.label();
+        if (d == 0)
+          continue;
+        EXPECT_EQ(map.strides[d - 1] % 16, 0u) << c.label();
+        end += (map.extents[d] - 1) * map.strides[d - 1];
+      }
+      EXPECT_LE(end, c.buffers[arg].size()) << c.label();
+      if (map.swizzle != 0)
+        EXPECT_LE(map.box[0] * sizeOf(c.types[arg]), map.swizzle) << c.label();
+    }
+}
+
 std::string nameOfFamily(const testing::TestParamInfo<const kernels::Family *> &info) {
   return std::string(info.param->name);
 }

@@ -39,13 +39,6 @@ uint64_t limitOf(std::string_view name, const Limits &limits) {
   return limits.vocab;
 }
 
-DType typeOf(const ArgDecl &decl, const Params &params) {
-  for (DType type : {DType::F32, DType::BF16, DType::I32, DType::U32})
-    if (decl.type == nameOf(type))
-      return type;
-  return params.type(decl.type);
-}
-
 struct Slots {
   std::vector<int> rows, positions, starts, ends;
 };
@@ -122,7 +115,7 @@ Case makeCase(const char *name, std::vector<int64_t> values, std::vector<Scalar>
       continue;
     const size_t b = c.buffers.size(), count = extents[b];
     c.decls.push_back(arg);
-    c.types.push_back(typeOf(arg, c.params));
+    c.types.push_back(elementType(arg, c.params));
     c.buffers.emplace_back(count * sizeOf(c.types[b]), std::byte{0xff});
     if (arg.kind == ArgKind::Out || arg.kind == ArgKind::Scratch)
       continue;
