@@ -1,6 +1,6 @@
 // The device layer: what stands in for the headers of kernels_templates/common that hold PTX (types, pipeline, mma and
-// wgmma), function by function, on the emulator. The other sources follow unchanged, in the order of
-// codegen/CMakeLists.txt; a file with kernels includes this one and then their kernel.cuh, in namespace device.
+// wgmma), function by function, on the emulator. The others follow unchanged, in the order of codegen/CMakeLists.txt; a
+// file with kernels includes this one and then their kernel.cuh, in namespace device.
 #pragma once
 
 #include "tests/emulator/language.h"
@@ -138,8 +138,18 @@ void multiply(float (&d)[count], const unsigned (&a)[4], Matrix b, bool add) {
 
 #include "kernels_templates/common/reduce.cuh"
 
+#include "kernels_templates/common/prefill_keys.cuh"
+
+#include "kernels_templates/common/decode_chunk.cuh"
+
+#include "kernels_templates/common/decode.cuh"
+
 #include "kernels_templates/common/epilogue.cuh"
 
 #include "kernels_templates/common/gemv.cuh"
+
+#include "kernels_templates/common/wgemm_ring.cuh"
+
+#include "kernels_templates/common/wgemm.cuh"
 
 } // namespace device

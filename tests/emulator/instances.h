@@ -1,4 +1,4 @@
-// The instances of kernels that run on the emulator, one EMULATE a row, in kernels_*.cpp.
+// The instances of kernels that run on the emulator, one EMULATE each, in the sources that make_instances makes.
 #pragma once
 
 #include "kernels_templates/common/family.h"
@@ -18,9 +18,8 @@ std::map<std::string, Kernel> &instances();
 
 template <typename... Args> Kernel kernelOf(void (*f)(Args...)) {
   return [f](void *const *arguments) {
-    [&]<size_t... i>(std::index_sequence<i...>) {
-      f(*static_cast<std::remove_cv_t<Args> *>(arguments[i])...);
-    }(std::index_sequence_for<Args...>{});
+    [&]<size_t... i>(std::index_sequence<i...>) { f(*static_cast<std::remove_cv_t<Args> *>(arguments[i])...); }
+    (std::index_sequence_for<Args...>{});
   };
 }
 

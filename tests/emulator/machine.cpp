@@ -19,9 +19,7 @@ std::string nameOf(const Thread &thread) {
   return "block " + std::to_string(thread.block.index.x) + ", thread " + std::to_string(thread.index.x);
 }
 
-bool isReady(const Thread &thread) {
-  return !thread.fiber.done() && (!thread.holds || thread.holds(thread.condition));
-}
+bool isReady(const Thread &thread) { return !thread.fiber.done() && (!thread.holds || thread.holds(thread.condition)); }
 
 void resume(Thread &thread) {
   thread.holds = nullptr;
@@ -109,8 +107,7 @@ std::string waiters(const Cluster &cluster) {
 /// thread_local. Only one of them runs at a time.
 class Host {
 public:
-  Host(Block &block, const Launch &launch)
-      : block(block), launch(launch), system([this] { loop(); }) {}
+  Host(Block &block, const Launch &launch) : block(block), launch(launch), system([this] { loop(); }) {}
   ~Host() {
     leaving = true;
     turn.release();

@@ -1,5 +1,5 @@
-// The machine that kernels run on in tests: blocks and clusters of threads, one fiber a thread, scheduled at random from
-// a seed. Its memory: memory.h; its matrix products: products.h.
+// The machine that kernels run on in tests: blocks and clusters of threads, one fiber a thread, scheduled at random
+// from a seed. Its memory: memory.h; its matrix products: products.h.
 #pragma once
 
 #include "tests/emulator/fiber.h"

@@ -1,9 +1,10 @@
-// The emulator's memory: shared memory with its addresses, mbarriers, and the copies and stores that arrive on their own
-// time.
+// The emulator's memory: shared memory with its addresses, mbarriers, and the copies and stores that arrive on their
+// own time.
 //
-// Ordinary accesses of kernels are those of C++, so nothing watches them: what was never written is NaN, the bytes behind
-// the dynamic part are looked at when the block ends. From its issue until it lands, the destination of a copy is NaN.
-// The asynchronous units see another image of the dynamic part: theirs, and what publishToAsync() has copied to it.
+// Ordinary accesses of kernels are those of C++, so nothing watches them: what was never written is NaN, the bytes
+// behind the dynamic part are looked at when the block ends. From its issue until it lands, the destination of a copy
+// is NaN. The asynchronous units see another image of the dynamic part: theirs, and what publishToAsync() has copied to
+// it.
 #pragma once
 
 #include "tests/emulator/machine.h"

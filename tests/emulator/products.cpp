@@ -38,7 +38,8 @@ void mma(float (&sums)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
   for (unsigned i = 0; i < 4; ++i) {
     const unsigned column = t * 2 + i % 2;
     for (unsigned k = 0; k < 16; ++k)
-      sums[i] += half(w[g * 4 + k % 8 / 2][i / 2 + k / 8 * 2], k % 2) * half(w[column * 4 + k % 8 / 2][4 + k / 8], k % 2);
+      sums[i] +=
+          half(w[g * 4 + k % 8 / 2][i / 2 + k / 8 * 2], k % 2) * half(w[column * 4 + k % 8 / 2][4 + k / 8], k % 2);
   }
 }
 
@@ -69,9 +70,7 @@ void storeMatrices(unsigned to, const unsigned (&m)[4]) {
 unsigned transposeMatrix(unsigned m) {
   const WarpValues &w = exchange("movmatrix", {m});
   const unsigned g = lane() / 4, t = lane() % 4;
-  auto element = [&](unsigned row, unsigned column) {
-    return w[row * 4 + column / 2][0] >> column % 2 * 16 & 0xffff;
-  };
+  auto element = [&](unsigned row, unsigned column) { return w[row * 4 + column / 2][0] >> column % 2 * 16 & 0xffff; };
   return element(t * 2, g) | element(t * 2 + 1, g) << 16;
 }
 
@@ -230,8 +229,7 @@ void multiply(float *sums, int count, uint64_t a, const unsigned *fragments, uin
     std::fill_n(sums, count, std::numeric_limits<float>::quiet_NaN());
   }
   found->lastRound = thread.committed;
-  thread.open.push_back(
-      {a, b, fragments, static_cast<int>(found - all.begin()), count * 2, add, transposed});
+  thread.open.push_back({a, b, fragments, static_cast<int>(found - all.begin()), count * 2, add, transposed});
 }
 
 void endProducts() {
@@ -259,7 +257,8 @@ void awaitProducts(unsigned rounds) {
   const uint64_t until = thread.committed > rounds ? thread.committed - rounds : 0;
   waitUntil([&] { return warpgroup.executed >= until; },
             [&] {
-              return "products, " + std::to_string(warpgroup.executed) + " of " + std::to_string(until) + " rounds done";
+              return "products, " + std::to_string(warpgroup.executed) + " of " + std::to_string(until) +
+                     " rounds done";
             });
   for (Accumulator &x : thread.accumulators)
     if (x.sums && x.lastRound < until) {

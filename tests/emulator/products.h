@@ -1,6 +1,6 @@
-// Matrix instructions: those of a warp, complete when they return, and wgmma's rounds, which are not. A round's operands
-// are read at some time between its end and the wait for it; until then its sums are NaN, and what is stored to them is
-// lost.
+// Matrix instructions: those of a warp, complete when they return, and wgmma's rounds, which are not. A round's
+// operands are read at some time between its end and the wait for it; until then its sums are NaN, and what is stored
+// to them is lost.
 #pragma once
 
 #include "tests/emulator/machine.h"
