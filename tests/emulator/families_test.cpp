@@ -10,7 +10,7 @@ using namespace nanotest;
 
 namespace {
 
-constexpr uint64_t Seeds = 3;
+constexpr uint64_t Seeds = 4;
 
 std::vector<std::string> families() {
   std::stringstream list(NANO_EMULATED);

@@ -282,7 +282,7 @@ const WarpValues &exchange(const char *operation, std::initializer_list<unsigned
   Warp &warp = self().block.warps[thread / 32];
   if (warp.come == 0)
     warp.operation = operation;
-  else if (warp.operation != operation)
+  else if (std::strcmp(warp.operation, operation) != 0)
     fault(std::string("the lane is at ") + operation + ", others of its warp are at " + warp.operation);
   WarpValues &values = warp.values[warp.generation % 2];
   std::copy(words.begin(), words.end(), values[thread % 32]);

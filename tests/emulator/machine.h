@@ -82,7 +82,7 @@ struct Thread {
 };
 
 struct Warp {
-  std::string operation;
+  const char *operation = "";
   unsigned come = 0;
   uint64_t generation = 0;
   unsigned values[2][32][8] = {};

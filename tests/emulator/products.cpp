@@ -35,12 +35,15 @@ unsigned readHalf(unsigned address) {
 void mma(float (&sums)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
   const WarpValues &w = exchange("mma", {a[0], a[1], a[2], a[3], b0, b1});
   const unsigned g = lane() / 4, t = lane() % 4;
-  for (unsigned i = 0; i < 4; ++i) {
-    const unsigned column = t * 2 + i % 2;
+  float rows[2][16], columns[2][16];
+  for (unsigned k = 0; k < 16; ++k)
+    for (unsigned i = 0; i < 2; ++i) {
+      rows[i][k] = half(w[g * 4 + k % 8 / 2][i + k / 8 * 2], k % 2);
+      columns[i][k] = half(w[(t * 2 + i) * 4 + k % 8 / 2][4 + k / 8], k % 2);
+    }
+  for (unsigned i = 0; i < 4; ++i)
     for (unsigned k = 0; k < 16; ++k)
-      sums[i] +=
-          half(w[g * 4 + k % 8 / 2][i / 2 + k / 8 * 2], k % 2) * half(w[column * 4 + k % 8 / 2][4 + k / 8], k % 2);
-  }
+      sums[i] += rows[i / 2][k] * columns[i % 2][k];
 }
 
 void loadMatrices(unsigned (&m)[4], unsigned from, bool transposed) {
