@@ -14,15 +14,6 @@ template <int rowBytes> __device__ inline Matrix prefillMatrix(const void *piece
          eightRows << 32 | swizzle << 62;
 }
 
-__device__ inline float exp2Fast(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
-
-// The other half of groupBarrier<256>(): lets a warpgroup go on without waiting for it.
-__device__ inline void passTurn(int id) { asm volatile("bar.arrive %0, 256;" ::"r"(id) : "memory"); }
-
 // A consumer warpgroup: queries `group` * 64 and on of those from slot `firstQuery` on.
 template <int heads, int D, int tileQ, int tileK, int stages>
 __device__ inline void prefillConsume(PrefillShared<D, tileQ, tileK, stages> &shared, const int *rows,
@@ -146,7 +137,7 @@ __device__ inline void prefillConsume(PrefillShared<D, tileQ, tileK, stages> &sh
   weigh();
 
   if (groups > 1 && group == groups - 1)
-    passTurn(1); // the first turn is the first group's
+    passBarrier<256>(1); // the first turn is the first group's
   // Each round ends with scores turned to weights, while the products with the weights before may still run: their end
   // is awaited at the head of the next round, where the compiler cannot move it to before the exponentials.
   int use = 1;
@@ -177,7 +168,7 @@ __device__ inline void prefillConsume(PrefillShared<D, tileQ, tileK, stages> &sh
     await(&shared.valuesFull[before], (use - 1) / stages & 1);
     startOut(use - 1);
     if (groups > 1)
-      passTurn(1 + (group + 1) % groups);
+      passBarrier<256>(1 + (group + 1) % groups);
     awaitProducts<1>();
     pinSums(scores);
     release(&shared.keysEmpty[stage]);

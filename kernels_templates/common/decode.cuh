@@ -175,7 +175,7 @@ __device__ inline void decodeAttention(const T *qkv, const P *table, const int *
     for (int h = (rank * share + i) / D, last = (rank * share + least(i + 32, share) - 1) / D; h <= last; ++h) {
       const bool part = lane < partials;
       const float mine = part ? at.stats[(lane * group + h) * 2] : -infinity();
-      const float weight = decodeExp(mine - warpMax(mine));
+      const float weight = exp2Fast(mine - warpMax(mine));
       const float total = warpSum(part ? weight * at.stats[(lane * group + h) * 2 + 1] : 0);
       float sum = 0;
 #pragma unroll 2

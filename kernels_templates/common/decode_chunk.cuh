@@ -76,33 +76,6 @@ template <typename T, int group, int D, int ring, int cluster> struct DecodeLayo
   }
 };
 
-__device__ inline void decodeMma(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
-  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
-      "{%0, %1, %2, %3};"
-      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
-
-// 2^x to about an ulp, in one instruction; 0 for -inf. Scores are in units of log 2.
-__device__ inline float decodeExp(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
-
-// The matrix of 8 x 8 bf16 whose row lane / 4 holds this lane's two, transposed.
-__device__ inline unsigned decodeTranspose(unsigned packed) {
-  unsigned y;
-  asm("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(y) : "r"(packed));
-  return y;
-}
-
-__device__ inline unsigned decodePack(float low, float high) {
-  unsigned packed;
-  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(high), "f"(low));
-  return packed;
-}
-
 // (maximum, sum, out) of the tiles so far of one warp, up to 8 heads: products of mma m16n8k16 whose first operand are
 // keys and transposed values, so that heads are the narrow side. Queries and weights come as two bf16 each, their upper
 // and their lower bits, which keeps 16 bits of them.
@@ -132,10 +105,10 @@ template <typename T, int group, int D, int ring, int cluster, bool tensor> stru
       for (int half = 0; half < 2; ++half) { // 16 positions
         const uint4 v = key[half * 2][u * 4], w = key[half * 2 + 1][u * 4];
         const unsigned low[4] = {v.x, w.x, v.y, w.y}, high[4] = {v.z, w.z, v.w, w.w};
-        decodeMma(scores[half], low, a.x, a.y);
-        decodeMma(scores[half], high, a.z, a.w);
-        decodeMma(scores[half], low, b.x, b.y);
-        decodeMma(scores[half], high, b.z, b.w);
+        mmaBf16(scores[half], low, a.x, a.y);
+        mmaBf16(scores[half], high, a.z, a.w);
+        mmaBf16(scores[half], low, b.x, b.y);
+        mmaBf16(scores[half], high, b.z, b.w);
       }
     }
     // scores[half][i]: position 16 half + 8 (i / 2) + g of head 2 t + i % 2.
@@ -153,13 +126,13 @@ template <typename T, int group, int D, int ring, int cluster, bool tensor> stru
 #pragma unroll
       for (int offset = 4; offset < 32; offset *= 2)
         higher = fmaxf(higher, __shfl_xor_sync(0xffffffffu, higher, offset));
-      shrink[h] = decodeExp(top[h] - higher);
+      shrink[h] = exp2Fast(top[h] - higher);
       top[h] = higher;
       float sum = 0;
 #pragma unroll
       for (int i = h; i < 8; i += 2) {
         float &score = scores[i / 4][i % 4];
-        score = decodeExp(score - higher);
+        score = exp2Fast(score - higher);
         sum += score;
       }
 #pragma unroll
@@ -178,10 +151,10 @@ template <typename T, int group, int D, int ring, int cluster, bool tensor> stru
 #pragma unroll
       for (int i = 0; i < 2; ++i) {
         const float x = scores[half][i * 2], y = scores[half][i * 2 + 1];
-        const unsigned packed = decodePack(x, y);
-        uppers[i] = decodeTranspose(packed);
+        const unsigned packed = packBf16(x, y);
+        uppers[i] = transposeMatrix(packed);
         lowers[i] =
-            decodeTranspose(decodePack(x - __uint_as_float(packed << 16), y - __uint_as_float(packed & 0xffff0000u)));
+            transposeMatrix(packBf16(x - __uint_as_float(packed << 16), y - __uint_as_float(packed & 0xffff0000u)));
       }
       const int o = half * 16 + lane / 16 * 8 + lane % 8;
       const T *value = o == fresh ? at.freshValue : values + o * pitch;
@@ -189,12 +162,9 @@ template <typename T, int group, int D, int ring, int cluster, bool tensor> stru
 #pragma unroll
       for (int i = 0; i < D / 16; ++i) {
         unsigned v[4];
-        asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-                     : "=r"(v[0]), "=r"(v[1]), "=r"(v[2]), "=r"(v[3])
-                     : "r"(address + i * 32)
-                     : "memory");
-        decodeMma(out[i], v, uppers[0], uppers[1]);
-        decodeMma(out[i], v, lowers[0], lowers[1]);
+        loadTransposed(v, address + i * 32);
+        mmaBf16(out[i], v, uppers[0], uppers[1]);
+        mmaBf16(out[i], v, lowers[0], lowers[1]);
       }
     }
   }
@@ -245,8 +215,8 @@ template <typename T, int group, int D, int ring, int cluster> struct DecodeStat
         if (part == i && o >= from && o < to)
           score = scale * sum;
       }
-      const float top = own[D], higher = fmaxf(top, warpMax(score)), shrink = decodeExp(top - higher);
-      const float weight = decodeExp(score - higher), total = own[D + 1] * shrink + warpSum(weight);
+      const float top = own[D], higher = fmaxf(top, warpMax(score)), shrink = exp2Fast(top - higher);
+      const float weight = exp2Fast(score - higher), total = own[D + 1] * shrink + warpSum(weight);
       float out[pieces][width] = {};
 #pragma unroll 2
       for (int i = 0; i < lanes; ++i) {

@@ -41,10 +41,8 @@ __host__ __device__ constexpr int gemvStages(int K, int N, int M) {
 
 // d += x w of 16 slots of k; the rows 8 to 15 of x are zeros.
 __device__ inline void gemvMma(float (&d)[4], unsigned x0, unsigned x1, unsigned w0, unsigned w1) {
-  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %6, %5, %6}, {%7, %8}, "
-      "{%0, %1, %2, %3};"
-      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-      : "r"(x0), "r"(x1), "r"(0), "r"(w0), "r"(w1));
+  const unsigned x[4] = {x0, 0, x1, 0};
+  mmaBf16(d, x, w0, w1);
 }
 
 __device__ inline float gemvSquares(uint4 x) {
@@ -61,7 +59,7 @@ __device__ inline float gemvSquares(uint4 x) {
 
 __device__ inline float gemvScale(float squares, int K) { return rsqrtf(squares / K + 0x1p-23f); }
 
-__device__ inline void gemvSync() { asm volatile("bar.sync 1, %0;" ::"n"(gemvConsumers) : "memory"); }
+__device__ inline void gemvSync() { groupBarrier<gemvConsumers>(1); }
 
 // `epilogue` says what becomes of a sum: fetch(row, column) reads what the output needs besides, early, and
 // epilogue(sum, fetched) is the output.

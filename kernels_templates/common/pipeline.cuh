@@ -116,6 +116,15 @@ template <int groups> __device__ inline void waitForCopies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(groups) : "memory");
 }
 
+// A barrier of some warps of the block; `id` from 1 to 15 (0 is __syncthreads()).
+template <int threads> __device__ inline void groupBarrier(int id) {
+  asm volatile("bar.sync %0, %1;" ::"r"(id), "n"(threads) : "memory");
+}
+// Counts as having come to groupBarrier<threads>(id), and goes on without waiting.
+template <int threads> __device__ inline void passBarrier(int id) {
+  asm volatile("bar.arrive %0, %1;" ::"r"(id), "n"(threads) : "memory");
+}
+
 // Clusters of blocks, from sm_90 on; a block elsewhere is alone.
 __device__ inline int clusterRank() {
   unsigned rank = 0;

@@ -2,8 +2,8 @@
 // synchronisation of their pipelines. Whoever instantiates them has the target sm_90a; all else only parses this file.
 //
 // A tile is rows of 128 bytes (64 bf16), one behind the other, from a multiple of 1,024 bytes on; the 16-byte pieces of
-// row r are permuted: piece p lies at place p ^ (r % 8). That is the 128-byte swizzle of TensorMap, and what the matrix
-// descriptors below expect.
+// row r are permuted: piece p lies at place p ^ (r % 8). That is the 128-byte swizzle of TensorMap, and what matrix.cuh
+// describes to the products.
 
 // ---- mbarriers and named barriers, besides pipeline.cuh's
 
@@ -45,11 +45,6 @@ __device__ inline void clusterStore4(unsigned to, const float *x, unsigned barri
 #endif
 }
 
-// A barrier of some warps of the block; `id` from 1 to 15 (0 is __syncthreads()).
-template <int threads> __device__ inline void groupBarrier(int id) {
-  asm volatile("bar.sync %0, %1;" ::"r"(id), "n"(threads) : "memory");
-}
-
 // What this thread wrote to shared memory by ordinary stores becomes visible to wgmma and TMA: before the barrier
 // behind which another thread starts those.
 __device__ inline void publishToAsync() {
@@ -66,13 +61,6 @@ __device__ inline void storeTransposed(unsigned to, const unsigned (&m)[4]) {
                "r"(m[2]), "r"(m[3])
                : "memory");
 #endif
-}
-
-// Two bf16, rounded to nearest, `low` at the lower address.
-__device__ inline unsigned packBf16(float low, float high) {
-  unsigned pair;
-  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
-  return pair;
 }
 
 // ---- tiles; `map` is the generic address of a __grid_constant__ parameter; one thread calls
@@ -130,25 +118,6 @@ template <int registers> __device__ inline void growRegisters() {
 template <int registers> __device__ inline void shrinkRegisters() {
   asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(registers));
 }
-
-// Matrix descriptors: bits 0-13 the address, 16-29 the leading and 32-45 the stride offset, all in units of 16 bytes;
-// 62-63: 1 for the 128-byte swizzle.
-using Matrix = unsigned long long;
-
-// Rows of an operand that lie along k ("K-major"): 8 rows are 1,024 bytes. Column k of the tile (a multiple of 16, all
-// 64 in one row of 128 bytes) is alongK(matrix, k): the hardware permutes by the bits of the address.
-__device__ inline Matrix matrixOf(const void *tile) {
-  return static_cast<Matrix>((sharedAddress(tile) & 0x3ffff) >> 4) | 1ull << 16 | 64ull << 32 | 1ull << 62;
-}
-__device__ inline Matrix alongK(Matrix matrix, int k) { return matrix + k * 2 / 16; }
-
-// Operand B with k along its rows ("N-major", transposed): row k of the tile holds 64 neighbours of n; the next 64 of n
-// are `next` bytes on, the next 8 of k 1,024. Row k (a multiple of 16) is alongRows(matrix, k).
-__device__ inline Matrix transposedMatrixOf(const void *tile, int next) {
-  return static_cast<Matrix>((sharedAddress(tile) & 0x3ffff) >> 4) | static_cast<Matrix>(next >> 4) << 16 |
-         64ull << 32 | 1ull << 62;
-}
-__device__ inline Matrix alongRows(Matrix matrix, int k) { return matrix + k * 128 / 16; }
 
 // A round of products: beginProducts(), any number of multiply(), endProducts(); its sums are there behind
 // awaitProducts<n>() once at most n newer rounds are under way. In between nothing else may touch them, which

@@ -3,10 +3,9 @@
 
 #include "runtime/cuda/device.h"
 #include "runtime/cuda/memory.h"
-#include "tests/unit/family_cases.h"
+#include "tests/unit/case_memory.h"
 
 #include <functional>
-#include <optional>
 
 namespace nanotest {
 
@@ -25,10 +24,5 @@ Launch kernelLaunch(const Case &c, nanort::cuda::Function function);
 /// them back. Nullopt if a guard or an input changed; `why` then says which.
 std::optional<std::vector<std::vector<std::byte>>> runOnDevice(const Case &c, const Launch &launch, int fill,
                                                                std::string &why);
-
-/// Compares the outputs of `actual` with those of `expected` (the CPU reference's): integers and what is not finite
-/// exactly, the rest within the family's tolerance of the largest magnitude. Returns an empty text, or the worst
-/// element; `worst` is the largest difference over the tolerance.
-std::string compareOutputs(const Case &expected, const std::vector<std::vector<std::byte>> &actual, double &worst);
 
 } // namespace nanotest

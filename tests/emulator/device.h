@@ -1,0 +1,155 @@
+// The device layer: what stands in for the headers of kernels_templates/common that hold PTX (types, pipeline, mma and
+// wgmma), function by function, on the emulator. The others follow unchanged, in the order of codegen/CMakeLists.txt; a
+// file with kernels includes this one and then their kernel.cuh, in namespace device.
+#pragma once
+
+#include "tests/emulator/language.h"
+#include "tests/emulator/memory.h"
+#include "tests/emulator/products.h"
+
+namespace device {
+
+// ---- types.cuh
+
+struct bf16 {
+  unsigned short bits;
+};
+using f32 = float; // as kernels' names have it
+
+inline float toFloat(float x) { return x; }
+inline float toFloat(bf16 x) { return emulator::fromBf16(x.bits); }
+template <typename T> T fromFloat(float x);
+template <> inline float fromFloat<float>(float x) { return x; }
+template <> inline bf16 fromFloat<bf16>(float x) { return {static_cast<unsigned short>(emulator::toBf16(x))}; }
+inline float infinity() { return __uint_as_float(0x7f800000u); }
+inline float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
+
+inline void startConsumers() {}
+inline void awaitProducers() { emulator::waitForProducers(); }
+inline void waitForProducers() { awaitProducers(); }
+
+// ---- pipeline.cuh
+
+using Barrier = unsigned long long;
+struct TensorMap {
+  const emulator::TileMap *map;
+};
+
+using emulator::sharedAddress;
+inline void initBarrier(Barrier *barrier, int arrivals) { emulator::initBarrier(barrier, arrivals); }
+inline void publishBarriers() { emulator::publishBarriers(); }
+inline void arrive(Barrier *barrier) { emulator::arrive(barrier); }
+inline void await(Barrier *barrier, unsigned parity) { emulator::await(barrier, parity); }
+
+constexpr int copyArrivals = 1;
+inline void beginCopies(Barrier *barrier, int bytes) {
+  if (threadIdx.x % 32 == 0)
+    emulator::arriveExpect(barrier, bytes);
+  __syncwarp();
+}
+inline void endCopies(Barrier *) {}
+inline void copyRows(void *to, int pitch, const void *from, long long stride, int rows, int bytes, Barrier *barrier) {
+  const int lane = threadIdx.x % 32;
+  if (lane < rows)
+    emulator::copyBulk(sharedAddress(to) + lane * pitch, static_cast<const char *>(from) + lane * stride, bytes,
+                       barrier);
+}
+inline void copyRow(void *to, const void *from, int bytes, Barrier *barrier) {
+  if (bytes > 0)
+    emulator::copyBulk(sharedAddress(to), from, bytes, barrier);
+}
+
+template <int threads> void groupBarrier(int id) { emulator::namedBarrier(id, threads, true); }
+template <int threads> void passBarrier(int id) { emulator::namedBarrier(id, threads, false); }
+
+inline int clusterRank() { return static_cast<int>(emulator::self().block.rank); }
+template <int blocks> void clusterArrive() {
+  if (blocks > 1)
+    emulator::arriveAtCluster();
+}
+template <int blocks> void clusterWait() {
+  if (blocks > 1)
+    emulator::waitForCluster();
+}
+template <int blocks> void expectStores(Barrier *barrier, int bytes) {
+  if (blocks > 1)
+    emulator::arriveExpect(barrier, bytes);
+}
+template <int blocks> void awaitStores(Barrier *barrier) {
+  if (blocks > 1)
+    await(barrier, 0);
+  else
+    __syncthreads();
+}
+template <int blocks> void clusterStore(float *p, int rank, float x, Barrier *barrier) {
+  if (blocks > 1)
+    emulator::storeLater(emulator::clusterAddress(p, rank), &x, 1, emulator::clusterAddress(barrier, rank));
+  else
+    *p = x;
+}
+
+// ---- mma.cuh
+
+inline unsigned packBf16(float low, float high) { return emulator::toBf16(low) | emulator::toBf16(high) << 16; }
+inline float exp2Fast(float x) { return std::exp2(x); }
+inline void mmaBf16(float (&sums)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+  emulator::mma(sums, a, b0, b1);
+}
+inline void loadMatrices(unsigned (&m)[4], unsigned from) { emulator::loadMatrices(m, from, false); }
+inline void loadTransposed(unsigned (&m)[4], unsigned from) { emulator::loadMatrices(m, from, true); }
+inline unsigned transposeMatrix(unsigned m) { return emulator::transposeMatrix(m); }
+
+#include "kernels_templates/common/matrix.cuh"
+
+// ---- wgmma.cuh
+
+inline void arriveExpect(Barrier *barrier, int bytes) { emulator::arriveExpect(barrier, bytes); }
+inline unsigned clusterAddress(const void *p, int rank) { return emulator::clusterAddress(p, rank); }
+inline void arriveAt(Barrier *barrier, int rank) { emulator::arriveLater(clusterAddress(barrier, rank)); }
+inline void clusterStore4(unsigned to, const float *x, unsigned barrier) { emulator::storeLater(to, x, 4, barrier); }
+inline void publishToAsync() { emulator::publishToAsync(); }
+inline void storeTransposed(unsigned to, const unsigned (&m)[4]) { emulator::storeMatrices(to, m); }
+
+inline void prefetchMap(const TensorMap *) {}
+template <typename... C> void copyTile(void *to, const TensorMap *map, Barrier *barrier, C... place) {
+  emulator::copyTile(to, *map->map, barrier, {place...});
+}
+inline void copyTileToAll(void *to, const TensorMap *map, Barrier *barrier, int c0, int c1, unsigned short blocks) {
+  emulator::copyTile(to, *map->map, barrier, {c0, c1}, blocks);
+}
+
+// A warp's registers are not counted.
+template <int registers> void growRegisters() { emulator::exchange("setmaxnreg", {}); }
+template <int registers> void shrinkRegisters() { emulator::exchange("setmaxnreg", {}); }
+
+template <int = 0> void beginProducts() { emulator::beginProducts(); }
+template <int = 0> void endProducts() { emulator::endProducts(); }
+template <int rounds> void awaitProducts() { emulator::awaitProducts(rounds); }
+template <int count> void pinSums(float (&)[count]) {}
+template <bool transposed = false, int count> void multiply(float (&d)[count], Matrix a, Matrix b, bool add) {
+  emulator::multiply(d, count, a, nullptr, b, add, transposed);
+}
+template <bool transposed = false, int count>
+void multiply(float (&d)[count], const unsigned (&a)[4], Matrix b, bool add) {
+  emulator::multiply(d, count, 0, a, b, add, transposed);
+}
+
+#include "kernels_templates/common/vector.cuh"
+
+#include "kernels_templates/common/reduce.cuh"
+
+#include "kernels_templates/common/prefill_keys.cuh"
+
+#include "kernels_templates/common/decode_chunk.cuh"
+
+#include "kernels_templates/common/decode.cuh"
+
+#include "kernels_templates/common/epilogue.cuh"
+
+#include "kernels_templates/common/gemv.cuh"
+
+#include "kernels_templates/common/wgemm_ring.cuh"
+
+#include "kernels_templates/common/wgemm.cuh"
+
+} // namespace device

@@ -1,0 +1,90 @@
+#include "tests/emulator/run_case.h"
+
+#include "codegen/Instantiate.h"
+#include "tests/emulator/memory.h"
+
+#include <cstring>
+
+namespace emulator {
+
+using kernels::ArgDecl;
+using kernels::ArgKind;
+using nanotest::Case;
+
+std::map<std::string, Kernel> &instances() {
+  static std::map<std::string, Kernel> all;
+  return all;
+}
+
+const Kernel *findInstance(const Case &c) {
+  const auto found = instances().find(codegen::kernelName(*c.family, c.params));
+  return found == instances().end() ? nullptr : &found->second;
+}
+
+/// Of the launches before, rather than of the checkpoint or the step before.
+static bool isActivation(std::string_view argument) {
+  for (std::string_view name : {"x", "r", "x0", "mid", "q", "k", "v", "qkv"})
+    if (argument == name)
+      return true;
+  return false;
+}
+
+static TileMap tileMap(const kernels::TensorMap &map, kernels::DType type, const std::byte *base) {
+  return {reinterpret_cast<const unsigned char *>(base),
+          static_cast<unsigned>(sizeOf(type)),
+          map.extents,
+          map.strides,
+          map.box,
+          map.swizzle};
+}
+
+std::optional<std::vector<std::vector<std::byte>>> runCase(const Case &c, const Kernel &kernel, uint64_t seed, int fill,
+                                                           std::string &why) {
+  const nanotest::CaseMemory before = nanotest::layOut(c, fill);
+  // Buffers on the device begin at multiples of 256 bytes at least.
+  std::vector<std::byte> store(before.image.size() + 256);
+  std::byte *memory = store.data() + (256 - reinterpret_cast<uintptr_t>(store.data()) % 256);
+  std::memcpy(memory, before.image.data(), before.image.size());
+
+  const kernels::LaunchShape shape = c.family->shape(c.params, c.scalars);
+  Launch launch{shape.grid[0], shape.block[0], shape.cluster, shape.sharedBytes, {}, c.family->waitsItself, {}, {}};
+  std::vector<void *> buffers, arguments;
+  for (size_t b = 0; b < c.buffers.size(); ++b) {
+    buffers.push_back(memory + before.offsets[b]);
+    const std::span<std::byte> bytes(memory + before.offsets[b], c.buffers[b].size());
+    launch.global.push_back(bytes);
+    if (c.family->waitsItself && c.decls[b].kind == ArgKind::In && isActivation(c.decls[b].name))
+      launch.late.push_back(bytes);
+  }
+  for (void *&buffer : buffers)
+    arguments.push_back(&buffer);
+  std::vector<kernels::Scalar> scalars = c.scalars;
+  size_t next = 0;
+  for (const ArgDecl &arg : c.family->args)
+    if (isScalar(arg.kind))
+      arguments.push_back(&scalars[next++]);
+  const auto described = kernels::tensorMaps(*c.family, c.params, c.scalars, c.limits);
+  std::vector<TileMap> tiles;
+  tiles.reserve(described.size());
+  std::vector<const TileMap *> maps; // a kernel's TensorMap is one such pointer
+  std::vector<const void *> mapPointers;
+  for (const auto &[arg, map] : described)
+    tiles.push_back(tileMap(map, c.types[arg], static_cast<std::byte *>(buffers[arg])));
+  for (const TileMap &tile : tiles)
+    maps.push_back(&tile);
+  for (const TileMap *const &map : maps)
+    mapPointers.push_back(&map);
+  for (const void *&map : mapPointers)
+    arguments.push_back(&map);
+
+  launch.kernel = [&] { kernel(arguments.data()); };
+  try {
+    run(launch, seed);
+  } catch (const Fault &fault) {
+    why = fault.what();
+    return std::nullopt;
+  }
+  return nanotest::buffersAfter(c, before, std::vector<std::byte>(memory, memory + before.image.size()), why);
+}
+
+} // namespace emulator
