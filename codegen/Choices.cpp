@@ -160,39 +160,76 @@ std::vector<Choice> choicesFor(const Attention &attention, std::string_view targ
 
 static uint64_t ceilDiv(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
 
+/// Parameters and scalars of an instance by name.
+class Values {
+public:
+  explicit Values(const Instance &instance) : instance(instance) {}
+
+  uint64_t param(std::string_view name, uint64_t otherwise = 1) const {
+    return static_cast<uint64_t>(find(instance.params.values, name).value_or(static_cast<int64_t>(otherwise)));
+  }
+  uint64_t scalar(std::string_view name) const {
+    size_t next = 0;
+    for (const kernels::ArgDecl &arg : instance.family->args)
+      if (isScalar(arg.kind)) {
+        if (arg.name == name)
+          return static_cast<uint64_t>(std::max(0, instance.scalars[next].i));
+        ++next;
+      }
+    return 0;
+  }
+
+private:
+  const Instance &instance;
+};
+
+/// A block's step is bounded by its multiplications or by its operands' way from L2; blocks of an SM share both.
+static double stepUs(const DeviceModel &device, double rate, uint64_t flops, uint64_t bytes) {
+  return device.sms * std::max(static_cast<double>(flops) / rate, static_cast<double>(bytes) / device.l2BytesPerUs);
+}
+
+/// The SM with the most blocks takes longest, however many are resident.
+static double productUs(const DeviceModel &device, double rate, const Instance &instance) {
+  constexpr uint64_t depth = 64; // of a step
+  const Values v(instance);
+  const uint64_t tileM = v.param("tile_m"), tileN = v.param("tile_n"), split = v.param("split"),
+                 share = v.param("share");
+  const uint64_t tiles = ceilDiv(v.scalar("n"), tileM) * ceilDiv(v.param("N"), tileN);
+  const uint64_t most = ceilDiv(tiles * split, device.sms), steps = ceilDiv(ceilDiv(v.param("K"), depth), split);
+  return static_cast<double>(most * steps) *
+         stepUs(device, rate, 2 * tileM * tileN * depth,
+                (tileM / share + tileN) * depth * sizeOf(instance.params.type("T")));
+}
+
+/// One prompt: later tiles of queries see more keys. The SMs share all steps evenly, but no block is shorter than its
+/// own.
+static double attentionUs(const DeviceModel &device, double rate, const Instance &instance) {
+  const Values v(instance);
+  const uint64_t queries = v.param("tile_q"), keys = v.param("tile_k"), dim = v.param("D");
+  uint64_t total = 0, longest = 0;
+  for (uint64_t end = queries; end < v.scalar("n") + queries; end += queries) {
+    const uint64_t steps = ceilDiv(std::min(end, v.scalar("window") + queries), keys);
+    total += steps * v.param("heads");
+    longest = std::max(longest, steps);
+  }
+  const double share = std::max(static_cast<double>(total) / device.sms, static_cast<double>(longest));
+  return share * stepUs(device, rate, 4 * queries * keys * dim, 2 * keys * dim * sizeOf(instance.params.type("T")));
+}
+
 double predictUs(const DeviceModel &device, const Instance &instance) {
   const Family &family = *instance.family;
-  const kernels::Cost cost = family.cost(instance.params, instance.scalars);
   const bool tensor = usesTensorCores(family, instance.params, false);
-  const Prediction roofline = predict(device, {cost, tensor});
-  auto param = [&](std::string_view name, uint64_t otherwise) {
-    return static_cast<uint64_t>(find(instance.params.values, name).value_or(static_cast<int64_t>(otherwise)));
-  };
-  const uint64_t tileM = param("tile_m", 0), tileN = param("tile_n", 0);
-  if (tileM == 0) // no tiles of a product: nothing is done twice
+  const Prediction roofline = predict(device, {family.cost(instance.params, instance.scalars), tensor});
+  const bool product = find(instance.params.values, "tile_m").has_value(),
+             attention = find(instance.params.values, "tile_q").has_value();
+  if (!product && !attention) // no tiles: nothing is done twice
     return roofline.us();
-  uint64_t rows = 0;
-  for (size_t i = 0, scalar = 0; i < family.args.size(); ++i)
-    if (isScalar(family.args[i].kind)) {
-      if (family.args[i].name == "n")
-        rows = static_cast<uint64_t>(instance.scalars[scalar].i);
-      ++scalar;
-    }
-
-  // Blocks share an SM's multipliers and its link to L2, so that the SM with the most of them takes longest, however
-  // many are resident.
-  constexpr uint64_t depth = 64; // of a step
   constexpr double fillUs = 1.0; // until the first operands are there and after the last sums: a trip to memory each
-  const uint64_t split = param("split", 1), share = param("share", 1);
-  const uint64_t tiles = ceilDiv(rows, tileM) * ceilDiv(param("N", 1), tileN);
-  const uint64_t most = ceilDiv(tiles * split, device.sms), steps = ceilDiv(ceilDiv(param("K", 1), depth), split);
-  const bool warpgroups = family.target == "sm_90a";
-  const double rate = (tensor ? device.bf16FlopsPerUs * (warpgroups ? 1 : device.warpMmaShare) : device.f32FlopsPerUs);
-  const double multiply = 2.0 * static_cast<double>(tileM * tileN * depth) / (rate / device.sms);
-  const double feed = static_cast<double>((tileM / share + tileN) * depth * sizeOf(instance.params.type("T"))) /
-                      (device.l2BytesPerUs / device.sms);
-  const double blocks = fillUs + static_cast<double>(most * steps) * std::max(multiply, feed);
-  return std::max(std::max(roofline.bytesUs, roofline.flopsUs), blocks) + roofline.launchUs;
+  const double rate = !tensor                     ? device.f32FlopsPerUs
+                      : family.target == "sm_90a" ? device.bf16FlopsPerUs
+                                                  : device.bf16FlopsPerUs * device.warpMmaShare;
+  const double blocks = fillUs + (product ? productUs(device, rate, instance) : attentionUs(device, rate, instance));
+  return std::max({roofline.bytesUs, roofline.flopsUs, blocks}) + roofline.launchUs;
 }
 
 } // namespace codegen

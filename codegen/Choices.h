@@ -59,8 +59,8 @@ std::optional<Instance> instanceOf(const Problem &problem, const Choice &choice,
 std::vector<Choice> choicesFor(const Product &product, std::string_view target);
 std::vector<Choice> choicesFor(const Attention &attention, std::string_view target);
 
-/// Microseconds: the larger of the launch's roofline and what its blocks take in as many rounds as the SMs need, where
-/// a step of a block is bounded by its multiplications or by its operands' way from L2.
+/// Microseconds: the larger of the launch's roofline and what its tiles take on as many SMs as there are, where a step
+/// of a block is bounded by its multiplications or by its operands' way from L2.
 double predictUs(const DeviceModel &device, const Instance &instance);
 
 } // namespace codegen

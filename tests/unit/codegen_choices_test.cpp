@@ -77,6 +77,23 @@ TEST(Choices, AttentionOfAPrompt) {
   EXPECT_EQ(stems(narrow, "sm_90a"), std::set<std::string>{"attention"});
 }
 
+TEST(Choices, LongPromptsTakeLargeTilesOfQueriesAndShortOnesSmall) {
+  auto best = [](int64_t tokens, int64_t heads) {
+    const codegen::Attention attention{bf16, tokens, heads, heads, 128, 2048, 2048};
+    std::pair<double, int64_t> least{1e30, 0};
+    for (const Choice &choice : codegen::choicesFor(attention, "sm_90a")) {
+      std::string why;
+      const auto instance = *codegen::instanceOf(codegen::problemOf(attention), choice, "sm_90a", why);
+      if (choice.stem == "attention_prefill")
+        least =
+            std::min(least, {codegen::predictUs(*codegen::deviceModel("sm_90a"), instance), instance.params["tile_q"]});
+    }
+    return least.second;
+  };
+  EXPECT_GE(best(8192, 16), 128); // enough blocks: what is copied decides
+  EXPECT_EQ(best(256, 6), 64);    // SMs would be idle
+}
+
 TEST(Choices, AnInstanceIsTheFamilysOwnParameters) {
   std::string why;
   auto instance = codegen::instanceOf(problemOf(product(100, 768, 3072)), gemm(64, 128), "sm_90a", why);
