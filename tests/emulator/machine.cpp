@@ -59,24 +59,29 @@ bool stepBlock(Block &block) {
   return false;
 }
 
-/// A task whose time has come; if `insist`, any.
+bool isLater(const Task &a, const Task &b) { return a.due > b.due; }
+
+/// The tasks whose time has come; if `insist`, one or some of those that have not.
 bool stepTasks(Cluster &cluster, bool insist) {
-  std::vector<Task> &tasks = cluster.tasks;
-  if (tasks.empty())
-    return false;
-  size_t at = cluster.next() % tasks.size();
-  if (!insist) {
-    at = 0;
-    while (at < tasks.size() && tasks[at].due > cluster.now)
-      ++at;
-    if (at == tasks.size())
-      return false;
+  auto act = [&](std::vector<Task> &tasks) {
+    const Task task = std::move(tasks.back());
+    tasks.pop_back();
+    ++cluster.now;
+    task.act();
+  };
+  std::vector<Task> &tasks = cluster.tasks, &postponed = cluster.postponed;
+  bool any = false;
+  for (; !tasks.empty() && (insist || tasks.front().due <= cluster.now); any = true, insist = false) {
+    std::pop_heap(tasks.begin(), tasks.end(), isLater);
+    act(tasks);
   }
-  const Task task = std::move(tasks[at]);
-  tasks.erase(tasks.begin() + static_cast<ptrdiff_t>(at));
-  ++cluster.now;
-  task.act();
-  return true;
+  if (!insist)
+    return any;
+  for (size_t left = postponed.empty() ? 0 : 1 + cluster.next() % postponed.size(); left > 0; --left, any = true) {
+    std::swap(postponed[cluster.next() % postponed.size()], postponed.back());
+    act(postponed);
+  }
+  return any;
 }
 
 /// Who waits where, threads with the same reason together.
@@ -142,11 +147,10 @@ private:
   }
   bool steps() {
     Cluster &cluster = block.cluster;
-    unsigned left = 1 + cluster.next() % 64;
+    unsigned left = 1 + cluster.next() % 128;
     bool any = false;
     while (block.live > 0 && !cluster.fault && (cluster.blocks.size() == 1 || left-- > 0)) {
-      while (!cluster.fault && stepTasks(cluster, false)) {
-      }
+      stepTasks(cluster, false);
       if (!stepBlock(block))
         break;
       any = true;
@@ -170,8 +174,9 @@ private:
 };
 
 void checkEnd(Cluster &cluster) {
-  if (!cluster.tasks.empty())
-    throw Fault("a block ends while this is under way: " + cluster.tasks[0].what);
+  for (const std::vector<Task> *tasks : {&cluster.tasks, &cluster.postponed})
+    if (!tasks->empty())
+      throw Fault("a block ends while this is under way: " + tasks->front().what);
   for (const auto &block : cluster.blocks) {
     const std::string name = "block " + std::to_string(block->index.x);
     for (size_t id = 1; id < block->named.size(); ++id)
@@ -185,10 +190,11 @@ void checkEnd(Cluster &cluster) {
 }
 
 void runCluster(const Launch &launch, unsigned firstBlock, uint64_t seed) {
-  Cluster cluster{launch, {}, {}, 0, 0, 0, seed | 1, 0, {}, nullptr};
+  Cluster cluster{launch, {}, {}, {}, 0, 0, 0, seed | 1, 0, 0, {}, nullptr};
   for (int i = 0; i < 4; ++i)
     cluster.next();
   cluster.laziness = 2 + cluster.next() % 9;
+  cluster.reluctance = std::array{0u, 1u, 4u, 8u}[cluster.next() % 4];
   for (std::span<std::byte> late : launch.late) {
     cluster.lateBytes.emplace_back(late.begin(), late.end());
     std::memset(late.data(), 0xff, late.size());
@@ -214,7 +220,7 @@ void runCluster(const Launch &launch, unsigned firstBlock, uint64_t seed) {
       }
     }
     try {
-      if (cluster.fault || (!live && cluster.tasks.empty()))
+      if (cluster.fault || (!live && cluster.tasks.empty() && cluster.postponed.empty()))
         break;
       if (!live)
         checkEnd(cluster);
@@ -252,7 +258,12 @@ uint32_t Cluster::next() {
 
 void Cluster::later(std::string what, std::function<void()> act) {
   const unsigned most = next() % (laziness + 1); // many soon, some very late
-  tasks.push_back({now + (next() & ((1u << most) - 1)), std::move(what), std::move(act)});
+  const uint64_t due = now + (next() & ((1u << most) - 1));
+  const bool postpone = chance(reluctance, 8);
+  std::vector<Task> &to = postpone ? postponed : tasks;
+  to.push_back({due, std::move(what), std::move(act)});
+  if (!postpone)
+    std::push_heap(to.begin(), to.end(), isLater);
 }
 
 void Cluster::startProducersEnd() {

@@ -124,7 +124,7 @@ struct Block {
   std::unordered_map<unsigned, MemoryBarrier> barriers;
 };
 
-/// Something that happens on its own, at a time after `due`.
+/// Something that happens on its own, from `due` on.
 struct Task {
   uint64_t due;
   std::string what;
@@ -134,10 +134,12 @@ struct Task {
 struct Cluster {
   const Launch &launch;
   std::vector<std::unique_ptr<Block>> blocks;
-  std::vector<Task> tasks;
-  unsigned arrived = 0; // at the cluster's barrier
+  std::vector<Task> tasks;     // a heap, the first to come on top
+  std::vector<Task> postponed; // until nobody can go on
+  unsigned arrived = 0;        // at the cluster's barrier
   uint64_t phase = 0, now = 0, random = 1;
-  unsigned laziness = 0; // how late things are, as a power of two
+  // How late things are: up to so many steps, as a power of two; and as many of 8 tasks are postponed.
+  unsigned laziness = 0, reluctance = 0;
   std::vector<std::vector<std::byte>> lateBytes;
   std::exception_ptr fault;
 
