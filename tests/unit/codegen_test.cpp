@@ -125,8 +125,9 @@ TEST_P(CompileFamily, ForEveryArchitecture) {
       const size_t scalars = std::count_if(family.args.begin(), family.args.end(),
                                            [](const kernels::ArgDecl &arg) { return isScalar(arg.kind); });
       const std::vector<kernels::Scalar> ones(scalars, kernels::Scalar{.i = 1});
-      if (family.constraint(params).empty()) // some cases go beyond what the compiler may ask for
+      if (family.constraint(params).empty()) { // some cases go beyond what the compiler may ask for
         EXPECT_LE(family.shape(params, ones).sharedBytes, codegen::deviceModel(target)->blockShared) << name;
+      }
       const std::vector<char> cubin = nvrtc->compile(name, codegen::instantiate(family, params), target);
       ASSERT_GT(cubin.size(), 4u);
       EXPECT_EQ(std::string(cubin.data() + 1, 3), "ELF") << name << " for " << target;
@@ -140,8 +141,9 @@ TEST_P(CompileFamily, Timed) {
                     source = codegen::instantiate(family, params, codegen::Timing::Stamps);
   EXPECT_NE(source.find("unsigned long long *stamps) {\n  stampBegin(stamps);\n"), std::string::npos);
   for (const char *target : {"sm_80", "sm_90a"})
-    if (family.target.empty() || family.target == target)
+    if (family.target.empty() || family.target == target) {
       EXPECT_GT(nvrtc->compile(name, source, target).size(), 4u);
+    }
   EXPECT_EQ(codegen::instantiate(family, params).find("stamp"), std::string::npos);
 }
 

@@ -349,8 +349,9 @@ TEST_P(Families, TensorMapsStayInsideTheirBuffersAndTheDriversLimits) {
         end += (map.extents[d] - 1) * map.strides[d - 1];
       }
       EXPECT_LE(end, c.buffers[arg].size()) << c.label();
-      if (map.swizzle != 0)
+      if (map.swizzle != 0) {
         EXPECT_LE(map.box[0] * sizeOf(c.types[arg]), map.swizzle) << c.label();
+      }
     }
 }
 
