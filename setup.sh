@@ -41,10 +41,11 @@ else
   say "all Debian packages are there"
 fi
 
-# The folder whose libraries are at least version 13, or nothing.
+# The folder whose libraries are at least version 13, in the order in which the tools look (the scripts pass build/cuda as
+# $VIRTUAL_ENV); or nothing.
 find_cuda() {
   local folder
-  for folder in ${CUDA_HOME:+"$CUDA_HOME/lib64"} /usr/local/cuda/lib64 "$root"/build/cuda/lib/python3*/site-packages/nvidia/cu13/lib; do
+  for folder in "$root"/build/cuda/lib/python3*/site-packages/nvidia/cu13/lib ${CUDA_HOME:+"$CUDA_HOME/lib64"} /usr/local/cuda/lib64; do
     [ -e "$folder/libnvrtc.so.13" ] && { echo "$folder"; return; }
   done
   python3 - <<'PYTHON' 2>/dev/null || true

@@ -88,10 +88,11 @@ def KernFuseResidual : Pass<"kern-fuse-residual", "::mlir::ModuleOp"> {
 def KernChooseTemplates : Pass<"kern-choose-templates", "::mlir::ModuleOp"> {
   let summary = "Decides what runs each launch where there is a choice";
   let description = [{
-    In CUDA programs, linear layers into which nothing was fused go to cuBLASLt unless an override says otherwise. A product gets the family and the tiles of the
-    shortest time: measured, if the option `tuning` has it, else predicted from bytes, FLOPs, rounds of blocks and the device's
-    description. The option `templates` overrides by pattern, and says how many
-    blocks share a head of decode attention. Everything weighed stays on the operation for the report.
+    In CUDA programs, linear layers into which nothing was fused go to cuBLASLt unless an override says otherwise. A product
+    or an attention gets the family and the tiles of the shortest time: measured, if the option `tuning` has it, else
+    predicted from bytes, FLOPs, rounds of blocks and the device's description; what no GPU has run yet is left to overrides
+    and measurements. The option `templates` overrides by pattern, and says how many blocks share a head of decode attention.
+    Everything weighed stays on the operation for the report.
   }];
 }
 

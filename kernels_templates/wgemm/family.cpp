@@ -16,17 +16,13 @@ static std::vector<TensorMap> maps(const Params &p, std::span<const Scalar> scal
   return wgemmMaps(p, extent(scalars[0]));
 }
 
-static Cost cost(const Params &p, std::span<const Scalar> scalars) {
-  return productCost(p, extent(scalars[0]), sizeOf(p.type("O")), 3);
-}
+// It computes what gemm does; only the way there is another.
+static Cost cost(const Params &p, std::span<const Scalar> scalars) { return gemm::family.cost(p, scalars); }
 
-// A square doubles a relative error.
-static double tolerance(const Params &p) { return 2 * (roundingOf(p.type("O")) + productReduction(p)); }
+static double tolerance(const Params &p) { return gemm::family.tolerance(p); }
 
-static std::vector<uint64_t> extents(const Params &p, std::span<const Scalar> scalars, const Limits &) {
-  const uint64_t n = extent(scalars[0]);
-  const uint64_t x = elementCount(n, p["K"]), w = elementCount(p["N"], p["K"]), y = elementCount(n, p["N"]);
-  return {x, w, y};
+static std::vector<uint64_t> extents(const Params &p, std::span<const Scalar> scalars, const Limits &limits) {
+  return gemm::family.extents(p, scalars, limits);
 }
 
 const Family family = {

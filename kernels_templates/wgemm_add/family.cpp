@@ -12,16 +12,13 @@ static std::vector<TensorMap> maps(const Params &p, std::span<const Scalar> scal
   return wgemmMaps(p, extent(scalars[0]));
 }
 
-static Cost cost(const Params &p, std::span<const Scalar> scalars) {
-  return productCost(p, extent(scalars[0]), 2 * sizeOf(p.type("T")), 1);
-}
+// It computes what gemm_add does; only the way there is another.
+static Cost cost(const Params &p, std::span<const Scalar> scalars) { return gemm_add::family.cost(p, scalars); }
 
-static double tolerance(const Params &p) { return roundingOf(p.type("T")) + productReduction(p); }
+static double tolerance(const Params &p) { return gemm_add::family.tolerance(p); }
 
-static std::vector<uint64_t> extents(const Params &p, std::span<const Scalar> scalars, const Limits &) {
-  const uint64_t n = extent(scalars[0]);
-  const uint64_t x = elementCount(n, p["K"]), w = elementCount(p["N"], p["K"]), y = elementCount(n, p["N"]);
-  return {x, w, y, y};
+static std::vector<uint64_t> extents(const Params &p, std::span<const Scalar> scalars, const Limits &limits) {
+  return gemm_add::family.extents(p, scalars, limits);
 }
 
 const Family family = {
