@@ -5,28 +5,35 @@
 
 namespace kernels::attention_decode {
 
-// As in common/decode_chunk.cuh.
-constexpr uint64_t tilePositions = 32, maxWarps = 4;
+// As in common/decode_chunk.cuh and common/decode.cuh.
+constexpr uint64_t tileSlots = 32, maxWarps = 4;
 
-/// Tiles that as many neighbouring positions as the ring holds touch at most.
-inline uint64_t tilesOf(uint64_t ring) { return (ring + tilePositions - 2) / tilePositions + 1; }
+inline uint64_t tilesOf(uint64_t ring) { return (ring + tileSlots - 1) / tileSlots; }
 
 /// Why heads of bf16 miss the tensor cores; empty if they do not. Keep in step with DecodeLayout::tensor.
 inline std::string fallback(const Params &p) {
   return p.type("T") == DType::BF16 ? firstOf({requireRange(p, "D", 32, 256), requireMultiple(p, "D", 32, "32")}) : "";
 }
 
-/// Tiles under way, queries, and partial results.
+/// A tile of keys and values, the rows of eight groups padded.
+inline uint64_t tileBytes(const Params &p) { return 2 * tileSlots * p["D"] * sizeOf(p.type("T")) + 8 * (64 + 16); }
+
+/// Floats of a group's queries.
+inline uint64_t queryFloats(const Params &p) {
+  const bool tensor = p.type("T") == DType::BF16 && fallback(p).empty();
+  return p["heads"] / p["kv_heads"] * (p["D"] + (tensor ? 8 : 0));
+}
+
+/// Tiles under way, the new position, queries, and partial results.
 inline uint64_t sharedBytes(const Params &p) {
   const uint64_t D = p["D"], cluster = p["cluster"], group = p["heads"] / p["kv_heads"], size = sizeOf(p.type("T"));
   const bool tensor = p.type("T") == DType::BF16 && fallback(p).empty();
-  const uint64_t pitch = D + 16 / size, tileBytes = 2 * tilePositions * pitch * size;
   const uint64_t local = (tilesOf(p["ring"]) + cluster - 1) / cluster, warps = std::min(local, maxWarps);
-  const uint64_t room = std::max<uint64_t>(1, (72 << 10) / (tileBytes * warps));
+  const uint64_t room = std::max<uint64_t>(1, (72 << 10) / (tileBytes(p) * warps));
   const uint64_t slots = std::min((local + warps - 1) / warps, room), partials = warps * cluster;
-  const uint64_t query = tensor ? 8 * pitch : group * D, state = tensor ? 0 : warps * group * (D + 2);
-  return warps * slots * tileBytes + 2 * D * size +
-         4 * (query + partials * group * 2 + partials * group * D / cluster + state);
+  const uint64_t state = tensor ? 0 : warps * group * (D + 2);
+  return warps * slots * tileBytes(p) + 2 * D * size +
+         4 * (queryFloats(p) + partials * group * 2 + partials * group * D / cluster + state);
 }
 
 /// The most shared memory of a block on every target (sm_86: 99 KB), less the static part.
