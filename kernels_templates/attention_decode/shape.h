@@ -39,18 +39,25 @@ inline uint64_t sharedBytes(const Params &p) {
 /// The most shared memory of a block on every target (sm_86: 99 KB), less the static part.
 constexpr uint64_t maxSharedBytes = 96 << 10;
 
-inline std::string constraint(const Params &p) {
-  std::string violated = firstOf({requireFloat(p, "T"), requireFloat(p, "P"), requireRange(p, "kv_heads", 1, maxExtent),
-                                  requireRange(p, "heads", 1, maxExtent),
-                                  requireMultiple(p, "heads", std::max<int64_t>(1, p["kv_heads"]), "kv_heads"),
-                                  requireRange(p, "D", 8, 512), requireMultiple(p, "D", 8, "8"),
-                                  requireRange(p, "ring", 1, maxExtent), requireRange(p, "cluster", 1, 8)});
+/// Query heads share those of keys and values, eight at most.
+inline std::string groupConstraint(const Params &p) {
+  std::string violated = firstOf({requireRange(p, "kv_heads", 1, maxExtent), requireRange(p, "heads", 1, maxExtent),
+                                  requireMultiple(p, "heads", std::max<int64_t>(1, p["kv_heads"]), "kv_heads")});
   if (!violated.empty())
     return violated;
   const int64_t group = p["heads"] / p["kv_heads"];
   if (group > 8)
     return "heads is " + std::to_string(p["heads"]) + ", which are " + std::to_string(group) +
            " for each of kv_heads; " + std::to_string(8 * p["kv_heads"]) + " works";
+  return {};
+}
+
+inline std::string constraint(const Params &p) {
+  std::string violated = firstOf({requireFloat(p, "T"), requireFloat(p, "P"), groupConstraint(p),
+                                  requireRange(p, "D", 8, 512), requireMultiple(p, "D", 8, "8"),
+                                  requireRange(p, "ring", 1, maxExtent), requireRange(p, "cluster", 1, 8)});
+  if (!violated.empty())
+    return violated;
   if (p["D"] % p["cluster"])
     return "cluster is " + std::to_string(p["cluster"]) + ", which does not divide D; 1 works";
   if (sharedBytes(p) > maxSharedBytes)
@@ -82,7 +89,7 @@ inline double tolerance(const Params &p) {
   return 2 * roundingOf(p.type("T")) + 2 * reductionOf(p["D"]) + reductionOf(std::min<int64_t>(p["ring"], 4096));
 }
 
-/// Of qkv, table, rows, positions and kv; y comes last.
+/// Of qkv, table, rows, positions, kv, `more` and y.
 inline std::vector<uint64_t> extents(const Params &p, std::span<const Scalar> scalars, const Limits &limits,
                                      const std::vector<uint64_t> &more = {}) {
   const uint64_t n = extent(scalars[3]), heads = p["heads"], kvHeads = p["kv_heads"], D = p["D"];
@@ -91,6 +98,28 @@ inline std::vector<uint64_t> extents(const Params &p, std::span<const Scalar> sc
   result.insert(result.end(), more.begin(), more.end());
   result.push_back(elementCount(n, heads, D));
   return result;
+}
+
+// The value gate of the _ve families: what comes on top.
+
+inline std::string gateConstraint(const Params &p) {
+  return firstOf({requireRange(p, "C", 1, maxExtent), requireRange(p, "channels", 1, p["C"])});
+}
+
+inline Cost withGate(Cost cost, const Params &p, std::span<const Scalar> scalars) {
+  const uint64_t n = extent(scalars[3]), kvHeads = p["kv_heads"], D = p["D"], C = p["C"], channels = p["channels"];
+  cost.bytes += (n * C + n * kvHeads * D + kvHeads * channels) * sizeOf(p.type("T")) + 4 * n;
+  cost.flops += n * kvHeads * 2 * (C + channels + D);
+  return cost;
+}
+
+inline double gateTolerance(const Params &p) { return tolerance(p) + reductionOf(p["C"]) + reductionOf(p["channels"]); }
+
+/// Of x, tokens, embeds and gate.
+inline std::vector<uint64_t> gateExtents(const Params &p, std::span<const Scalar> scalars, const Limits &limits) {
+  const uint64_t n = extent(scalars[3]), kvHeads = p["kv_heads"];
+  return {elementCount(n, p["C"]), n, elementCount(limits.vocab, kvHeads, p["D"]),
+          elementCount(kvHeads, p["channels"])};
 }
 
 } // namespace kernels::attention_decode

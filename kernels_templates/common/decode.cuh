@@ -1,12 +1,6 @@
 // Decode attention, one token per row: what attention_decode and attention_decode_ve share; the former's kernel.cuh
 // says what it computes, common/decode_chunk.cuh how a warp does its part.
 
-// Values as the linear layer made them.
-struct NoGate {
-  __device__ void prefetch(int, int) {}
-  template <int pairs> __device__ void add(int, int, float (&)[pairs], float (&)[pairs]) const {}
-};
-
 constexpr int decodeWarps = 4, decodeThreads = 32 * decodeWarps;
 
 // The shared memory of a block. Keep in step with attention_decode/shape.h. Each warp of a cluster gives one partial
@@ -123,7 +117,7 @@ __device__ inline void decodeAttention(const T *qkv, const P *table, const int *
     DecodeHead<D> head;
     head.load(x + (item < group ? kvHead * group + item : heads + kvHead + (item - group) * kv_heads) * D);
     if (item == group + 1)
-      gate.add(t, kvHead, head.a, head.b);
+      gate.add(t, kvHead, head);
     else
       head.place(angles, mult);
     T *slot = (item == group ? ringKeys : ringValues) + static_cast<long long>(span.slot) * D;
