@@ -145,10 +145,10 @@ class AttentionDecode : public testing::TestWithParam<const char *> {};
 TEST_P(AttentionDecode, EqualsTheFamiliesItFuses) {
   auto math = nanort::makeHostMath(2);
   for (Case &c : nanotest::casesOf(GetParam())) {
-    const bool gated = c.family->name == "attention_decode_ve";
+    const bool gated = c.family->name.ends_with("_ve");
     const int64_t heads = c.params["heads"], G = c.params["kv_heads"], D = c.params["D"], n = c.scalars[3].i;
     const int64_t T = c.params["T"];
-    const size_t size = sizeOf(c.types[0]), y = gated ? 9 : 5;
+    const size_t size = sizeOf(c.types[0]), y = c.buffers.size() - 1;
     std::vector<nanotest::Piece> pieces;
     int padding = 0;
     // Slots in the order of makeAttention: padding last.
@@ -231,6 +231,6 @@ TEST_P(AttentionDecode, EqualsTheFamiliesItFuses) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, AttentionDecode, testing::Values("attention_decode", "attention_decode_ve"));
+INSTANTIATE_TEST_SUITE_P(Families, AttentionDecode, testing::Values("attention_decode", "attention_decode_ve", "attention_batch", "attention_batch_ve"));
 
 } // namespace
