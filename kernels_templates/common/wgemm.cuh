@@ -16,13 +16,14 @@
 template <typename O, int K, int N, int tileM, int tileN, int stages, int split, int share, bool norm, typename E>
 struct Wgemm : WgemmBlock<K, N, tileM, tileN, stages, split, share, norm> {
   using Block = WgemmBlock<K, N, tileM, tileN, stages, split, share, norm>;
-  using Block::cluster, Block::consumers, Block::octets, Block::owned, Block::stageBytes, Block::M, Block::rank, Block::firstStep,
-      Block::endStep, Block::first, Block::stride, Block::count, Block::staging, Block::receive, Block::squares,
-      Block::full, Block::received, Block::squared, Block::read;
+  using Block::cluster, Block::consumers, Block::octets, Block::owned, Block::stageBytes, Block::M, Block::rank,
+      Block::firstStep, Block::endStep, Block::first, Block::stride, Block::count, Block::staging, Block::receive,
+      Block::squares, Block::full, Block::received, Block::squared, Block::read;
   using Block::tileOf, Block::weightsOf, Block::tokensOf, Block::release;
   using typename Block::Slot;
   // An epilogue goes in rounds of up to 32 tokens, each in passes of 16: 8 threads a token, 8 features a thread.
-  static constexpr int octetsOfRound = wgemmRound(tileM, tileN, split), rounds = (owned + octetsOfRound - 1) / octetsOfRound;
+  static constexpr int octetsOfRound = wgemmRound(tileM, tileN, split),
+                       rounds = (owned + octetsOfRound - 1) / octetsOfRound;
   static constexpr int passes = (octetsOfRound + 1) / 2;
   using Operands = typename E::Operands;
   // What depends on the sums alone becomes bf16 before it is staged: half the traffic, twice the tokens in a round.

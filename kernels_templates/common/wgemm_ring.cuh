@@ -161,8 +161,8 @@ template <int K, int N, int tileM, int tileN, int stages, int split, int share, 
 
   // ---- warps 1 to 3
 
-  // Adds the squares of a stage's tokens first, first + 12, ...: 8 lanes a token, 16 bytes each; which 16 of a row's 128
-  // a lane has, the swizzle varies by p ^ (row % 8), and a butterfly over 8 lanes is blind to that.
+  // Adds the squares of a stage's tokens first, first + 12, ...: 8 lanes a token, 16 bytes each; which 16 of a row's
+  // 128 a lane has, the swizzle varies by p ^ (row % 8), and a butterfly over 8 lanes is blind to that.
   template <int held> __device__ void addSquares(float (&sums)[held], const unsigned char *tokens, int first) const {
     constexpr int rows = tileM / share;
     const unsigned char *from = tokens + first * 128 + threadIdx.x % 8 * 16;
