@@ -60,9 +60,10 @@ LaunchShape wgemmShape(const Params &p, uint64_t rows, bool norm) {
   const uint64_t tileM = p["tile_m"], tileN = p["tile_n"], split = p["split"], share = p["share"];
   const uint64_t cluster = split * share, blocks = p["blocks"];
   const uint64_t units = elementCount(blocksFor(rows, tileM), blocksFor(p["N"], tileN * share));
+  const uint64_t rounds = blocksFor(units, blocks / cluster); // of the clusters that there may be: no more than need be
   LaunchShape shape;
   shape.block[0] = static_cast<uint32_t>(128 * (1 + tileN / 64));
-  shape.grid[0] = static_cast<uint32_t>(std::min(blocks / cluster, units) * cluster);
+  shape.grid[0] = static_cast<uint32_t>(blocksFor(units, std::max<uint64_t>(rounds, 1)) * cluster);
   shape.cluster = static_cast<uint32_t>(cluster);
   shape.sharedBytes = static_cast<uint32_t>(wgemmShared(tileM, tileN, p["stages"], split, norm));
   return shape;
