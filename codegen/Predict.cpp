@@ -46,7 +46,7 @@ static double stepUs(const DeviceModel &device, double rate, uint64_t flops, uin
 }
 
 constexpr uint64_t depth = 64;         // of K, in a step of a product
-constexpr double usPerOutput = 7.4e-5; // of a tile, behind its last step
+constexpr double usPerOutput = 6.3e-5; // of a tile, behind its last step
 
 /// Tiles by mma.sync or on the ordinary cores: two blocks an SM, and the SM with the most blocks takes longest.
 static double gemmUs(const DeviceModel &device, double rate, bool tensor, const Instance &instance) {
@@ -68,13 +68,13 @@ static double gemmUs(const DeviceModel &device, double rate, bool tensor, const 
 /// 80GB HBM3 for models d12 to d32 and 1 to 16,384 tokens, came out best: they are off by 6 % on average, and what
 /// they choose takes 2 % longer than the best. The norm's are counts of instructions and bytes.
 static double wgemmUs(const DeviceModel &device, const Instance &instance) {
-  constexpr double flopsPerUs = 870e6;                       // of an SM at a time 1/132, at the clock of short launches
-  constexpr double sharedBytesPerUs = 225e3;                 // of an SM: products read while copies write
-  constexpr double l2BytesPerUs = 11.5e6;                    // neighbours that fetch a tile at the same time share it
-  constexpr double stageUs = 0.9;                            // from a stage's release until it is full again
-  constexpr double splitUs = 0.12, usPerReceivedByte = 2e-5; // what a split adds
-  constexpr double piecesUs = 11.5e-3, roundUs = 0.05;       // of squares: 12 tokens by three warps; a stage
-  constexpr uint64_t processors = 8;                         // clusters lie in one of these parts of the device each
+  constexpr double flopsPerUs = 885e6;                        // at the clock of short launches
+  constexpr double sharedBytesPerUs = 230e3;                  // of an SM: products read while copies write
+  constexpr double l2BytesPerUs = 11.4e6;                     // neighbours that fetch a tile at the same time share it
+  constexpr double stageUs = 0.9;                             // from a stage's release until it is full again
+  constexpr double splitUs = 0.1, usPerReceivedByte = 2.5e-5; // what a split adds
+  constexpr double piecesUs = 11.5e-3, roundUs = 0.05;        // of squares: 12 tokens by three warps; a stage
+  constexpr uint64_t gpcs = 8;                                // parts of the device, in one of which a cluster lies
   const Values v(instance);
   const uint64_t tileM = v.param("tile_m"), tileN = v.param("tile_n"), stages = v.param("stages"),
                  split = v.param("split"), share = v.param("share"), element = sizeOf(instance.params.type("T"));
@@ -85,8 +85,8 @@ static double wgemmUs(const DeviceModel &device, const Instance &instance) {
   // Blocks of an SM, by threads' registers and shared memory.
   const uint64_t fit = std::max<uint64_t>(
       1, std::min<uint64_t>({4, 576 / shape.block[0], (device.blockShared + 1024) / (shape.sharedBytes + 1024)}));
-  const uint64_t slots = cluster <= 2 ? device.sms * fit / cluster
-                                      : std::max<uint64_t>(1, device.sms * fit / processors / cluster) * processors;
+  const uint64_t slots =
+      cluster <= 2 ? device.sms * fit / cluster : std::max<uint64_t>(1, device.sms * fit / gpcs / cluster) * gpcs;
   const uint64_t together = std::clamp<uint64_t>(ceilDiv(shape.grid[0], device.sms), 1, fit);
 
   const uint64_t row = depth * element, products = tileN / 64 * (64 + tileM) * row, copies = (tileM + tileN) * row;
@@ -132,7 +132,8 @@ static double attentionUs(const DeviceModel &device, double rate, const Instance
 double predictUs(const DeviceModel &device, const Instance &instance) {
   const Family &family = *instance.family;
   const Values v(instance);
-  const bool tensor = usesTensorCores(family, instance.params, false), early = family.waitsItself;
+  const bool tensor = usesTensorCores(family, instance.params, false);
+  const bool early = family.waitsItself && family.shape(instance.params, instance.scalars).sharedBytes <= halfSmShared;
   const Prediction roofline = predict(device, {family.cost(instance.params, instance.scalars), tensor, early});
   const double rate = !tensor                     ? device.f32FlopsPerUs
                       : family.target == "sm_90a" ? device.bf16FlopsPerUs

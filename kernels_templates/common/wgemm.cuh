@@ -215,7 +215,7 @@ struct Wgemm : WgemmBlock<K, N, tileM, tileN, stages, split, share, norm> {
         for (int k = 0; k < 64; k += 16)
           multiply(d, alongK(a, k), alongK(b, k), k > 0 || step > firstStep);
         endProducts();
-        awaitProducts<(stages > 1)>(); // the step before is done with its stage; a single one is free at once or never
+        awaitProducts<(stages > 1)>(); // the step before is done with its stage; of one stage, this step
         if (stages == 1 || step > firstStep)
           release(stages == 1 ? 0 : last, lane);
         last = slot.stage;

@@ -23,7 +23,7 @@ constexpr uint64_t wgemmShared(uint64_t tileM, uint64_t tileN, uint64_t stages, 
 
 /// Of T, K, N, tile_m, tile_n, stages, split, share and blocks.
 std::string wgemmConstraint(const Params &params, bool norm);
-/// Blocks for the tiles of the `rows` x N outputs, but no more than the parameter.
+/// Blocks for the tiles of the `rows` x N outputs: no more than the parameter, and no more than finish as early.
 LaunchShape wgemmShape(const Params &params, uint64_t rows, bool norm);
 /// Of x[rows, K] and w[N, K], 64 of K a box.
 std::vector<TensorMap> wgemmMaps(const Params &params, uint64_t rows);
