@@ -256,7 +256,7 @@ __device__ inline bool sampleIsLast(unsigned *counter, unsigned blocks) {
   __shared__ unsigned ticket;
   __syncthreads();
   if (threadIdx.x == 0) {
-    asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], 1;" : "=r"(ticket) : "l"(counter) : "memory");
+    ticket = takeTicket(counter);
     if (ticket + 1 == blocks)
       *counter = 0;
   }

@@ -62,6 +62,11 @@ inline void copyRow(void *to, const void *from, int bytes, Barrier *barrier) {
 template <int threads> void groupBarrier(int id) { emulator::namedBarrier(id, threads, true); }
 template <int threads> void passBarrier(int id) { emulator::namedBarrier(id, threads, false); }
 
+inline unsigned takeTicket(unsigned *counter) {
+  emulator::pause();
+  return (*counter)++;
+}
+
 inline int clusterRank() { return static_cast<int>(emulator::self().block.rank); }
 template <int blocks> void clusterArrive() {
   if (blocks > 1)
@@ -140,13 +145,19 @@ void multiply(float (&d)[count], const unsigned (&a)[4], Matrix b, bool add) {
 
 #include "kernels_templates/common/prefill_keys.cuh"
 
-#include "kernels_templates/common/decode_chunk.cuh"
-
-#include "kernels_templates/common/decode.cuh"
-
 #include "kernels_templates/common/epilogue.cuh"
 
 #include "kernels_templates/common/gemv.cuh"
+
+#include "kernels_templates/common/decode_chunk.cuh"
+
+#include "kernels_templates/common/decode_gate.cuh"
+
+#include "kernels_templates/common/decode_heads.cuh"
+
+#include "kernels_templates/common/decode.cuh"
+
+#include "kernels_templates/common/decode_batch.cuh"
 
 #include "kernels_templates/common/wgemm_ring.cuh"
 
