@@ -4,7 +4,7 @@ namespace codegen {
 
 std::optional<DeviceModel> deviceModel(std::string_view target) {
   if (target == "sm_90a")
-    return DeviceModel{3.12e6, 793e6, 67e6, 1.9, 1.45, 132, 5.5e6, 0.62, 227 << 10};
+    return DeviceModel{3.12e6, 793e6, 67e6, 1.9, 1.45, 132, 5.5e6, 0.41, 227 << 10};
   if (target == "sm_80")
     return DeviceModel{2.0e6, 312e6, 19.5e6, 2.5, 2.5, 108, 4.5e6, 1, 163 << 10};
   if (target == "sm_86")
