@@ -1,6 +1,7 @@
 #include "codegen/Choices.h"
 
 #include "codegen/Registry.h"
+#include "kernels_templates/attention_decode/shape.h"
 #include "kernels_templates/common/tile.h"
 
 #include <algorithm>
@@ -27,6 +28,22 @@ Problem problemOf(const Attention &a) {
       "",
       {{"T", static_cast<int64_t>(a.in)}, {"heads", a.heads}, {"kv_heads", a.kvHeads}, {"D", a.dim}, {"ring", a.ring}},
       {{"window", a.window}, {"n", a.tokens}}};
+}
+
+Problem problemOf(const DecodeAttention &a) {
+  Problem problem = {"",
+                     {{"T", static_cast<int64_t>(a.in)},
+                      {"P", static_cast<int64_t>(a.table)},
+                      {"heads", a.heads},
+                      {"kv_heads", a.kvHeads},
+                      {"D", a.dim},
+                      {"ring", a.ring}},
+                     {{"window", a.window}, {"n", a.tokens}}};
+  if (a.channels) {
+    problem.suffix = "_ve";
+    problem.params.insert(problem.params.end(), {{"C", a.width}, {"channels", a.channels}});
+  }
+  return problem;
 }
 
 template <typename Key>
@@ -157,6 +174,25 @@ std::vector<Choice> choicesFor(const Attention &attention, std::string_view targ
   return choices;
 }
 
+std::vector<Choice> choicesFor(const DecodeAttention &attention, std::string_view target) {
+  std::vector<Choice> choices;
+  auto add = [&](Choice choice) {
+    std::string why;
+    if (instanceOf(problemOf(attention), choice, target, why))
+      choices.push_back(std::move(choice));
+  };
+  // Clusters exist from sm_90 on. More blocks than tiles would be idle.
+  const auto tiles = static_cast<int64_t>(kernels::attention_decode::tilesOf(static_cast<uint64_t>(attention.ring)));
+  for (int64_t cluster : {8, 4, 2, 1})
+    if (cluster == 1 || (!target.starts_with("sm_8") && cluster < 2 * tiles))
+      add({"attention_decode", {{"cluster", cluster}}});
+  if (const std::optional<DeviceModel> device = deviceModel(target))
+    for (int64_t chunk : {32, 64, 128, 256})
+      if (chunk == 32 || chunk < 2 * attention.ring)
+        add({"attention_batch", {{"chunk", chunk}, {"blocks", device->sms}}});
+  return choices;
+}
+
 static uint64_t ceilDiv(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
 
 /// Parameters and scalars of an instance by name.
@@ -215,10 +251,36 @@ static double attentionUs(const DeviceModel &device, double rate, const Instance
   return share * stepUs(device, rate, 4 * queries * keys * dim, 2 * keys * dim * sizeOf(instance.params.type("T")));
 }
 
+/// From a block's start to its first tile and from its last to its outputs; a tile's way to a warp and through it;
+/// both seen on an H100. In attention_batch partial results meet in memory instead of in a cluster.
+constexpr double decodeFillUs = 2.0, decodeTileUs = 1.7, decodeMeetUs = 2.0;
+
+/// Rounds of tiles by the warps of a block, in as many turns as it takes the blocks to find room beside the launch
+/// before, or of a chunk's tiles by each warp there is: then the last of them to end works alone for half a chunk.
+static double decodeUs(const DeviceModel &device, const Instance &instance, double bytesUs) {
+  const Values v(instance);
+  const uint64_t heads = v.scalar("n") * v.param("kv_heads"), keys = std::min(v.scalar("window") + 1, v.param("ring"));
+  const kernels::LaunchShape shape = instance.family->shape(instance.params, instance.scalars);
+  const uint64_t warps = shape.block[0] / 32, tiles = kernels::attention_decode::tilesOf(keys);
+  if (const uint64_t cluster = v.param("cluster", 0)) {
+    constexpr uint64_t before = 96 << 10; // shared memory of a gemv
+    const uint64_t resident = (device.blockShared - std::min<uint64_t>(before, device.blockShared)) / shape.sharedBytes;
+    const uint64_t turns = ceilDiv(heads * cluster, device.sms * std::max<uint64_t>(1, resident));
+    const uint64_t rounds = ceilDiv(ceilDiv(tiles, cluster), warps);
+    return std::max(bytesUs, static_cast<double>(turns) * (decodeFillUs + static_cast<double>(rounds) * decodeTileUs));
+  }
+  const uint64_t chunk = std::min(ceilDiv(v.param("chunk"), kernels::attention_decode::tileSlots), tiles);
+  const uint64_t each = ceilDiv(heads * ceilDiv(tiles, chunk), shape.grid[0] * warps);
+  const double chunkUs = static_cast<double>(chunk) * decodeTileUs;
+  return std::max(bytesUs, decodeFillUs + static_cast<double>(each) * chunkUs) + chunkUs / 2 + decodeMeetUs;
+}
+
 double predictUs(const DeviceModel &device, const Instance &instance) {
   const Family &family = *instance.family;
   const bool tensor = usesTensorCores(family, instance.params, false);
   const Prediction roofline = predict(device, {family.cost(instance.params, instance.scalars), tensor});
+  if (find(instance.params.values, "cluster") || find(instance.params.values, "chunk"))
+    return decodeUs(device, instance, std::max(roofline.bytesUs, roofline.flopsUs)) + roofline.launchUs;
   const bool product = find(instance.params.values, "tile_m").has_value(),
              attention = find(instance.params.values, "tile_q").has_value();
   if (!product && !attention) // no tiles: nothing is done twice
