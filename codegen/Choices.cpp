@@ -251,28 +251,40 @@ static double attentionUs(const DeviceModel &device, double rate, const Instance
   return share * stepUs(device, rate, 4 * queries * keys * dim, 2 * keys * dim * sizeOf(instance.params.type("T")));
 }
 
-/// From a block's start to its first tile and from its last to its outputs; a tile's way to a warp and through it;
-/// both seen on an H100. In attention_batch partial results meet in memory instead of in a cluster.
-constexpr double decodeFillUs = 2.0, decodeTileUs = 1.7, decodeMeetUs = 2.0;
+/// Decode attention, of which an H100 has shown (batches of 1 to 128 with d12 and d32): what a launch takes besides its
+/// tiles, and a further turn of blocks that found no room beside the launch before; a round of a block's tiles at
+/// least; how much of the bandwidth is reached. Of attention_batch these are estimates: a warp's tile, what a chunk
+/// takes besides, and partial results that meet in memory.
+constexpr double decodeFillUs = 1.6, decodeTurnUs = 3.5, decodeRoundUs = 3.6, decodeShare = 0.9;
+constexpr double batchTileUs = 1.7, batchChunkUs = 1.0, batchMeetUs = 2.0, batchShare = 0.95;
 
-/// Rounds of tiles by the warps of a block, in as many turns as it takes the blocks to find room beside the launch
-/// before, or of a chunk's tiles by each warp there is: then the last of them to end works alone for half a chunk.
-static double decodeUs(const DeviceModel &device, const Instance &instance, double bytesUs) {
+/// The SM with the most blocks or chunks takes longest. In attention_batch the last chunk's warp then is alone for half
+/// of it.
+static double decodeUs(const DeviceModel &device, const Instance &instance, const Prediction &roofline) {
+  namespace decode = kernels::attention_decode;
   const Values v(instance);
   const uint64_t heads = v.scalar("n") * v.param("kv_heads"), keys = std::min(v.scalar("window") + 1, v.param("ring"));
   const kernels::LaunchShape shape = instance.family->shape(instance.params, instance.scalars);
-  const uint64_t warps = shape.block[0] / 32, tiles = kernels::attention_decode::tilesOf(keys);
+  const uint64_t warps = shape.block[0] / 32, tiles = decode::tilesOf(keys);
+  const double all = std::max(roofline.bytesUs, roofline.flopsUs);
+  // On one SM, of what `work` units of equal size share.
+  auto most = [&](uint64_t work) {
+    return all * static_cast<double>(ceilDiv(work, device.sms) * device.sms) / static_cast<double>(work);
+  };
   if (const uint64_t cluster = v.param("cluster", 0)) {
     constexpr uint64_t before = 96 << 10; // shared memory of a gemv
-    const uint64_t resident = (device.blockShared - std::min<uint64_t>(before, device.blockShared)) / shape.sharedBytes;
-    const uint64_t turns = ceilDiv(heads * cluster, device.sms * std::max<uint64_t>(1, resident));
-    const uint64_t rounds = ceilDiv(ceilDiv(tiles, cluster), warps);
-    return std::max(bytesUs, static_cast<double>(turns) * (decodeFillUs + static_cast<double>(rounds) * decodeTileUs));
+    const uint64_t room = device.blockShared > before ? (device.blockShared - before) / shape.sharedBytes : 0;
+    const uint64_t turns = ceilDiv(heads * cluster, device.sms * std::max<uint64_t>(1, room));
+    const auto rounds = static_cast<double>(ceilDiv(ceilDiv(tiles, cluster), warps));
+    return decodeFillUs + static_cast<double>(turns - 1) * decodeTurnUs +
+           std::max(most(heads * cluster) / decodeShare, rounds * decodeRoundUs);
   }
-  const uint64_t chunk = std::min(ceilDiv(v.param("chunk"), kernels::attention_decode::tileSlots), tiles);
-  const uint64_t each = ceilDiv(heads * ceilDiv(tiles, chunk), shape.grid[0] * warps);
-  const double chunkUs = static_cast<double>(chunk) * decodeTileUs;
-  return std::max(bytesUs, decodeFillUs + static_cast<double>(each) * chunkUs) + chunkUs / 2 + decodeMeetUs;
+  const uint64_t chunk = std::min(ceilDiv(v.param("chunk"), decode::tileSlots), tiles),
+                 chunks = heads * ceilDiv(tiles, chunk);
+  const double chunkUs = static_cast<double>(chunk) * batchTileUs;
+  const auto each = static_cast<double>(ceilDiv(chunks, shape.grid[0] * warps));
+  return decodeFillUs + std::max(most(chunks) / batchShare, each * (chunkUs + batchChunkUs)) + chunkUs / 2 +
+         batchMeetUs;
 }
 
 double predictUs(const DeviceModel &device, const Instance &instance) {
@@ -280,7 +292,7 @@ double predictUs(const DeviceModel &device, const Instance &instance) {
   const bool tensor = usesTensorCores(family, instance.params, false);
   const Prediction roofline = predict(device, {family.cost(instance.params, instance.scalars), tensor});
   if (find(instance.params.values, "cluster") || find(instance.params.values, "chunk"))
-    return decodeUs(device, instance, std::max(roofline.bytesUs, roofline.flopsUs)) + roofline.launchUs;
+    return decodeUs(device, instance, roofline) + roofline.launchUs;
   const bool product = find(instance.params.values, "tile_m").has_value(),
              attention = find(instance.params.values, "tile_q").has_value();
   if (!product && !attention) // no tiles: nothing is done twice
