@@ -256,7 +256,7 @@ static double attentionUs(const DeviceModel &device, double rate, const Instance
 /// least; how much of the bandwidth is reached. Of attention_batch these are estimates: a warp's tile, what a chunk
 /// takes besides, and partial results that meet in memory.
 constexpr double decodeFillUs = 1.6, decodeTurnUs = 3.5, decodeRoundUs = 3.6, decodeShare = 0.9;
-constexpr double batchTileUs = 1.7, batchChunkUs = 1.0, batchMeetUs = 2.0, batchShare = 0.95;
+constexpr double batchTileUs = 1.7, batchChunkUs = 1.0, batchMeetUs = 1.5, batchShare = 0.95;
 
 /// The SM with the most blocks or chunks takes longest. In attention_batch the last chunk's warp then is alone for half
 /// of it.

@@ -112,6 +112,7 @@ TEST(Choices, AttentionOfOneTokenARow) {
     EXPECT_EQ(best(layer(rows, 6), "sm_90a"), "attention_decode cluster=8") << rows;
   // Many: as much for every SM, in larger chunks the more there is.
   EXPECT_EQ(best(layer(8, 6), "sm_90a"), "attention_batch chunk=32 blocks=132");
+  EXPECT_TRUE(best(layer(8, 16), "sm_90a").starts_with("attention_batch"));
   EXPECT_EQ(best(layer(128, 16), "sm_90a"), "attention_batch chunk=128 blocks=132");
   EXPECT_TRUE(best(layer(32, 16), "sm_100a").starts_with("attention_batch")) << best(layer(32, 16), "sm_100a");
   // Without clusters a head is one block's, or many warps'.
@@ -120,6 +121,7 @@ TEST(Choices, AttentionOfOneTokenARow) {
   // What attention_batch does not serve.
   codegen::DecodeAttention f32 = layer(128, 16), odd = layer(128, 16), gated = layer(128, 16);
   f32.in = kernels::DType::F32;
+  f32.dim = 64;
   odd.dim = 80;
   for (const codegen::DecodeAttention &attention : {f32, odd})
     EXPECT_TRUE(best(attention, "sm_90a").starts_with("attention_decode cluster="));
