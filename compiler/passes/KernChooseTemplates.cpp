@@ -5,6 +5,7 @@
 #include "compiler/pipeline/Options.h"
 
 #include "codegen/Instantiate.h"
+#include "kernels_templates/attention_batch/shape.h"
 
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -75,8 +76,6 @@ struct KernChooseTemplatesPass : nanocc::impl::KernChooseTemplatesBase<KernChoos
           }
           op = asProduct(linear);
         }
-        if (isa<kern::AttentionDecodeOp, kern::AttentionDecodeVeOp>(op))
-          return setCluster(op, overrides);
         if (std::optional<Task> task = taskOf(op, program.getSymName().str()))
           return choose(op, *task, program.getSymName().str(), options, overrides);
         return WalkResult::advance();
@@ -113,6 +112,10 @@ private:
                                      static_cast<int64_t>(attention.getWindow())};
       return Task{codegen::problemOf(shape), codegen::choicesFor(shape, target), shape.tokens, attention.getKv()};
     }
+    if (auto attention = dyn_cast<kern::AttentionDecodeOp>(op))
+      return decodeTask(attention, {}, {}, target);
+    if (auto attention = dyn_cast<kern::AttentionDecodeVeOp>(op))
+      return decodeTask(attention, attention.getX(), attention.getGate(), target);
     if (!isa<kern::ProductOp, kern::ProductAddOp, kern::ProductMixOp, kern::ProductMixSumOp, kern::ProductBackoutOp>(
             op))
       return std::nullopt;
@@ -124,6 +127,25 @@ private:
         epilogueOf(op).str(), *in, *out, x.getDimSize(0), y.getDimSize(1), x.getDimSize(1), op->hasAttr("norm"),
         op->hasAttr("relu2")};
     return Task{codegen::problemOf(product), codegen::choicesFor(product, target), product.rows, op->getOperand(1)};
+  }
+
+  /// `x` and `gate` are the value gate's, if there is one.
+  template <typename Op>
+  static std::optional<Task> decodeTask(Op attention, Value x, Value gate, const std::string &target) {
+    auto columns = [](Value value) {
+      return value ? cast<RankedTensorType>(value.getType()).getShape().back() : int64_t{0};
+    };
+    auto kv = cast<kern::KvType>(attention.getKv().getType());
+    auto type = cast<RankedTensorType>(attention.getType());
+    std::optional<kernels::DType> in = dtypeOf(type.getElementType()),
+                                  table = dtypeOf(getElementTypeOrSelf(attention.getTable()));
+    if (!in || !table || type.getRank() != 2)
+      return std::nullopt;
+    const codegen::DecodeAttention shape{
+        *in,           *table,       type.getDimSize(0), type.getDimSize(1) / kv.getDim(),
+        kv.getHeads(), kv.getDim(),  kv.getPositions(),  static_cast<int64_t>(attention.getWindow()),
+        columns(x),    columns(gate)};
+    return Task{codegen::problemOf(shape), codegen::choicesFor(shape, target), shape.tokens, attention.getKv()};
   }
 
   /// "decode_8/h0.c_fc"
@@ -143,22 +165,8 @@ private:
   static bool meant(StringRef stem, StringRef attention) {
     if (attention.empty())
       return !stem.starts_with("attention");
-    return attention == "attention_decode" ? stem == attention
-                                           : stem.starts_with("attention") && stem != "attention_decode";
-  }
-
-  /// The fusion has decided how many blocks of a cluster share a head; an override may say otherwise.
-  LogicalResult setCluster(Operation *op, ArrayRef<Override> overrides) {
-    auto ring = llvm::find_if(op->getOperands(), [](Value value) { return isa<kern::KvType>(value.getType()); });
-    const std::string name = nameOf(op, *ring);
-    const Override *forced = forcedFor(op, name, overrides);
-    if (!forced)
-      return success();
-    if (forced->choice.tuning.size() != 1 || forced->choice.tuning[0].first != "cluster")
-      return op->emitError() << "--template " << forced->pattern << "=" << forced->choice.text() << " does not fit "
-                             << name << ": family 'attention_decode' is spread by cluster";
-    op->setAttr("cluster", Builder(op->getContext()).getI64IntegerAttr(forced->choice.tuning[0].second));
-    return success(succeeded(resolve(cast<kern::KernelOp>(op)))); // says why it does not fit
+    const bool decodes = stem == "attention_decode" || stem == "attention_batch";
+    return attention == "attention_decode" ? decodes : stem.starts_with("attention") && !decodes;
   }
 
   /// The last override that means the launch. One pattern may match attentions and products: the family says which.
@@ -173,6 +181,58 @@ private:
         forced = &override;
       }
     return forced;
+  }
+
+  /// The launch that the choice makes of a kern.attention_decode[_ve].
+  static Operation *asDecode(Operation *op, DictionaryAttr choice) {
+    if (Attribute cluster = choice.get("cluster")) {
+      op->setAttr("cluster", cluster);
+      return op;
+    }
+    if (auto gated = dyn_cast<kern::AttentionDecodeVeOp>(op))
+      return asBatch<kern::AttentionBatchVeOp>(gated, choice);
+    return asBatch<kern::AttentionBatchOp>(cast<kern::AttentionDecodeOp>(op), choice);
+  }
+
+  template <typename Batch, typename Op> static Operation *asBatch(Op attention, DictionaryAttr choice) {
+    OpBuilder builder(attention);
+    auto kv = cast<kern::KvType>(attention.getKv().getType());
+    auto type = cast<RankedTensorType>(attention.getType());
+    auto tuning = [&](StringRef name) { return choice.getAs<IntegerAttr>(name); };
+    const kernels::Params params{{{"heads", type.getDimSize(1) / kv.getDim()},
+                                  {"kv_heads", kv.getHeads()},
+                                  {"D", kv.getDim()},
+                                  {"ring", kv.getPositions()},
+                                  {"chunk", tuning("chunk").getInt()}}};
+    auto partials = RankedTensorType::get(
+        {type.getDimSize(0) * kv.getHeads(), static_cast<int64_t>(kernels::attention_batch::partialFloats(params))},
+        builder.getF32Type());
+    SmallVector<Value> operands(attention->getOperands());
+    operands.push_back(counters(attention, kv));
+    SmallVector<NamedAttribute> attributes = {builder.getNamedAttr("mult", attention.getMultAttr()),
+                                              builder.getNamedAttr("window", attention.getWindowAttr()),
+                                              builder.getNamedAttr("chunk", tuning("chunk")),
+                                              builder.getNamedAttr("blocks", tuning("blocks"))};
+    if (auto range = attention->template getAttrOfType<FloatAttr>("range"))
+      attributes.push_back(builder.getNamedAttr("range", range));
+    auto batch = Batch::create(builder, attention.getLoc(), TypeRange{partials, type}, operands, attributes);
+    attention.getResult().replaceAllUsesWith(batch.getResult());
+    attention.erase();
+    return batch;
+  }
+
+  /// One for each row and head, of all such launches: data orders those.
+  static Value counters(Operation *attention, kern::KvType kv) {
+    auto program = attention->getParentOfType<kern::ProgramOp>();
+    OpBuilder builder(attention);
+    auto type = RankedTensorType::get({kv.getRows() * kv.getHeads()}, builder.getIntegerType(32, false));
+    const std::string name = llvm::formatv("attention.counters.{0}", type.getNumElements()).str();
+    if (!program.lookupSymbol(name)) {
+      OpBuilder declarations(builder.getContext());
+      declarations.setInsertionPoint(*program.getBody().getOps<func::FuncOp>().begin());
+      kern::CountersOp::create(declarations, attention->getLoc(), name, type);
+    }
+    return kern::RefOp::create(builder, attention->getLoc(), type, FlatSymbolRefAttr::get(builder.getContext(), name));
   }
 
   static Operation *asProduct(kern::LinearOp linear) {
@@ -229,7 +289,10 @@ private:
         builder.getNamedAttr("family", builder.getStringAttr(weighed.front().choice.stem))};
     for (const auto &[key, value] : weighed.front().choice.tuning)
       choice.push_back(builder.getNamedAttr(key, builder.getI64IntegerAttr(value)));
-    op->setAttr("choice", builder.getDictionaryAttr(choice));
+    if (isa<kern::AttentionDecodeOp, kern::AttentionDecodeVeOp>(op))
+      op = asDecode(op, builder.getDictionaryAttr(choice));
+    else
+      op->setAttr("choice", builder.getDictionaryAttr(choice));
     if (weighed.size() < 2)
       return;
     SmallVector<Attribute> lines;
