@@ -56,11 +56,8 @@ template <int threads, typename Due, typename Previous>
 __device__ inline Accepted acceptTokens(const int *request, const int *next, int *progress, int *ring, int rows,
                                         int positions, const StepInputs &step, Due due, Previous previous) {
   __shared__ int totals[threads / 32], cancel;
-  if (threadIdx.x == 0) {
-    int word;
-    asm volatile("ld.acquire.sys.global.u32 %0, [%1];" : "=r"(word) : "l"(ring + ringCancel) : "memory");
-    cancel = word;
-  }
+  if (threadIdx.x == 0)
+    cancel = loadFromHost(ring + ringCancel);
   __syncthreads();
   const bool cancelled = cancel != 0;
   const unsigned lower = (1u << threadIdx.x % 32) - 1;
@@ -124,7 +121,7 @@ __device__ inline Accepted acceptTokens(const int *request, const int *next, int
   active = __syncthreads_or(active);
   if (threadIdx.x == 0) {
     progress[progressCount] = count;
-    asm volatile("st.release.sys.global.u32 [%0], %1;" ::"l"(ring + ringCount), "r"(count) : "memory");
+    storeToHost(ring + ringCount, count);
   }
   return {active, cancelled};
 }

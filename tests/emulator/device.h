@@ -88,6 +88,15 @@ template <int blocks> void clusterStore(float *p, int rank, float x, Barrier *ba
     *p = x;
 }
 
+// ---- order.cuh
+
+inline unsigned countArrival(unsigned *counter) {
+  emulator::pause();
+  return (*counter)++;
+}
+inline int loadFromHost(const int *p) { return *p; }
+inline void storeToHost(int *p, int word) { *p = word; }
+
 // ---- mma.cuh
 
 inline unsigned packBf16(float low, float high) { return emulator::toBf16(low) | emulator::toBf16(high) << 16; }
@@ -137,6 +146,12 @@ void multiply(float (&d)[count], const unsigned (&a)[4], Matrix b, bool add) {
 #include "kernels_templates/common/vector.cuh"
 
 #include "kernels_templates/common/reduce.cuh"
+
+#include "kernels_templates/common/philox.cuh"
+
+#include "kernels_templates/common/sample_top.cuh"
+
+#include "kernels_templates/common/sample.cuh"
 
 #include "kernels_templates/common/prefill_keys.cuh"
 

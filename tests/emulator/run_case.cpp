@@ -23,7 +23,7 @@ const Kernel *findInstance(const Case &c) {
 
 /// Of the launches before, rather than of the checkpoint or the step before.
 static bool isActivation(std::string_view argument) {
-  for (std::string_view name : {"x", "r", "x0", "mid", "q", "k", "v", "qkv"})
+  for (std::string_view name : {"x", "r", "x0", "mid", "q", "k", "v", "qkv", "z"})
     if (argument == name)
       return true;
   return false;

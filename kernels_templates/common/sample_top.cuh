@@ -1,0 +1,164 @@
+// The largest of a row of logits, or of a slice of it: how they compare, how a block of 256 threads reads them, and which
+// k come first. NaN counts as -inf, and among equal ones the lowest id comes first.
+
+constexpr int sampleThreads = 256, samplePerThread = 8;
+constexpr int sampleColumns = sampleThreads * samplePerThread; // of which a slice is a multiple
+constexpr int sampleFew = 64;                                  // candidates of a block for a small top_k
+constexpr int sampleMostSlices = 128;                          // whose candidates one block can merge
+
+using SampleOrder = unsigned long long;
+
+// z as it is compared: -inf for NaN, 0 for -0.
+__device__ inline float sampleClean(float x) { return x == x ? x + 0.0f : -infinity(); }
+
+// Larger for a larger z, and never 0.
+__device__ inline unsigned sampleKey(float z) {
+  const unsigned bits = __float_as_uint(z);
+  return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+}
+
+// Larger for a larger z, and among equal ones for a lower id; all different, none 0.
+__device__ inline SampleOrder sampleOrder(float z, int id) {
+  return static_cast<SampleOrder>(sampleKey(z)) << 32 | ~static_cast<unsigned>(id);
+}
+__device__ inline int sampleIdOf(SampleOrder order) { return static_cast<int>(~static_cast<unsigned>(order)); }
+__device__ inline float sampleValueOf(SampleOrder order) {
+  const unsigned key = static_cast<unsigned>(order >> 32);
+  return __uint_as_float(key & 0x80000000u ? key & 0x7fffffffu : ~key);
+}
+
+// x[i] = z[column + i], NaN from V on. Columns are multiples of 4.
+template <int V, int Vp> __device__ inline void sampleLoad(const float *z, int column, float (&x)[4]) {
+  constexpr int lanes = vectorOf<float>(Vp);
+#pragma unroll
+  for (int i = 0; i < 4; i += lanes) {
+    float piece[lanes];
+#pragma unroll
+    for (int l = 0; l < lanes; ++l)
+      piece[l] = __uint_as_float(0x7fffffffu);
+    if (column + i < V) // V <= Vp, which `lanes` divides
+      load(z + column + i, piece);
+#pragma unroll
+    for (int l = 0; l < lanes; ++l)
+      x[i + l] = V % lanes == 0 || column + i + l < V ? piece[l] : __uint_as_float(0x7fffffffu);
+  }
+}
+
+// visit(x, column) for this thread's fours of the slice [begin, end), whose bounds are multiples of sampleColumns, from
+// left to right.
+template <int V, int Vp, typename Visit>
+__device__ inline void sampleVisit(const float *z, int begin, int end, Visit visit) {
+#pragma unroll 2
+  for (int tile = begin + static_cast<int>(threadIdx.x) * 4; tile < end; tile += sampleColumns) {
+    float x[samplePerThread / 4][4];
+#pragma unroll
+    for (int i = 0; i < samplePerThread / 4; ++i)
+      sampleLoad<V, Vp>(z, tile + i * sampleThreads * 4, x[i]);
+#pragma unroll
+    for (int i = 0; i < samplePerThread / 4; ++i)
+      visit(x[i], tile + i * sampleThreads * 4);
+  }
+}
+
+// The largest order of the warp.
+__device__ inline SampleOrder sampleLargest(SampleOrder mine) {
+  const unsigned key = __reduce_max_sync(0xffffffffu, static_cast<unsigned>(mine >> 32));
+  const unsigned low =
+      __reduce_max_sync(0xffffffffu, key == static_cast<unsigned>(mine >> 32) ? static_cast<unsigned>(mine) : 0u);
+  return static_cast<SampleOrder>(key) << 32 | low;
+}
+
+// The k-th largest of the threads' own bounds, so that k orders reach it, or 1 if there are fewer. Equal keys (upper
+// halves) rank by thread.
+__device__ inline SampleOrder sampleBound(SampleOrder mine, int k) {
+  __shared__ __align__(16) unsigned keys[sampleThreads];
+  __shared__ SampleOrder bound;
+  const int thread = threadIdx.x;
+  const unsigned key = static_cast<unsigned>(mine >> 32); // at most +inf's, so that key + 1 does not wrap
+  __syncthreads();                                        // an earlier call's readers are done
+  keys[thread] = key;
+  __syncthreads();
+  int rank = __popc(__match_any_sync(0xffffffffu, key) & ((1u << thread % 32) - 1));
+  for (int other = 0; other < sampleThreads; other += 32) {
+    const unsigned least = key + (other + 31 >= thread); // equal keys of earlier warps come first
+#pragma unroll
+    for (int i = 0; i < 32; i += 4) {
+      const uint4 four = *reinterpret_cast<const uint4 *>(keys + other + i);
+      rank += (four.x >= least) + (four.y >= least) + (four.z >= least) + (four.w >= least);
+    }
+  }
+  if (rank == k - 1)
+    bound = mine;
+  __syncthreads();
+  return bound > 0 ? bound : 1;
+}
+
+// top[0 ... k): the k largest of the orders that visit(pass) passes, the largest first, 0 where there are fewer (0 is
+// none). False if they are more than `capacity`.
+template <int capacity, typename Visit>
+__device__ inline bool sampleTop(int k, SampleOrder (&top)[sampleFew], Visit visit) {
+  __shared__ SampleOrder passed[capacity];
+  __shared__ int count;
+  __syncthreads(); // an earlier call's readers are done
+  if (threadIdx.x < sampleFew)
+    top[threadIdx.x] = 0;
+  if (threadIdx.x == 0)
+    count = 0;
+  __syncthreads();
+  visit([&](SampleOrder order) {
+    const int place = atomicAdd(&count, 1);
+    if (place < capacity)
+      passed[place] = order;
+  });
+  __syncthreads();
+  if (count > capacity)
+    return false;
+  for (int i = threadIdx.x; i < count; i += sampleThreads) {
+    int before = 0;
+    for (int j = 0; j < count; ++j)
+      before += passed[j] > passed[i];
+    if (before < k)
+      top[before] = passed[i];
+  }
+  __syncthreads();
+  return true;
+}
+
+// A bound that exactly the k first ids of [begin, end) in order reach (0 < k < end - begin): a radix search from the
+// top digit, which stops as soon as a whole bucket is taken. At most eight rounds.
+__device__ inline SampleOrder sampleThreshold(const float *z, int begin, int end, int k) {
+  __shared__ int counts[256], digit, above;
+  SampleOrder prefix = 0, mask = 0;
+  for (int shift = 56; shift >= 0; shift -= 8) {
+    counts[threadIdx.x] = 0;
+    __syncthreads();
+#pragma unroll 4
+    for (int base = begin; base < end; base += sampleThreads) { // the same trip count for all lanes
+      const int id = base + static_cast<int>(threadIdx.x);
+      const SampleOrder order = id < end ? sampleOrder(sampleClean(z[id]), id) : 0;
+      const bool counted = id < end && (order & mask) == prefix;
+      const unsigned bucket = counted ? static_cast<unsigned>(order >> shift) & 255 : 256;
+      // Logits share few leading digits: one addition per warp and digit.
+      const unsigned peers = __match_any_sync(0xffffffffu, bucket);
+      if (counted && static_cast<int>(threadIdx.x % 32) == __ffs(peers) - 1)
+        atomicAdd(&counts[bucket], __popc(peers));
+    }
+    __syncthreads();
+    int larger = 0;
+    for (int i = static_cast<int>(threadIdx.x) + 1; i < 256; ++i)
+      larger += counts[i];
+    if (larger < k && larger + counts[threadIdx.x] >= k) { // true of one bucket
+      digit = static_cast<int>(threadIdx.x);
+      above = larger;
+    }
+    __syncthreads();
+    prefix |= static_cast<SampleOrder>(digit) << shift;
+    mask |= 255ull << shift;
+    k -= above;
+    const bool whole = counts[digit] == k;
+    __syncthreads(); // before the next round writes
+    if (whole)
+      break;
+  }
+  return prefix;
+}
