@@ -72,6 +72,7 @@ __device__ inline SampleChoice sampleScan(const float *z, int begin, int end, Sa
   // First in f32, to find the few ids that may win; within the margin double decides.
   float best = -infinity(), second = -infinity(), bestZ = 0;
   int bestId = -1;
+#pragma unroll 1
   for (int base = begin + static_cast<int>(threadIdx.x) * 4; base < end; base += sampleThreads * 4) {
     float x[4];
     sampleLoad<V, Vp>(z, base, x);
@@ -100,7 +101,9 @@ __device__ inline SampleChoice sampleScan(const float *z, int begin, int end, Sa
     return mine;
   if (second < least)
     return {draw.exact(bestZ, bestId), bestId};
+#pragma unroll 1
   for (int base = begin + static_cast<int>(threadIdx.x) * 4; base < end; base += sampleThreads * 4)
+#pragma unroll 1
     for (int id = base; id < end && id < base + 4; ++id) {
       const float x = sampleClean(z[id]);
       if (sampleOrder(x, id) >= bound)
@@ -143,12 +146,12 @@ __device__ inline int sampleGreedy(const float *z, int begin, int end, int slice
   float best = -infinity();
   int id = begin + static_cast<int>(threadIdx.x) * 4;
   const bool some = id < V;
-  sampleVisit<V, Vp>(z, begin, end, [&](const float(&x)[4], int column) {
+  sampleVisit<V, Vp>(z, begin, end, [&](const float(&x)[samplePerThread], int tile) {
 #pragma unroll
-    for (int i = 0; i < 4; ++i)
+    for (int i = 0; i < samplePerThread; ++i)
       if (x[i] > best) { // never true of NaN, nor of an equal one further right
         best = x[i];
-        id = column + i;
+        id = sampleColumnOf(tile, i);
       }
   });
   SampleOrder most = sampleLargest(some ? sampleOrder(best + 0.0f, id) : 0);
@@ -163,6 +166,7 @@ __device__ inline int sampleGreedy(const float *z, int begin, int end, int slice
   if (!isLastArrival(counter, slices))
     return -1;
   most = 0;
+#pragma unroll 1
   for (int i = threadIdx.x; i < slices; i += 32)
     most = found[i] > most ? found[i] : most;
   return sampleIdOf(sampleLargest(most));
@@ -219,8 +223,10 @@ __device__ inline bool sampleRows(const float *z, const int *index, const int *s
     unsigned key = 0;
     if (fewer) {
       float most = -infinity();
-      sampleVisit<V, Vp>(z, begin, end, [&](const float(&x)[4], int) {
-        most = fmaxf(fmaxf(most, fmaxf(x[0], x[1])), fmaxf(x[2], x[3])); // of which NaN is none
+      sampleVisit<V, Vp>(z, begin, end, [&](const float(&x)[samplePerThread], int) {
+#pragma unroll
+        for (int i = 0; i < samplePerThread; ++i)
+          most = fmaxf(most, x[i]); // never NaN
       });
       key = sampleKey(most + 0.0f);
       bound = sampleBound(static_cast<SampleOrder>(key) << 32, k);
@@ -229,17 +235,21 @@ __device__ inline bool sampleRows(const float *z, const int *index, const int *s
     for (bool exact = !fewer;; exact = true) {
       if (exact)
         bound = sampleThreshold(z, first, last, k);
-      if (!fewer || sampleTop<samplePerThread * sampleFew>(k, top, [&](auto pass) {
+      if (!fewer || sampleTop<samplePerThread * sampleFew>(k, top, [&](const SampleList &list) {
+            const float floor = sampleValueOf(bound);
             if (key < bound >> 32)
               return;
-            sampleVisit<V, Vp>(z, begin, end, [&](const float(&x)[4], int column) {
+            sampleVisit<V, Vp>(z, begin, end, [&](const float(&x)[samplePerThread], int tile) {
+              unsigned may = 0;
 #pragma unroll
-              for (int i = 0; i < 4; ++i)
-                if (column + i < V) {
-                  const SampleOrder order = sampleOrder(sampleClean(x[i]), column + i);
-                  if (order >= bound)
-                    pass(order);
-                }
+              for (int i = 0; i < samplePerThread; ++i)
+                may |= static_cast<unsigned>(!(x[i] < floor)) << i;
+              for (; may != 0; may &= may - 1) { // few: rather read again than in as many copies of this code
+                const int id = sampleColumnOf(tile, __ffs(static_cast<int>(may)) - 1);
+                const SampleOrder order = id < V ? sampleOrder(sampleClean(z[id]), id) : 0;
+                if (order >= bound)
+                  list.add(order);
+              }
             });
           }))
         break;
@@ -260,11 +270,11 @@ __device__ inline bool sampleRows(const float *z, const int *index, const int *s
           most = candidates[i] > most ? candidates[i] : most;
         }
         bound = sampleBound(most, k);
-        sampleTop<items * sampleFew>(k, top, [&](auto pass) {
+        sampleTop<items * sampleFew>(k, top, [&](const SampleList &list) {
 #pragma unroll
           for (int i = 0; i < items; ++i)
             if (candidates[i] >= bound)
-              pass(candidates[i]);
+              list.add(candidates[i]);
         });
         if (static_cast<int>(threadIdx.x) < k) {
           const SampleOrder order = top[threadIdx.x];
@@ -285,6 +295,7 @@ __device__ inline bool sampleRows(const float *z, const int *index, const int *s
     if (!sampleIsLast(counter, slices))
       return false;
     mine = {0, -1};
+#pragma unroll 1
     for (int i = threadIdx.x; i < slices; i += sampleThreads)
       mine = sampleBetter(mine, {scores[i], ids[i]});
   }

@@ -1,5 +1,5 @@
-// The largest of a row of logits, or of a slice of it: how they compare, how a block of 256 threads reads them, and which
-// k come first. NaN counts as -inf, and among equal ones the lowest id comes first.
+// The largest of a row of logits, or of a slice of it: how they compare, how a block of 256 threads reads them, and
+// which k come first. NaN counts as -inf, and among equal ones the lowest id comes first.
 
 constexpr int sampleThreads = 256, samplePerThread = 8;
 constexpr int sampleColumns = sampleThreads * samplePerThread; // of which a slice is a multiple
@@ -27,8 +27,8 @@ __device__ inline float sampleValueOf(SampleOrder order) {
   return __uint_as_float(key & 0x80000000u ? key & 0x7fffffffu : ~key);
 }
 
-// x[i] = z[column + i], NaN from V on. Columns are multiples of 4.
-template <int V, int Vp> __device__ inline void sampleLoad(const float *z, int column, float (&x)[4]) {
+// x[i] = z[column + i] for i < 4, NaN from V on. Columns are multiples of 4.
+template <int V, int Vp> __device__ inline void sampleLoad(const float *z, int column, float *x) {
   constexpr int lanes = vectorOf<float>(Vp);
 #pragma unroll
   for (int i = 0; i < 4; i += lanes) {
@@ -44,19 +44,20 @@ template <int V, int Vp> __device__ inline void sampleLoad(const float *z, int c
   }
 }
 
-// visit(x, column) for this thread's fours of the slice [begin, end), whose bounds are multiples of sampleColumns, from
-// left to right.
+// Of a tile of sampleColumns, a thread has two fours, as neighbouring threads have neighbouring ones.
+__device__ inline int sampleColumnOf(int tile, int i) { return tile + i / 4 * sampleThreads * 4 + i % 4; }
+
+// visit(x, tile) for this thread's part of each tile of the slice [begin, end), from left to right: x[i] is of column
+// sampleColumnOf(tile, i). `begin` is a multiple of sampleColumns, `end` too or V.
 template <int V, int Vp, typename Visit>
 __device__ inline void sampleVisit(const float *z, int begin, int end, Visit visit) {
 #pragma unroll 2
   for (int tile = begin + static_cast<int>(threadIdx.x) * 4; tile < end; tile += sampleColumns) {
-    float x[samplePerThread / 4][4];
+    float x[samplePerThread];
 #pragma unroll
-    for (int i = 0; i < samplePerThread / 4; ++i)
-      sampleLoad<V, Vp>(z, tile + i * sampleThreads * 4, x[i]);
-#pragma unroll
-    for (int i = 0; i < samplePerThread / 4; ++i)
-      visit(x[i], tile + i * sampleThreads * 4);
+    for (int i = 0; i < samplePerThread; i += 4)
+      sampleLoad<V, Vp>(z, sampleColumnOf(tile, i), x + i);
+    visit(x, tile);
   }
 }
 
@@ -93,7 +94,20 @@ __device__ inline SampleOrder sampleBound(SampleOrder mine, int k) {
   return bound > 0 ? bound : 1;
 }
 
-// top[0 ... k): the k largest of the orders that visit(pass) passes, the largest first, 0 where there are fewer (0 is
+// Takes the orders that may be among the largest, as far as there is room.
+struct SampleList {
+  SampleOrder *orders;
+  int *count;
+  int capacity;
+
+  __device__ void add(SampleOrder order) const {
+    const int place = atomicAdd(count, 1);
+    if (place < capacity)
+      orders[place] = order;
+  }
+};
+
+// top[0 ... k): the k largest of the orders that visit(list) adds, the largest first, 0 where there are fewer (0 is
 // none). False if they are more than `capacity`.
 template <int capacity, typename Visit>
 __device__ inline bool sampleTop(int k, SampleOrder (&top)[sampleFew], Visit visit) {
@@ -105,11 +119,7 @@ __device__ inline bool sampleTop(int k, SampleOrder (&top)[sampleFew], Visit vis
   if (threadIdx.x == 0)
     count = 0;
   __syncthreads();
-  visit([&](SampleOrder order) {
-    const int place = atomicAdd(&count, 1);
-    if (place < capacity)
-      passed[place] = order;
-  });
+  visit(SampleList{passed, &count, capacity});
   __syncthreads();
   if (count > capacity)
     return false;

@@ -10,9 +10,9 @@ constexpr uint64_t threads = 256;
 constexpr uint64_t columns = threads * 8; // a slice is a multiple of so many
 constexpr uint64_t few = 64;              // candidates of a block for a small top_k
 constexpr uint64_t mostSlices = 128;      // whose candidates one block can merge
-/// As many as an H100 holds at once, four an SM: more rows make longer slices, since what a block does at its end costs
-/// more than its columns do.
-constexpr uint64_t mostBlocks = 528;
+/// As many as an H100 holds at once, three an SM: more rows make longer slices, since what a block does at its end
+/// costs more than its columns do.
+constexpr uint64_t mostBlocks = 396;
 
 constexpr uint64_t tilesOf(uint64_t V) { return (V + columns - 1) / columns; }
 

@@ -71,9 +71,7 @@ template <typename T, typename From> T shuffle(const char *operation, unsigned m
     return std::bit_cast<T>(all[from][0]);
   }
 }
-template <typename T> T __shfl_sync(unsigned mask, T x, int from) {
-  return shuffle("__shfl_sync", mask, x, from % 32);
-}
+template <typename T> T __shfl_sync(unsigned mask, T x, int from) { return shuffle("__shfl_sync", mask, x, from % 32); }
 template <typename T> T __shfl_xor_sync(unsigned mask, T x, int other) {
   return shuffle("__shfl_xor_sync", mask, x, lane() ^ other);
 }
