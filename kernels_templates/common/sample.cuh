@@ -20,14 +20,18 @@ __device__ inline SampleChoice sampleBetter(SampleChoice a, SampleChoice b) {
   return b;
 }
 
-// The best of the block.
-__device__ inline SampleChoice sampleBest(SampleChoice mine) {
-  __shared__ double scores[sampleThreads / 32];
-  __shared__ int ids[sampleThreads / 32];
+// The best of the warp, and of the block.
+__device__ inline SampleChoice sampleBestOfWarp(SampleChoice mine) {
 #pragma unroll
   for (int offset = 16; offset > 0; offset /= 2)
     mine = sampleBetter(
         mine, {__shfl_xor_sync(0xffffffffu, mine.score, offset), __shfl_xor_sync(0xffffffffu, mine.id, offset)});
+  return mine;
+}
+__device__ inline SampleChoice sampleBest(SampleChoice mine) {
+  __shared__ double scores[sampleThreads / 32];
+  __shared__ int ids[sampleThreads / 32];
+  mine = sampleBestOfWarp(mine);
   __syncthreads(); // an earlier call's readers are done
   if (threadIdx.x % 32 == 0) {
     scores[threadIdx.x / 32] = mine.score;
@@ -64,6 +68,40 @@ struct SampleDraw {
   }
 };
 
+// What a fast score must reach if its exact one may be the largest. The fast one errs by some 2^-22 of its terms, which
+// are noise below 32 and a scaled logit; here with a wide berth. NaN if infinities leave none.
+__device__ inline float sampleContender(float most) { return most - (1e-4f + 1e-5f * fabsf(most)); }
+
+// The choice among the k <= 64 orders of `top`, none of them 0, by one warp.
+__device__ inline int sampleDecide(const SampleOrder (&top)[sampleFew], int k, const SampleDraw &draw) {
+  const int lane = threadIdx.x % 32;
+  float scores[sampleFew / 32], most = -infinity();
+#pragma unroll
+  for (int i = 0; i < sampleFew / 32; ++i) {
+    const SampleOrder order = top[lane + 32 * i];
+    const int id = sampleIdOf(order);
+    scores[i] = order == 0 ? -infinity() : draw.fast(sampleValueOf(order), sampleWord(draw.noise(id / 4), id % 4));
+    most = fmaxf(most, scores[i]);
+  }
+  const float least = sampleContender(warpMax(most));
+  unsigned contenders = 0; // bits of the lanes' own
+#pragma unroll
+  for (int i = 0; i < sampleFew / 32; ++i)
+    contenders |= static_cast<unsigned>(lane + 32 * i < k && !(scores[i] < least)) << i;
+  const unsigned some = __ballot_sync(0xffffffffu, contenders != 0);
+  const int first = __ffs(static_cast<int>(contenders)) - 1;
+  if (__popc(some) == 1 && !__any_sync(0xffffffffu, (contenders & (contenders - 1)) != 0))
+    return __shfl_sync(0xffffffffu, contenders != 0 ? sampleIdOf(top[lane + 32 * first]) : -1,
+                       __ffs(static_cast<int>(some)) - 1);
+  SampleChoice mine = {0, -1};
+#pragma unroll 1
+  for (; contenders != 0; contenders &= contenders - 1) {
+    const SampleOrder order = top[lane + 32 * (__ffs(static_cast<int>(contenders)) - 1)];
+    mine = sampleBetter(mine, {draw.exact(sampleValueOf(order), sampleIdOf(order)), sampleIdOf(order)});
+  }
+  return sampleBestOfWarp(mine).id;
+}
+
 // This thread's best of the columns [begin, end) whose order reaches `bound`, if it may be the block's best. `begin` is
 // a multiple of 4.
 template <int V, int Vp>
@@ -93,9 +131,7 @@ __device__ inline SampleChoice sampleScan(const float *z, int begin, int end, Sa
       }
     }
   }
-  // The f32 score errs by some 2^-22 of its terms: of noise below 32 and of a scaled logit, here with a wide berth.
-  const float top = blockMax<sampleThreads>(best);
-  const float least = top - (1e-4f + 1e-5f * fabsf(top));
+  const float least = sampleContender(blockMax<sampleThreads>(best));
   SampleChoice mine = {0, -1};
   if (best < least) // false as well if infinities left a NaN
     return mine;
@@ -138,11 +174,8 @@ __device__ inline bool sampleIsLast(unsigned *counter, unsigned blocks) {
   return last;
 }
 
-// The largest z of the slice [begin, end): the first warp of a row's last block returns the row's, the others -1.
-template <int V, int Vp>
-__device__ inline int sampleGreedy(const float *z, int begin, int end, int slice, int slices, SampleOrder *found,
-                                   unsigned *counter) {
-  __shared__ SampleOrder largest[sampleThreads / 32];
+// This thread's largest order of the slice [begin, end); 0 if it has no column.
+template <int V, int Vp> __device__ inline SampleOrder sampleMost(const float *z, int begin, int end) {
   float best = -infinity();
   int id = begin + static_cast<int>(threadIdx.x) * 4;
   const bool some = id < V;
@@ -154,7 +187,15 @@ __device__ inline int sampleGreedy(const float *z, int begin, int end, int slice
         id = sampleColumnOf(tile, i);
       }
   });
-  SampleOrder most = sampleLargest(some ? sampleOrder(best + 0.0f, id) : 0);
+  return some ? sampleOrder(best + 0.0f, id) : 0;
+}
+
+// The largest z of the slice [begin, end): the first warp of a row's last block returns the row's id, the others -1.
+template <int V, int Vp>
+__device__ inline int sampleGreedy(const float *z, int begin, int end, int slice, int slices, SampleOrder *found,
+                                   unsigned *counter) {
+  __shared__ SampleOrder largest[sampleThreads / 32];
+  SampleOrder most = sampleLargest(sampleMost<V, Vp>(z, begin, end));
   if (threadIdx.x % 32 == 0)
     largest[threadIdx.x / 32] = most;
   __syncthreads();
@@ -213,23 +254,16 @@ __device__ inline bool sampleRows(const float *z, const int *index, const int *s
   }
 
   const bool among = k > 0 && k < V, fewer = merges && among && k <= sampleFew;
-  SampleChoice mine = {0, -1};
+  SampleChoice choice = {0, -1};
   if (among) {
     if (!fewer && slice > 0)
       return false;
     const int first = fewer ? begin : 0, last = fewer ? end : V;
     __shared__ SampleOrder top[sampleFew];
-    SampleOrder bound = 0;
-    unsigned key = 0;
+    SampleOrder bound = 0, mine = 0;
     if (fewer) {
-      float most = -infinity();
-      sampleVisit<V, Vp>(z, begin, end, [&](const float(&x)[samplePerThread], int) {
-#pragma unroll
-        for (int i = 0; i < samplePerThread; ++i)
-          most = fmaxf(most, x[i]); // never NaN
-      });
-      key = sampleKey(most + 0.0f);
-      bound = sampleBound(static_cast<SampleOrder>(key) << 32, k);
+      mine = sampleMost<V, Vp>(z, begin, end);
+      bound = sampleBound(mine, k);
     }
     // What reaches the bound is little more than k, unless many are equal or large ones close together.
     for (bool exact = !fewer;; exact = true) {
@@ -237,7 +271,7 @@ __device__ inline bool sampleRows(const float *z, const int *index, const int *s
         bound = sampleThreshold(z, first, last, k);
       if (!fewer || sampleTop<samplePerThread * sampleFew>(k, top, [&](const SampleList &list) {
             const float floor = sampleValueOf(bound);
-            if (key < bound >> 32)
+            if (mine < bound)
               return;
             sampleVisit<V, Vp>(z, begin, end, [&](const float(&x)[samplePerThread], int tile) {
               unsigned may = 0;
@@ -256,51 +290,55 @@ __device__ inline bool sampleRows(const float *z, const int *index, const int *s
     }
     if constexpr (merges) {
       if (fewer) {
+        // The first of all slices, then the second of all: so threads have about one of the row's largest each.
         if (static_cast<int>(threadIdx.x) < k)
-          found[slice * k + threadIdx.x] = top[threadIdx.x];
+          found[static_cast<int>(threadIdx.x) * slices + slice] = top[threadIdx.x];
         if (!sampleIsLast(counter, slices))
           return false;
-        // Of the slices' sorted lists end to end, threads take neighbours: equal keys are in order.
         constexpr int items = (tiles * sampleFew + sampleThreads - 1) / sampleThreads;
-        SampleOrder candidates[items], most = 0;
+        SampleOrder candidates[items];
+        mine = 0;
 #pragma unroll
         for (int i = 0; i < items; ++i) {
-          const int at = static_cast<int>(threadIdx.x) * items + i;
+          const int at = static_cast<int>(threadIdx.x) + i * sampleThreads;
           candidates[i] = at < slices * k ? found[at] : 0;
-          most = candidates[i] > most ? candidates[i] : most;
+          mine = candidates[i] > mine ? candidates[i] : mine;
         }
-        bound = sampleBound(most, k);
-        sampleTop<items * sampleFew>(k, top, [&](const SampleList &list) {
+        bound = sampleBound(mine, k);
+        sampleTop<2 * items * sampleFew>(k, top, [&](const SampleList &list) {
+          unsigned may = 0;
 #pragma unroll
           for (int i = 0; i < items; ++i)
-            if (candidates[i] >= bound)
-              list.add(candidates[i]);
+            may |= static_cast<unsigned>(candidates[i] >= bound) << i;
+          for (; may != 0; may &= may - 1)
+            list.add(found[static_cast<int>(threadIdx.x) + (__ffs(static_cast<int>(may)) - 1) * sampleThreads]);
         });
-        if (static_cast<int>(threadIdx.x) < k) {
-          const SampleOrder order = top[threadIdx.x];
-          mine = {draw.exact(sampleValueOf(order), sampleIdOf(order)), sampleIdOf(order)};
-        }
+        if (threadIdx.x >= 32)
+          return false;
+        const int id = sampleDecide(top, k, draw);
+        if (threadIdx.x == 0)
+          next[row] = id;
+        return true;
       }
     }
-    if (!fewer)
-      mine = sampleScan<V, Vp>(z, 0, V, bound, draw);
+    choice = sampleScan<V, Vp>(z, 0, V, bound, draw);
   } else {
-    mine = sampleBest(sampleScan<V, Vp>(z, begin, end, 0, draw));
+    choice = sampleBest(sampleScan<V, Vp>(z, begin, end, 0, draw));
     double *scores = reinterpret_cast<double *>(found); // and then ids
     int *ids = reinterpret_cast<int *>(scores + slices);
     if (threadIdx.x == 0) {
-      scores[slice] = mine.score;
-      ids[slice] = mine.id;
+      scores[slice] = choice.score;
+      ids[slice] = choice.id;
     }
     if (!sampleIsLast(counter, slices))
       return false;
-    mine = {0, -1};
+    choice = {0, -1};
 #pragma unroll 1
     for (int i = threadIdx.x; i < slices; i += sampleThreads)
-      mine = sampleBetter(mine, {scores[i], ids[i]});
+      choice = sampleBetter(choice, {scores[i], ids[i]});
   }
-  mine = sampleBest(mine);
+  choice = sampleBest(choice);
   if (threadIdx.x == 0)
-    next[row] = mine.id;
+    next[row] = choice.id;
   return threadIdx.x < 32;
 }

@@ -69,29 +69,31 @@ __device__ inline SampleOrder sampleLargest(SampleOrder mine) {
   return static_cast<SampleOrder>(key) << 32 | low;
 }
 
-// The k-th largest of the threads' own bounds, so that k orders reach it, or 1 if there are fewer. Equal keys (upper
-// halves) rank by thread.
+// Of pairs of neighbouring threads, the k-th largest of the pairs' largest orders, or 1 if it is none: k orders reach
+// it, and little more than k do where the large ones are spread over the pairs. All pairs' orders differ, or are 0; k
+// is below their number.
 __device__ inline SampleOrder sampleBound(SampleOrder mine, int k) {
-  __shared__ __align__(16) unsigned keys[sampleThreads];
+  constexpr int pairs = sampleThreads / 2, half = pairs / 2, pitch = half + 2; // halves in different banks
+  __shared__ __align__(16) SampleOrder orders[2 * pitch];
   __shared__ SampleOrder bound;
-  const int thread = threadIdx.x;
-  const unsigned key = static_cast<unsigned>(mine >> 32); // at most +inf's, so that key + 1 does not wrap
-  __syncthreads();                                        // an earlier call's readers are done
-  keys[thread] = key;
+  const int thread = threadIdx.x, pair = thread / 2;
+  const SampleOrder other = __shfl_xor_sync(0xffffffffu, mine, 1);
+  mine = other > mine ? other : mine;
+  __syncthreads(); // an earlier call's readers are done
+  if (thread % 2 == 0)
+    orders[pair / half * pitch + pair % half] = mine;
+  if (thread == 0)
+    bound = 1;
   __syncthreads();
-  int rank = __popc(__match_any_sync(0xffffffffu, key) & ((1u << thread % 32) - 1));
-  for (int other = 0; other < sampleThreads; other += 32) {
-    const unsigned least = key + (other + 31 >= thread); // equal keys of earlier warps come first
-#pragma unroll
-    for (int i = 0; i < 32; i += 4) {
-      const uint4 four = *reinterpret_cast<const uint4 *>(keys + other + i);
-      rank += (four.x >= least) + (four.y >= least) + (four.z >= least) + (four.w >= least);
-    }
-  }
-  if (rank == k - 1)
+  int rank = 0; // each thread of a pair compares with a half
+#pragma unroll 8
+  for (int i = 0; i < half; ++i)
+    rank += orders[thread % 2 * pitch + i] > mine;
+  rank += __shfl_xor_sync(0xffffffffu, rank, 1);
+  if (rank == k - 1 && mine > 0)
     bound = mine;
   __syncthreads();
-  return bound > 0 ? bound : 1;
+  return bound;
 }
 
 // Takes the orders that may be among the largest, as far as there is room.
@@ -123,12 +125,16 @@ __device__ inline bool sampleTop(int k, SampleOrder (&top)[sampleFew], Visit vis
   __syncthreads();
   if (count > capacity)
     return false;
-  for (int i = threadIdx.x; i < count; i += sampleThreads) {
+  for (int base = 0; base < count; base += sampleThreads / 4) { // four threads an order; the same trip count for all
+    const int i = base + static_cast<int>(threadIdx.x) / 4;
+    const SampleOrder mine = i < count ? passed[i] : 0;
     int before = 0;
-    for (int j = 0; j < count; ++j)
-      before += passed[j] > passed[i];
-    if (before < k)
-      top[before] = passed[i];
+    for (int j = static_cast<int>(threadIdx.x) % 4; j < count; j += 4)
+      before += passed[j] > mine;
+    before += __shfl_xor_sync(0xffffffffu, before, 1);
+    before += __shfl_xor_sync(0xffffffffu, before, 2);
+    if (i < count && before < k)
+      top[before] = mine;
   }
   __syncthreads();
   return true;
