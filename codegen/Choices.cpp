@@ -97,8 +97,7 @@ static void addWarpgroups(const Product &product, std::string_view target, std::
                      {"stages", stages},
                      {"split", split},
                      {"share", share},
-                     {"blocks", blocks}},
-                    false};
+                     {"blocks", blocks}}};
       std::string why;
       auto instance = instanceOf(problemOf(product), choice, target, why);
       if (!instance || instance->family->shape(instance->params, instance->scalars).sharedBytes > most)
@@ -150,7 +149,7 @@ std::vector<Choice> choicesFor(const Attention &attention, std::string_view targ
   };
   for (Shape s : {Shape{128, 128, 2}, Shape{128, 128, 3}, Shape{192, 128, 2}, Shape{192, 64, 4}, Shape{128, 64, 4},
                   Shape{64, 128, 1}, Shape{64, 64, 2}}) {
-    Choice choice{"attention_prefill", {{"tile_q", s.queries}, {"tile_k", s.keys}, {"stages", s.stages}}, false};
+    Choice choice{"attention_prefill", {{"tile_q", s.queries}, {"tile_k", s.keys}, {"stages", s.stages}}};
     std::string why;
     if (instanceOf(problemOf(attention), choice, target, why))
       choices.push_back(std::move(choice));

@@ -39,8 +39,6 @@ Problem problemOf(const Attention &attention);
 struct Choice {
   std::string stem;
   std::vector<std::pair<std::string, int64_t>> tuning;
-  /// False until a GPU has run it: then only who asks for it gets it.
-  bool proven = true;
   /// "gemm tile_m=64 tile_n=128"
   std::string text() const;
 };

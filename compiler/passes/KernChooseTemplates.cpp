@@ -192,11 +192,8 @@ private:
     std::vector<Weighed> weighed;
     for (const codegen::Choice &choice : task.choices)
       weighed.push_back(weigh(task, choice, target, options));
-    // What was measured says more than any prediction, and what no GPU has run waits for that.
-    auto rank = [](const Weighed &w) {
-      const bool sure = w.source == measured;
-      return std::tuple(!sure, !sure && !w.choice.proven, w.us);
-    };
+    // What was measured says more than any prediction.
+    auto rank = [](const Weighed &w) { return std::tuple(w.source != measured, w.us); };
     llvm::stable_sort(weighed, [&](const Weighed &a, const Weighed &b) { return rank(a) < rank(b); });
     if (forced) {
       // Families of the same parameters with another meaning are none of a product's.
@@ -238,9 +235,7 @@ private:
     SmallVector<Attribute> lines;
     for (const Weighed &w : weighed)
       lines.push_back(builder.getStringAttr(llvm::formatv("{0}: {1:F2} us {2}{3}", w.choice.text(), w.us, w.source,
-                                                          forced && lines.empty() ? ", by --template"
-                                                          : !w.choice.proven && w.source == predicted ? ", not run yet"
-                                                                                                      : "")
+                                                          forced && lines.empty() ? ", by --template" : "")
                                                 .str()));
     op->setAttr("considered", builder.getArrayAttr(lines));
   }

@@ -172,7 +172,7 @@ template <int K, int N, int tileM, int tileN, int stages, int split, int share, 
 #pragma unroll
         for (int i = 0; i < held; ++i) {
           const int row = i * 12 + (warp - 1) * 4 + lane / 8;
-          if (row < tileM)
+          if (i * 12 + 12 <= tileM || row < tileM) // only the last needs the check: the loads before it overlap
             sums[i] += gemvSquares(*reinterpret_cast<const uint4 *>(tokensOf(slot.stage) + row * 128 + lane % 8 * 16));
         }
         __syncwarp();

@@ -41,13 +41,11 @@ TEST(Choices, EveryChoiceFits) {
     }
 }
 
-TEST(Choices, WarpgroupProductsWaitForTheirFirstRun) {
+TEST(Choices, WarpgroupProducts) {
   for (int64_t rows : {1, 32, 128, 2048}) {
     int offered = 0;
-    for (const Choice &choice : codegen::choicesFor(product(rows, 2048, 2048), "sm_90a")) {
-      EXPECT_EQ(choice.proven, choice.stem != "wgemm") << choice.text();
+    for (const Choice &choice : codegen::choicesFor(product(rows, 2048, 2048), "sm_90a"))
       offered += choice.stem == "wgemm";
-    }
     EXPECT_GT(offered, 0) << rows;
     for (const Choice &choice : codegen::choicesFor(product(rows, 2048, 2048), "sm_100a"))
       EXPECT_NE(choice.stem, "wgemm"); // wgmma exists on sm_90a alone
