@@ -202,16 +202,42 @@ private:
       if (attentionOf(op).empty() && stem != "gemv" && stem != "gemm" && stem != "wgemm")
         why = stem == "cublaslt" ? "cublaslt takes no parameters, and only products into which nothing is fused"
                                  : "products are served by gemv, gemm and wgemm";
-      if (!why.empty() || !codegen::instanceOf(task.problem, forced->choice, target, why))
+      std::vector<Weighed> meant;
+      if (why.empty())
+        meant = completions(task, forced->choice, target, options, why);
+      if (meant.empty())
         return op->emitError() << "--template " << forced->pattern << "=" << forced->choice.text() << " does not fit "
                                << name << ": " << why;
-      llvm::erase_if(weighed, [&](const Weighed &w) { return w.choice.text() == forced->choice.text(); });
-      weighed.insert(weighed.begin(), weigh(task, forced->choice, target, options));
+      const Weighed best =
+          *llvm::min_element(meant, [&](const Weighed &a, const Weighed &b) { return rank(a) < rank(b); });
+      llvm::erase_if(weighed, [&](const Weighed &w) { return w.choice.text() == best.choice.text(); });
+      weighed.insert(weighed.begin(), best);
     }
     if (weighed.empty())
       return success(); // the default's constraint says why
     set(op, weighed, forced);
     return success();
+  }
+
+  /// What an override can mean: itself, and the choices of its family with its parameters in place of theirs.
+  static std::vector<Weighed> completions(const Task &task, const codegen::Choice &given, const std::string &target,
+                                          const Options &options, std::string &why) {
+    std::vector<codegen::Choice> choices = {given};
+    for (const codegen::Choice &choice : task.choices)
+      if (choice.stem == given.stem) {
+        codegen::Choice &completed = choices.emplace_back(choice);
+        for (const auto &[key, value] : given.tuning)
+          if (auto it = llvm::find_if(completed.tuning, [&](const auto &own) { return own.first == key; });
+              it != completed.tuning.end())
+            it->second = value;
+          else
+            completed.tuning.emplace_back(key, value);
+      }
+    std::vector<Weighed> meant;
+    for (codegen::Choice &choice : choices)
+      if (codegen::instanceOf(task.problem, choice, target, why))
+        meant.push_back(weigh(task, std::move(choice), target, options));
+    return meant;
   }
 
   static Weighed weigh(const Task &task, codegen::Choice choice, const std::string &target, const Options &options) {
