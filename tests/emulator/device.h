@@ -153,6 +153,8 @@ void multiply(float (&d)[count], const unsigned (&a)[4], Matrix b, bool add) {
 
 #include "kernels_templates/common/sample.cuh"
 
+#include "kernels_templates/common/generation.cuh"
+
 #include "kernels_templates/common/prefill_keys.cuh"
 
 #include "kernels_templates/common/decode_chunk.cuh"

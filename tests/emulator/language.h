@@ -60,6 +60,15 @@ inline void __syncwarp() {
   meet("__syncwarp", 0xffffffffu, 0);
 }
 inline void __syncthreads() { emulator::namedBarrier(0, emulator::self().block.cluster.launch.threads, true); }
+inline int __syncthreads_or(int x) {
+  static __shared__ int any;
+  __syncthreads(); // an earlier call's readers are done
+  any = 0;
+  __syncthreads();
+  any |= x != 0;
+  __syncthreads();
+  return any;
+}
 
 template <typename T, typename From> T shuffle(const char *operation, unsigned mask, T x, From from) {
   if constexpr (sizeof(T) == 8) {
