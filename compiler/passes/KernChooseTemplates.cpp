@@ -66,6 +66,7 @@ struct KernChooseTemplatesPass : nanocc::impl::KernChooseTemplatesBase<KernChoos
         program.emitError("is for a target that has no device description");
         return signalPassFailure();
       }
+      concerned = false;
       WalkResult walk = program.walk([&](Operation *op) -> WalkResult {
         if (auto linear = dyn_cast<kern::LinearOp>(op)) {
           const Override *forced = forcedFor(op, nameOf(op, linear.getWeight()), overrides);
@@ -83,6 +84,11 @@ struct KernChooseTemplatesPass : nanocc::impl::KernChooseTemplatesBase<KernChoos
       });
       if (walk.wasInterrupted())
         return signalPassFailure();
+      auto times = options.tuning.find(program.getSymName().str());
+      if (times != options.tuning.end() && !times->second.empty() && !concerned)
+        program.emitWarning() << "--tuning: none of the " << times->second.size() << " times for " << times->first
+                              << " is of a launch of this model; they are of kernels at a number of rows, such as "
+                              << times->second.begin()->first << ". Measure a plan of it with nanort tune";
     }
     for (auto [i, override] : llvm::enumerate(overrides))
       if (!used.contains(i)) {
@@ -220,8 +226,8 @@ private:
   }
 
   /// What an override can mean: itself, and the choices of its family with its parameters in place of theirs.
-  static std::vector<Weighed> completions(const Task &task, const codegen::Choice &given, const std::string &target,
-                                          const Options &options, std::string &why) {
+  std::vector<Weighed> completions(const Task &task, const codegen::Choice &given, const std::string &target,
+                                   const Options &options, std::string &why) {
     std::vector<codegen::Choice> choices = {given};
     for (const codegen::Choice &choice : task.choices)
       if (choice.stem == given.stem) {
@@ -240,12 +246,14 @@ private:
     return meant;
   }
 
-  static Weighed weigh(const Task &task, codegen::Choice choice, const std::string &target, const Options &options) {
+  Weighed weigh(const Task &task, codegen::Choice choice, const std::string &target, const Options &options) {
     std::string why;
     const codegen::Instance instance = *codegen::instanceOf(task.problem, choice, target, why);
     if (std::optional<double> us =
-            options.measured(target, codegen::kernelName(*instance.family, instance.params), task.rows))
+            options.measured(target, codegen::kernelName(*instance.family, instance.params), task.rows)) {
+      concerned = true;
       return {std::move(choice), *us, measured};
+    }
     return {std::move(choice), codegen::predictUs(*codegen::deviceModel(target), instance), predicted};
   }
 
@@ -267,6 +275,7 @@ private:
   }
 
   llvm::SmallDenseSet<size_t> used; // overrides that some launch has met
+  bool concerned = false;           // a time of --tuning is of some launch of the program
   std::string example;
 };
 
