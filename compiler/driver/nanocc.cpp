@@ -47,7 +47,7 @@ static cl::opt<std::string>
               cl::cat(category));
 static cl::opt<std::string>
     fuse("fuse", cl::value_desc("none|all|LIST"),
-         cl::desc("Fusions: all (default), none, or some of attention,embed,norm,activation,residual"),
+         cl::desc("Fusions: all (default), none, or some of attention,embed,norm,qkv,activation,residual"),
          cl::cat(category));
 static cl::list<std::string> templates("template", cl::value_desc("PATTERN=FAMILY[,PARAMETER=N]..."),
                                        cl::desc("Serve the launches whose ENTRY/WEIGHT or ENTRY/RING matches the glob "

@@ -5,45 +5,59 @@
 
 namespace kernels::attention_decode {
 
-// As in common/decode_chunk.cuh.
-constexpr uint64_t tilePositions = 32, maxWarps = 4;
+// As in common/decode_chunk.cuh and common/decode.cuh.
+constexpr uint64_t tileSlots = 32, maxWarps = 4;
 
-/// Tiles that as many neighbouring positions as the ring holds touch at most.
-inline uint64_t tilesOf(uint64_t ring) { return (ring + tilePositions - 2) / tilePositions + 1; }
+inline uint64_t tilesOf(uint64_t ring) { return (ring + tileSlots - 1) / tileSlots; }
 
 /// Why heads of bf16 miss the tensor cores; empty if they do not. Keep in step with DecodeLayout::tensor.
 inline std::string fallback(const Params &p) {
   return p.type("T") == DType::BF16 ? firstOf({requireRange(p, "D", 32, 256), requireMultiple(p, "D", 32, "32")}) : "";
 }
 
-/// Tiles under way, queries, and partial results.
+/// A tile of keys and values, the rows of eight groups padded.
+inline uint64_t tileBytes(const Params &p) { return 2 * tileSlots * p["D"] * sizeOf(p.type("T")) + 8 * (64 + 16); }
+
+/// Floats of a group's queries.
+inline uint64_t queryFloats(const Params &p) {
+  const bool tensor = p.type("T") == DType::BF16 && fallback(p).empty();
+  return p["heads"] / p["kv_heads"] * (p["D"] + (tensor ? 8 : 0));
+}
+
+/// Tiles under way, the new position, queries, and partial results.
 inline uint64_t sharedBytes(const Params &p) {
   const uint64_t D = p["D"], cluster = p["cluster"], group = p["heads"] / p["kv_heads"], size = sizeOf(p.type("T"));
   const bool tensor = p.type("T") == DType::BF16 && fallback(p).empty();
-  const uint64_t pitch = D + 16 / size, tileBytes = 2 * tilePositions * pitch * size;
   const uint64_t local = (tilesOf(p["ring"]) + cluster - 1) / cluster, warps = std::min(local, maxWarps);
-  const uint64_t room = std::max<uint64_t>(1, (72 << 10) / (tileBytes * warps));
+  const uint64_t room = std::max<uint64_t>(1, (72 << 10) / (tileBytes(p) * warps));
   const uint64_t slots = std::min((local + warps - 1) / warps, room), partials = warps * cluster;
-  const uint64_t query = tensor ? 8 * pitch : group * D, state = tensor ? 0 : warps * group * (D + 2);
-  return warps * slots * tileBytes + 2 * D * size +
-         4 * (query + partials * group * 2 + partials * group * D / cluster + state);
+  const uint64_t state = tensor ? 0 : warps * group * (D + 2);
+  return warps * slots * tileBytes(p) + 2 * D * size +
+         4 * (queryFloats(p) + partials * group * 2 + partials * group * D / cluster + state);
 }
 
 /// The most shared memory of a block on every target (sm_86: 99 KB), less the static part.
 constexpr uint64_t maxSharedBytes = 96 << 10;
 
-inline std::string constraint(const Params &p) {
-  std::string violated = firstOf({requireFloat(p, "T"), requireFloat(p, "P"), requireRange(p, "kv_heads", 1, maxExtent),
-                                  requireRange(p, "heads", 1, maxExtent),
-                                  requireMultiple(p, "heads", std::max<int64_t>(1, p["kv_heads"]), "kv_heads"),
-                                  requireRange(p, "D", 8, 512), requireMultiple(p, "D", 8, "8"),
-                                  requireRange(p, "ring", 1, maxExtent), requireRange(p, "cluster", 1, 8)});
+/// Query heads share those of keys and values, eight at most.
+inline std::string groupConstraint(const Params &p) {
+  std::string violated = firstOf({requireRange(p, "kv_heads", 1, maxExtent), requireRange(p, "heads", 1, maxExtent),
+                                  requireMultiple(p, "heads", std::max<int64_t>(1, p["kv_heads"]), "kv_heads")});
   if (!violated.empty())
     return violated;
   const int64_t group = p["heads"] / p["kv_heads"];
   if (group > 8)
     return "heads is " + std::to_string(p["heads"]) + ", which are " + std::to_string(group) +
            " for each of kv_heads; " + std::to_string(8 * p["kv_heads"]) + " works";
+  return {};
+}
+
+inline std::string constraint(const Params &p) {
+  std::string violated = firstOf({requireFloat(p, "T"), requireFloat(p, "P"), groupConstraint(p),
+                                  requireRange(p, "D", 8, 512), requireMultiple(p, "D", 8, "8"),
+                                  requireRange(p, "ring", 1, maxExtent), requireRange(p, "cluster", 1, 8)});
+  if (!violated.empty())
+    return violated;
   if (p["D"] % p["cluster"])
     return "cluster is " + std::to_string(p["cluster"]) + ", which does not divide D; 1 works";
   if (sharedBytes(p) > maxSharedBytes)
@@ -75,7 +89,7 @@ inline double tolerance(const Params &p) {
   return 2 * roundingOf(p.type("T")) + 2 * reductionOf(p["D"]) + reductionOf(std::min<int64_t>(p["ring"], 4096));
 }
 
-/// Of qkv, table, rows, positions and kv; y comes last.
+/// Of qkv, table, rows, positions, kv, `more` and y.
 inline std::vector<uint64_t> extents(const Params &p, std::span<const Scalar> scalars, const Limits &limits,
                                      const std::vector<uint64_t> &more = {}) {
   const uint64_t n = extent(scalars[3]), heads = p["heads"], kvHeads = p["kv_heads"], D = p["D"];
@@ -84,6 +98,28 @@ inline std::vector<uint64_t> extents(const Params &p, std::span<const Scalar> sc
   result.insert(result.end(), more.begin(), more.end());
   result.push_back(elementCount(n, heads, D));
   return result;
+}
+
+// The value gate of the _ve families: what comes on top.
+
+inline std::string gateConstraint(const Params &p) {
+  return firstOf({requireRange(p, "C", 1, maxExtent), requireRange(p, "channels", 1, p["C"])});
+}
+
+inline Cost withGate(Cost cost, const Params &p, std::span<const Scalar> scalars) {
+  const uint64_t n = extent(scalars[3]), kvHeads = p["kv_heads"], D = p["D"], C = p["C"], channels = p["channels"];
+  cost.bytes += (n * C + n * kvHeads * D + kvHeads * channels) * sizeOf(p.type("T")) + 4 * n;
+  cost.flops += n * kvHeads * 2 * (C + channels + D);
+  return cost;
+}
+
+inline double gateTolerance(const Params &p) { return tolerance(p) + reductionOf(p["C"]) + reductionOf(p["channels"]); }
+
+/// Of x, tokens, embeds and gate.
+inline std::vector<uint64_t> gateExtents(const Params &p, std::span<const Scalar> scalars, const Limits &limits) {
+  const uint64_t n = extent(scalars[3]), kvHeads = p["kv_heads"];
+  return {elementCount(n, p["C"]), n, elementCount(limits.vocab, kvHeads, p["D"]),
+          elementCount(kvHeads, p["channels"])};
 }
 
 } // namespace kernels::attention_decode

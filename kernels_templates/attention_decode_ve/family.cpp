@@ -3,27 +3,15 @@
 namespace kernels::attention_decode_ve {
 
 static std::string constraint(const Params &p) {
-  return firstOf(
-      {attention_decode::constraint(p), requireRange(p, "C", 1, maxExtent), requireRange(p, "channels", 1, p["C"])});
+  return firstOf({attention_decode::constraint(p), attention_decode::gateConstraint(p)});
 }
 
 static Cost cost(const Params &p, std::span<const Scalar> scalars) {
-  uint64_t n = extent(scalars[3]), kvHeads = p["kv_heads"], D = p["D"], C = p["C"], channels = p["channels"];
-  Cost cost = attention_decode::cost(p, scalars);
-  cost.bytes += (n * C + n * kvHeads * D + kvHeads * channels) * sizeOf(p.type("T")) + 4 * n;
-  cost.flops += n * kvHeads * 2 * (C + channels + D);
-  return cost;
-}
-
-static double tolerance(const Params &p) {
-  return attention_decode::tolerance(p) + reductionOf(p["C"]) + reductionOf(p["channels"]);
+  return attention_decode::withGate(attention_decode::cost(p, scalars), p, scalars);
 }
 
 static std::vector<uint64_t> extents(const Params &p, std::span<const Scalar> scalars, const Limits &limits) {
-  uint64_t n = extent(scalars[3]), kvHeads = p["kv_heads"];
-  return attention_decode::extents(
-      p, scalars, limits,
-      {elementCount(n, p["C"]), n, elementCount(limits.vocab, kvHeads, p["D"]), elementCount(kvHeads, p["channels"])});
+  return attention_decode::extents(p, scalars, limits, attention_decode::gateExtents(p, scalars, limits));
 }
 
 const Family family = {
@@ -47,7 +35,7 @@ const Family family = {
     constraint,
     attention_decode::shape,
     cost,
-    tolerance,
+    attention_decode::gateTolerance,
     extents,
     true,
     true,

@@ -1,36 +1,78 @@
-// Decode attention, one token per row: what attention_decode and attention_decode_ve share; the former's kernel.cuh
-// says what it computes, common/decode_chunk.cuh how a warp does its part.
+// Decode attention, one token per row: what attention_decode, attention_decode_qkv and their forms with a value gate
+// share; the former's kernel.cuh says what it computes, common/decode_heads.cuh where q, k and v come from,
+// common/decode_chunk.cuh how a warp does its part.
 
-// Values as the linear layer made them.
-struct NoGate {
-  __device__ void prefetch(int, int) {}
-  template <int pairs> __device__ void add(int, int, float (&)[pairs], float (&)[pairs]) const {}
+constexpr int decodeWarps = 4; // that attend
+
+// The shared memory of a block. Keep in step with attention_decode/shape.h. Each warp of a cluster gives one partial
+// result.
+template <typename T, int group, int D, int ring, int cluster> struct DecodeLayout {
+  using Tile = DecodeTile<T, D>;
+  using Query = DecodeQuery<T, group, D>;
+  static constexpr int tiles = (ring + decodeTile - 1) / decodeTile;
+  static constexpr int local = (tiles + cluster - 1) / cluster; // of a block, of a whole cluster
+  static constexpr int warps = least(local, decodeWarps);       // that have any
+  static constexpr int room = (72 << 10) / (Tile::bytes * warps);
+  static constexpr int slots = least((local + warps - 1) / warps, room < 1 ? 1 : room); // tiles of a warp at a time
+  // Without clusters the first block of each does it all.
+#if __CUDA_ARCH__ >= 900
+  static constexpr int blocks = cluster;
+#else
+  static constexpr int blocks = 1;
+#endif
+  static constexpr int share = group * D / blocks; // outputs that a block merges
+  static constexpr int partials = warps * blocks;
+  static constexpr int state = DecodeState<T, group, D>::sharedFloats;
+
+  T *ringTiles;             // [warps][slots]
+  T *freshKey, *freshValue; // [D]: the new position
+  Query query;
+  float *stats;    // [partials][group][2]: maximum, sum
+  float *sums;     // [partials][share]
+  Barrier *merged; // counts the partial results' bytes
+  float *states;   // [warps]
+
+  __device__ DecodeLayout(unsigned char *shared, Barrier *merged)
+      : ringTiles(reinterpret_cast<T *>(shared)), freshKey(ringTiles + warps * slots * Tile::elements),
+        freshValue(freshKey + D), query{reinterpret_cast<float *>(freshValue + D)}, stats(query.data + Query::floats),
+        sums(stats + partials * group * 2), merged(merged), states(sums + partials * share) {}
+
+  __device__ Tile tile(int warp, int slot) const {
+    return {ringTiles + (warp * slots + slot) * Tile::elements, freshKey, freshValue};
+  }
+  // Partial results go to the blocks that merge them.
+  __device__ void putStats(int partial, int head, int rank, float top, float total) const {
+    clusterStore<blocks>(stats + (partial * group + head) * 2, rank, top, merged);
+    clusterStore<blocks>(stats + (partial * group + head) * 2 + 1, rank, total, merged);
+  }
+  __device__ void putSum(int partial, unsigned output, float sum) const {
+    clusterStore<blocks>(sums + partial * share + output % share, output / share, sum, merged);
+  }
 };
 
-template <typename T, typename P, int heads, int kv_heads, int D, int ring, int cluster, typename Gate>
-__device__ inline void decodeAttention(const T *qkv, const P *table, const int *rows, const int *positions, T *kv, T *y,
-                                       float mult, int window, float scale, int n, Gate gate) {
-  constexpr int group = heads / kv_heads, half = D / 2, pairs = (half + 31) / 32;
+template <typename T, typename P, int heads, int kv_heads, int D, int ring, int cluster, typename Heads, typename Gate>
+__device__ inline void decodeAttention(const P *table, const int *rows, const int *positions, T *kv, T *y, float mult,
+                                       int window, float scale, Heads source, Gate gate) {
+  constexpr int group = heads / kv_heads, threads = Heads::threads;
   using Layout = DecodeLayout<T, group, D, ring, cluster>;
-  constexpr int blocks = Layout::blocks, slots = Layout::slots, pitch = Layout::pitch, share = Layout::share,
-                warps = Layout::warps;
+  constexpr int blocks = Layout::blocks, slots = Layout::slots, share = Layout::share, warps = Layout::warps;
   extern __shared__ __align__(128) unsigned char shared[];
   __shared__ Barrier full[warps][slots], merged;
-  const Layout at(shared, &merged);
+  const Layout at(shared + Heads::sharedBytes, &merged);
 
   startConsumers();
   const int rank = static_cast<int>(blockIdx.x) % cluster, owner = static_cast<int>(blockIdx.x) / cluster;
   const int kvHead = owner % kv_heads, t = owner / kv_heads, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   // The step's inputs are the host's or the last kernel's of the step before: safe to read before the wait.
-  const int row = rows[t], position = positions[t], seen = least(window, ring - 1);
-  const int first = position > seen ? position - seen : 0, firstTile = first / decodeTile;
-  const int active = position / decodeTile - firstTile + 1;
+  const int row = rows[t], position = positions[t];
+  const DecodeSpan<ring> span(position, window);
+  const int firstTile = span.firstTile(), active = span.lastTile() - firstTile + 1;
   T *result = y + (static_cast<long long>(t) * heads + kvHead * group) * D;
   if (row < 0) { // all blocks of the cluster
     awaitProducers();
     if (rank == 0)
 #pragma unroll 1
-      for (int i = threadIdx.x; i < group * D; i += decodeThreads)
+      for (int i = threadIdx.x; i < group * D; i += threads)
         result[i] = fromFloat<T>(0);
     return;
   }
@@ -45,29 +87,14 @@ __device__ inline void decodeAttention(const T *qkv, const P *table, const int *
   // Positions before this one were written in earlier steps, and none of them lies in the slot written now: they are
   // under way before the producers are done.
   auto fetch = [&](int j, int slot) {
-    const int base = (firstTile + rank + j * blocks) * decodeTile;
-    const int from = base > first ? base : first, to = least(position, base + decodeTile),
-              count = to > from ? to - from : 0;
-    constexpr int bytes = D * static_cast<int>(sizeof(T));
-    Barrier *barrier = &full[warp][slot];
-    beginCopies(barrier, 2 * count * bytes);
-    // A lane per position: the ring may end between two of them.
-    const int p = base + lane;
-    const bool old = p >= from && p < to;
-    T *key = at.keys(warp, slot) + lane * pitch, *value = at.values(warp, slot) + lane * pitch;
-    copyRow(key, ringKeys + p % ring * D, old ? bytes : 0, barrier);
-    copyRow(value, ringValues + p % ring * D, old ? bytes : 0, barrier);
-    // The product of a weight 0 with what an earlier kernel left must be 0.
-    if (!old)
-#pragma unroll 1
-      for (int d = 0; d < bytes / 16; ++d)
-        reinterpret_cast<uint4 *>(value)[d] = make_uint4(0, 0, 0, 0);
-    endCopies(barrier);
+    at.tile(warp, slot)
+        .fetch(ringKeys, ringValues, span, (firstTile + rank + j * blocks) * decodeTile, &full[warp][slot]);
   };
   if (warp < warps && lane < slots)
     initBarrier(&full[warp][lane], copyArrivals);
   if (threadIdx.x == 0)
     initBarrier(&merged, 1);
+  source.start(shared);
   publishBarriers();
   if (threadIdx.x == 0)
     expectStores<blocks>(&merged,
@@ -78,77 +105,44 @@ __device__ inline void decodeAttention(const T *qkv, const P *table, const int *
   for (int slot = 0; slot < slots; ++slot)
     if (warp < warps && rank + (warp + slot * warps) * blocks < active)
       fetch(warp + slot * warps, slot);
-  float cosines[pairs], sines[pairs];
-#pragma unroll
-  for (int i = 0; i < pairs; ++i)
-    if (lane + i * 32 < half) {
-      cosines[i] = toFloat(table[static_cast<long long>(position) * D + lane + i * 32]);
-      sines[i] = toFloat(table[static_cast<long long>(position) * D + half + lane + i * 32]);
-    }
-  const bool newest = (active - 1) % blocks == rank;
-  if (newest && warp == (group + 1) % decodeWarps)
+  DecodeHead<D> angles;
+  angles.load(table + static_cast<long long>(position) * D);
+  const int newestRank = (span.slot / decodeTile - firstTile) % blocks;
+  const bool newest = newestRank == rank;
+  if (newest && warp == (group + 1) % (threads / 32))
     gate.prefetch(t, kvHead);
-  at.clear();
-  awaitProducers();
+  source.make(t, kvHead, rank, newestRank); // waits for the producers
 
-  // Rotation, norm and multiplier of the queries, and of the new key where this block has the new position: a warp per
-  // head, a lane per pair. A warp for the new value as well.
-  const T *x = qkv + static_cast<long long>(t) * (heads + 2 * kv_heads) * D;
+  // The queries, and the new key and value where this block has the new position: a warp per head.
 #pragma unroll 1
-  for (int item = warp; item < group + 2 * newest; item += decodeWarps) {
-    const T *in = x + (item < group ? kvHead * group + item : heads + kvHead + (item - group) * kv_heads) * D;
-    float a[pairs], b[pairs], squares = 0;
-#pragma unroll
-    for (int i = 0; i < pairs; ++i) {
-      const int d = lane + i * 32;
-      a[i] = d < half ? toFloat(in[d]) : 0;
-      b[i] = d < half ? toFloat(in[half + d]) : 0;
-    }
-    if (item == group + 1) {
-      gate.add(t, kvHead, a, b);
-    } else {
-#pragma unroll
-      for (int i = 0; i < pairs; ++i)
-        if (lane + i * 32 < half) {
-          const float left = a[i], right = b[i];
-          a[i] = left * cosines[i] + right * sines[i];
-          b[i] = right * cosines[i] - left * sines[i];
-          squares += a[i] * a[i] + b[i] * b[i];
-        }
-      const float factor = mult * rsqrtf(warpSum(squares) / D + 0x1p-23f);
-#pragma unroll
-      for (int i = 0; i < pairs; ++i) {
-        a[i] *= factor;
-        b[i] *= factor;
-      }
-    }
-    T *slot = (item == group ? ringKeys : ringValues) + static_cast<long long>(position % ring) * D;
+  for (int item = warp; item < group + 2 * newest; item += threads / 32) {
+    DecodeHead<D> head;
+    head.load(source.head(t, kvHead, item));
+    if (item == group + 1)
+      gate.add(t, kvHead, head);
+    else
+      head.place(angles, mult);
+    T *slot = (item == group ? ringKeys : ringValues) + static_cast<long long>(span.slot) * D;
     T *fresh = item == group ? at.freshKey : at.freshValue;
-#pragma unroll
-    for (int i = 0; i < pairs; ++i) {
-      const int d = lane + i * 32;
-      if (d >= half)
-        break;
-      if (item < group) {
-        at.putQuery(item, d, a[i]);
-        at.putQuery(item, half + d, b[i]);
-      } else {
-        slot[d] = fresh[d] = fromFloat<T>(a[i]);
-        slot[half + d] = fresh[half + d] = fromFloat<T>(b[i]);
-      }
-    }
+    head.each([&](int d, float value) {
+      if (item < group)
+        at.query.put(item, d, value);
+      else
+        slot[d] = fresh[d] = fromFloat<T>(value);
+    });
   }
   __syncthreads();
-  clusterWait<blocks>();
+  if (!Heads::meets)
+    clusterWait<blocks>();
 
   if (warp < warps && rank + warp * blocks < active) {
-    DecodeState<T, group, D, ring, cluster, Layout::tensor> state;
+    DecodeState<T, group, D> state(at.states + warp * Layout::state);
 #pragma unroll 1
     for (int j = warp, slot = 0, parity = 0; rank + j * blocks < active; j += warps) {
-      const int base = (firstTile + rank + j * blocks) * decodeTile;
+      typename Layout::Tile tile = at.tile(warp, slot);
       await(&full[warp][slot], parity);
-      state.add(at, at.keys(warp, slot), at.values(warp, slot), base > first ? 0 : first - base,
-                least(position + 1 - base, decodeTile), position - base, scale * 1.4426950408889634f);
+      tile.look(span, (firstTile + rank + j * blocks) * decodeTile);
+      state.add(tile, at.query, scale * 1.4426950408889634f);
       const int next = j + slots * warps;
       if (slots * warps * blocks < Layout::tiles && rank + next * blocks < active) {
         __syncwarp(); // the slot has been read
@@ -159,7 +153,13 @@ __device__ inline void decodeAttention(const T *qkv, const P *table, const int *
         parity ^= 1;
       }
     }
-    state.put(at, rank + warp * blocks);
+    const int partial = rank + warp * blocks;
+    state.put(
+        [&](int head, int other, float top, float total) {
+          if (other < blocks)
+            at.putStats(partial, head, other, top, total);
+        },
+        [&](int head, int d, float sum) { at.putSum(partial, head * D + d, sum); });
   }
   awaitStores<blocks>(&merged);
 
@@ -168,7 +168,7 @@ __device__ inline void decodeAttention(const T *qkv, const P *table, const int *
   static_assert(Layout::partials <= 32);
   const int partials = least(active, Layout::partials);
 #pragma unroll 1
-  for (int i = warp * 32; i < share; i += decodeThreads) {
+  for (int i = warp * 32; i < share; i += threads) {
     const int output = rank * share + i + lane;
     float value = 0;
 #pragma unroll 1

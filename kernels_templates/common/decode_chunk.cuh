@@ -1,126 +1,199 @@
-// The part of decode attention that one warp does, and the shared memory of a block.
+// What attention of one token per row works with: the slots of a ring that the token sees, its heads, tiles of slots in
+// shared memory, and what one warp makes of them.
 
-constexpr int decodeWarps = 4, decodeThreads = 32 * decodeWarps;
-constexpr int decodeTile = 32; // positions that a warp does at a time
+constexpr int decodeTile = 32;         // slots that a warp does at a time
+constexpr float decodeLowest = -3e38f; // a maximum of nothing: unlike -inf it differs from itself by 0
 
 // bf16 heads of whole 32 elements go to the tensor cores.
 template <typename T> constexpr bool decodeIsBf16 = false;
 template <> constexpr bool decodeIsBf16<bf16> = true;
+template <typename T, int D> constexpr bool decodeTensor = decodeIsBf16<T> &&D % 32 == 0 && D <= 256;
 
-// Keep in step with attention_decode/shape.h. Tiles are aligned to positions; `ring` neighbouring positions touch at
-// most `tiles` of them. Each warp of a cluster gives one partial result.
-template <typename T, int group, int D, int ring, int cluster> struct DecodeLayout {
-  static constexpr bool tensor = decodeIsBf16<T> && D % 32 == 0 && D <= 256;
-  static constexpr int pitch = D + 16 / static_cast<int>(sizeof(T)); // elements; neighbouring rows: other banks
-  static constexpr int tiles = (ring + decodeTile - 2) / decodeTile + 1;
-  static constexpr int tile = 2 * decodeTile * pitch, tileBytes = tile * static_cast<int>(sizeof(T));
-  static constexpr int local = (tiles + cluster - 1) / cluster; // of a block, of a whole cluster
-  static constexpr int warps = least(local, decodeWarps);       // that have any
-  static constexpr int room = (72 << 10) / (tileBytes * warps);
-  static constexpr int slots = least((local + warps - 1) / warps, room < 1 ? 1 : room); // tiles of a warp at a time
-  // Without clusters the first block of each does it all.
-#if __CUDA_ARCH__ >= 900
-  static constexpr int blocks = cluster;
-#else
-  static constexpr int blocks = 1;
-#endif
-  static constexpr int share = group * D / blocks; // outputs that a block merges
-  static constexpr int partials = warps * blocks;
-  static constexpr int queryFloats = tensor ? 8 * pitch : group * D;
+// The slots of one token. Work is divided by slots, not by positions, so that no part of it wraps.
+template <int ring> struct DecodeSpan {
+  int slot, seen;      // of the new position; older positions
+  int lowest, highest; // slots between which all of them lie
 
-  T *ringTiles;             // [warps][slots][2][decodeTile][pitch]
-  T *freshKey, *freshValue; // [D]: the new position
-  float *query;             // [group][D]; tensor: upper and lower bits as bf16, [2][8][pitch]
-  float *stats;             // [partials][group][2]: maximum, sum
-  float *sums;              // [partials][share]
-  Barrier *merged;          // counts the partial results' bytes
-  float *state;             // unless tensor: [warps][group][D + 2]
+  __device__ DecodeSpan() = default;
+  __device__ DecodeSpan(int position, int window) {
+    slot = position % ring;
+    seen = least(least(window, ring - 1), position);
+    lowest = seen > slot ? 0 : slot - seen;
+    highest = seen > slot ? ring - 1 : slot;
+  }
+  __device__ bool sees(int s) const {
+    const int age = slot - s;
+    return s < ring && (age < 0 ? age + ring : age) <= seen;
+  }
+  __device__ int firstTile() const { return lowest / decodeTile; }
+  __device__ int lastTile() const { return highest / decodeTile; }
+};
 
-  __device__ DecodeLayout(unsigned char *shared, Barrier *merged)
-      : ringTiles(reinterpret_cast<T *>(shared)), freshKey(ringTiles + warps * slots * tile), freshValue(freshKey + D),
-        query(reinterpret_cast<float *>(freshValue + D)), stats(query + queryFloats),
-        sums(stats + partials * group * 2), merged(merged), state(sums + partials * share) {}
+// A head as the lanes of a warp hold it: pairs of an element and that of the other half.
+template <int D> struct DecodeHead {
+  static constexpr int half = D / 2, pairs = (half + 31) / 32;
+  float a[pairs], b[pairs];
 
-  __device__ T *keys(int warp, int slot) const { return ringTiles + (warp * slots + slot) * tile; }
-  __device__ T *values(int warp, int slot) const { return keys(warp, slot) + decodeTile * pitch; }
-
-  __device__ void clear() const {
-    if constexpr (tensor) { // heads that the group does not have
-#pragma unroll 1
-      for (int i = threadIdx.x; i < queryFloats; i += decodeThreads)
-        query[i] = 0;
-      __syncthreads();
-    } else {
-#pragma unroll 1
-      for (int i = threadIdx.x; i < warps * group * (D + 2); i += decodeThreads)
-        state[i] = i % (D + 2) == D ? -infinity() : 0;
+  template <typename T> __device__ void load(const T *from) {
+#pragma unroll
+    for (int i = 0; i < pairs; ++i) {
+      const int d = static_cast<int>(threadIdx.x % 32) + i * 32;
+      a[i] = d < half ? toFloat(from[d]) : 0;
+      b[i] = d < half ? toFloat(from[half + d]) : 0;
     }
   }
-  // The query is f32; as two bf16 it keeps 16 bits.
-  __device__ void putQuery(int head, int d, float x) const {
-    if constexpr (tensor) {
-      bf16 *upper = reinterpret_cast<bf16 *>(query) + head * pitch + d;
+  // Rotation by cosines `angles.a` and sines `angles.b`, norm and multiplier.
+  __device__ void place(const DecodeHead &angles, float mult) {
+    float squares = 0;
+#pragma unroll
+    for (int i = 0; i < pairs; ++i) {
+      const float left = a[i], right = b[i];
+      a[i] = left * angles.a[i] + right * angles.b[i];
+      b[i] = right * angles.a[i] - left * angles.b[i];
+      squares += a[i] * a[i] + b[i] * b[i];
+    }
+    const float factor = mult * rsqrtf(warpSum(squares) / D + 0x1p-23f);
+#pragma unroll
+    for (int i = 0; i < pairs; ++i) {
+      a[i] *= factor;
+      b[i] *= factor;
+    }
+  }
+  // put(d, element d)
+  template <typename Put> __device__ void each(Put put) const {
+#pragma unroll
+    for (int i = 0; i < pairs; ++i) {
+      const int d = static_cast<int>(threadIdx.x % 32) + i * 32;
+      if (d >= half)
+        break;
+      put(d, a[i]);
+      put(half + d, b[i]);
+    }
+  }
+};
+
+// Queries in shared memory: f32, or for tensor cores upper and lower bits as two bf16, which keeps 16 bits.
+template <typename T, int group, int D> struct DecodeQuery {
+  static constexpr int pitch = D + 8; // of bf16; neighbouring heads: other banks
+  static constexpr int floats = decodeTensor<T, D> ? group * pitch : group * D;
+
+  float *data;
+
+  __device__ void put(int head, int d, float x) const {
+    if constexpr (decodeTensor<T, D>) {
+      bf16 *upper = reinterpret_cast<bf16 *>(data) + head * pitch + d;
       *upper = fromFloat<bf16>(x);
-      upper[8 * pitch] = fromFloat<bf16>(x - toFloat(*upper));
+      upper[group * pitch] = fromFloat<bf16>(x - toFloat(*upper));
     } else {
-      query[head * D + d] = x;
+      data[head * D + d] = x;
     }
   }
-  // Partial results go to the blocks that merge them.
-  __device__ void putStats(int partial, int head, int rank, float top, float total) const {
-    clusterStore<blocks>(stats + (partial * group + head) * 2, rank, top, merged);
-    clusterStore<blocks>(stats + (partial * group + head) * 2 + 1, rank, total, merged);
+};
+
+// Keys and values of a tile in shared memory. Four rows lie one behind the other, as in the ring: one copy. Groups of
+// four are padded: eight rows, one of each group, are in different banks, for loads of 16 bytes by four lanes a row
+// (keys) and by ldmatrix (values). Keep in step with attention_decode/shape.h.
+template <typename T, int D> struct DecodeTile {
+  static constexpr int size = static_cast<int>(sizeof(T)), rows = 4, groups = decodeTile / rows;
+  static constexpr int keyGroup = rows * D + 64 / size, valueGroup = rows * D + 16 / size;
+  static constexpr int elements = groups * (keyGroup + valueGroup), bytes = elements * size;
+
+  T *data;
+  const T *freshKey, *freshValue; // the new position: not in the ring when the copies start
+  int fresh = 0;                  // its row, if it is one
+  unsigned live = 0;              // a bit for each row that the token sees
+
+  __device__ const T *key(int o) const { return o == fresh ? freshKey : data + o / rows * keyGroup + o % rows * D; }
+  __device__ T *old(int o) const { return data + groups * keyGroup + o / rows * valueGroup + o % rows * D; }
+  __device__ const T *value(int o) const { return o == fresh ? freshValue : old(o); }
+
+  // By a warp: the slots from `base` on that the ring has in memory, on their way.
+  template <int ring>
+  __device__ void fetch(const T *keys, const T *values, const DecodeSpan<ring> &span, int base,
+                        Barrier *barrier) const {
+    const int from = span.lowest > base ? span.lowest - base : 0, to = least(span.highest + 1 - base, decodeTile);
+    const int fresh = span.slot - base, held = to - from - (fresh >= from && fresh < to);
+    beginCopies(barrier, 2 * held * D * size);
+    // A lane for each group of keys and of values, before the new position and behind it.
+    const int lane = threadIdx.x % 32, g = lane % groups;
+    int first = g * rows > from ? g * rows : from, last = least(g * rows + rows, to);
+    if (lane >= 2 * groups)
+      first = first > fresh ? first : fresh + 1;
+    else
+      last = least(last, fresh);
+    const bool value = lane / groups % 2;
+    T *place = value ? old(first) : data + first / rows * keyGroup + first % rows * D;
+    copyRow(place, (value ? values : keys) + static_cast<long long>(base + first) * D,
+            last > first ? (last - first) * D * size : 0, barrier);
+    endCopies(barrier);
   }
-  __device__ void putSum(int partial, unsigned output, float sum) const {
-    clusterStore<blocks>(sums + partial * share + output % share, output / share, sum, merged);
+
+  // By a warp, when the copies have come: which rows count. The product of a weight 0 with what an earlier kernel left
+  // in the others must be 0.
+  template <int ring> __device__ void look(const DecodeSpan<ring> &span, int base) {
+    const int lane = threadIdx.x % 32;
+    fresh = span.slot - base;
+    live = __ballot_sync(0xffffffffu, span.sees(base + lane));
+    if (live == 0xffffffffu)
+      return;
+    if (!(live >> lane & 1))
+#pragma unroll 1
+      for (int d = 0; d < D * size / 16; ++d)
+        reinterpret_cast<uint4 *>(old(lane))[d] = make_uint4(0, 0, 0, 0);
+    publishToAsync(); // a later copy comes to the same place
+    __syncwarp();
   }
 };
 
 // (maximum, sum, out) of the tiles so far of one warp, up to 8 heads: products of mma m16n8k16 whose first operand are
 // keys and transposed values, so that heads are the narrow side. Queries and weights come as two bf16 each, their upper
 // and their lower bits, which keeps 16 bits of them.
-template <typename T, int group, int D, int ring, int cluster, bool tensor> struct DecodeState {
-  using Layout = DecodeLayout<T, group, D, ring, cluster>;
+template <typename T, int group, int D, bool tensor = decodeTensor<T, D>> struct DecodeState {
+  using Query = DecodeQuery<T, group, D>;
+  static constexpr int sharedFloats = 0;
   // Of the heads 2 (lane % 4) and one more; out: dims lane / 4 and 8 more of each 16.
-  float out[D / 16][4] = {}, top[2] = {-infinity(), -infinity()}, total[2] = {};
+  float out[D / 16][4] = {}, top[2] = {decodeLowest, decodeLowest}, total[2] = {};
 
-  // Positions [from, to) of a tile, `fresh` the new one.
-  __device__ void add(const Layout &at, const T *keys, const T *values, int from, int to, int fresh, float scale) {
-    constexpr int pitch = Layout::pitch;
+  __device__ explicit DecodeState(float *) {}
+
+  // Row 4 g + i of a tile is row g of matrix i.
+  __device__ void add(const DecodeTile<T, D> &tile, const Query &query, float scale) {
+    constexpr int pitch = Query::pitch;
     const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
-    const uint4 *upper = reinterpret_cast<const uint4 *>(reinterpret_cast<const bf16 *>(at.query) + g * pitch) + t;
-    const uint4 *lower = upper + pitch; // 8 rows of 16 bytes further
-    const uint4 *key[4];                // of positions g, g + 8, ...
+    const uint4 *upper = reinterpret_cast<const uint4 *>(reinterpret_cast<const bf16 *>(query.data) + g * pitch) + t;
+    const uint4 *lower = upper + group * pitch / 8;
+    const uint4 *key[4];
 #pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      const int o = i * 8 + g;
-      key[i] = reinterpret_cast<const uint4 *>(o == fresh ? at.freshKey : keys + o * pitch) + t;
-    }
-    float scores[2][4] = {};
+    for (int i = 0; i < 4; ++i)
+      key[i] = reinterpret_cast<const uint4 *>(tile.key(g * 4 + i)) + t;
+    float scores[2][4] = {}, fine[2][4] = {}; // two sums: half as long a chain of products
 #pragma unroll 2
     for (int u = 0; u < D / 32; ++u) {
       // Which k an operand slot means is free: a lane takes 8 neighbours with one load.
-      const uint4 a = upper[u * 4], b = lower[u * 4];
+      uint4 a = make_uint4(0, 0, 0, 0), b = a;
+      if (g < group) {
+        a = upper[u * 4];
+        b = lower[u * 4];
+      }
 #pragma unroll
-      for (int half = 0; half < 2; ++half) { // 16 positions
+      for (int half = 0; half < 2; ++half) { // 16 rows
         const uint4 v = key[half * 2][u * 4], w = key[half * 2 + 1][u * 4];
         const unsigned low[4] = {v.x, w.x, v.y, w.y}, high[4] = {v.z, w.z, v.w, w.w};
         mmaBf16(scores[half], low, a.x, a.y);
         mmaBf16(scores[half], high, a.z, a.w);
-        mmaBf16(scores[half], low, b.x, b.y);
-        mmaBf16(scores[half], high, b.z, b.w);
+        mmaBf16(fine[half], low, b.x, b.y);
+        mmaBf16(fine[half], high, b.z, b.w);
       }
     }
-    // scores[half][i]: position 16 half + 8 (i / 2) + g of head 2 t + i % 2.
+    // scores[half][i]: row 4 g + 2 half + i / 2 of head 2 t + i % 2.
     float shrink[2];
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
       float higher = top[h];
 #pragma unroll
       for (int i = h; i < 8; i += 2) {
-        const int o = i / 2 * 8 + g;
         float &score = scores[i / 4][i % 4];
-        score = o >= from && o < to ? scale * score : -infinity();
+        score = tile.live >> (g * 4 + i / 2) & 1 ? scale * (score + fine[i / 4][i % 4]) : -infinity();
         higher = fmaxf(higher, score);
       }
 #pragma unroll
@@ -147,7 +220,7 @@ template <typename T, int group, int D, int ring, int cluster, bool tensor> stru
         out[i][l] *= shrink[l % 2];
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      unsigned uppers[2], lowers[2]; // of positions 2 t and 2 t + 1, and 8 more, of head g
+      unsigned uppers[2], lowers[2]; // of the rows of matrices 2 half and 2 half + 1
 #pragma unroll
       for (int i = 0; i < 2; ++i) {
         const float x = scores[half][i * 2], y = scores[half][i * 2 + 1];
@@ -156,8 +229,7 @@ template <typename T, int group, int D, int ring, int cluster, bool tensor> stru
         lowers[i] =
             transposeMatrix(packBf16(x - __uint_as_float(packed << 16), y - __uint_as_float(packed & 0xffff0000u)));
       }
-      const int o = half * 16 + lane / 16 * 8 + lane % 8;
-      const T *value = o == fresh ? at.freshValue : values + o * pitch;
+      const T *value = tile.value(lane % 8 * 4 + half * 2 + lane / 16);
       const unsigned address = sharedAddress(value + lane / 8 % 2 * 8);
 #pragma unroll
       for (int i = 0; i < D / 16; ++i) {
@@ -169,38 +241,48 @@ template <typename T, int group, int D, int ring, int cluster, bool tensor> stru
     }
   }
 
-  __device__ void put(const Layout &at, int partial) const {
+  // stats(head, i, maximum, sum) for i = 0 ... 7, and sum(head, d, out), each once.
+  template <typename Stats, typename Sum> __device__ void put(Stats stats, Sum sum) const {
     const int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
       const int head = t * 2 + h;
       if (head >= group)
         break;
-      if (g < Layout::blocks)
-        at.putStats(partial, head, g, top[h], total[h]);
+      stats(head, g, top[h], total[h]);
 #pragma unroll
       for (int i = 0; i < D / 8; ++i)
-        at.putSum(partial, head * D + i * 8 + g, out[i / 2][i % 2 * 2 + h]);
+        sum(head, i * 8 + g, out[i / 2][i % 2 * 2 + h]);
     }
   }
 };
 
 // The same on ordinary cores, with its state in shared memory. A group of lanes per position, 16 bytes of a key a lane;
 // afterwards each lane holds the weight of one position.
-template <typename T, int group, int D, int ring, int cluster> struct DecodeState<T, group, D, ring, cluster, false> {
-  using Layout = DecodeLayout<T, group, D, ring, cluster>;
+template <typename T, int group, int D> struct DecodeState<T, group, D, false> {
+  using Query = DecodeQuery<T, group, D>;
+  static constexpr int sharedFloats = group * (D + 2); // of a warp: out, maximum and sum of each head
   static constexpr int width = 16 / sizeof(T), vectors = D / width;
   static constexpr int lanes = powerOfTwo(vectors), pieces = (vectors + lanes - 1) / lanes, perStep = 32 / lanes;
 
-  __device__ void add(const Layout &at, const T *keys, const T *values, int from, int to, int fresh, float scale) {
+  float *state;
+
+  __device__ explicit DecodeState(float *state) : state(state) {
+#pragma unroll 1
+    for (int i = threadIdx.x % 32; i < sharedFloats; i += 32)
+      state[i] = i % (D + 2) == D ? decodeLowest : 0;
+    __syncwarp();
+  }
+
+  __device__ void add(const DecodeTile<T, D> &tile, const Query &query, float scale) {
     const int lane = threadIdx.x % 32, part = lane % lanes, sub = lane / lanes;
 #pragma unroll 1
     for (int head = 0; head < group; ++head) {
-      float *own = at.state + (threadIdx.x / 32 * group + head) * (D + 2), score = -infinity();
+      float *own = state + head * (D + 2), score = -infinity();
 #pragma unroll 2
       for (int i = 0; i < lanes; ++i) {
         const int o = i * perStep + sub;
-        const T *key = o == fresh ? at.freshKey : keys + o * Layout::pitch;
+        const T *key = tile.key(o);
         float sum = 0;
 #pragma unroll
         for (int p = 0; p < pieces; ++p)
@@ -209,10 +291,10 @@ template <typename T, int group, int D, int ring, int cluster> struct DecodeStat
             load(key + d, v);
 #pragma unroll
             for (int l = 0; l < width; ++l)
-              sum += at.query[head * D + d + l] * v[l];
+              sum += query.data[head * D + d + l] * v[l];
           }
         sum = groupSum<lanes>(sum);
-        if (part == i && o >= from && o < to)
+        if (part == i && (tile.live >> o & 1))
           score = scale * sum;
       }
       const float top = own[D], higher = fmaxf(top, warpMax(score)), shrink = exp2Fast(top - higher);
@@ -222,7 +304,7 @@ template <typename T, int group, int D, int ring, int cluster> struct DecodeStat
       for (int i = 0; i < lanes; ++i) {
         const int o = i * perStep + sub;
         const float w = __shfl_sync(0xffffffffu, weight, sub * lanes + i);
-        const T *value = o == fresh ? at.freshValue : values + o * Layout::pitch;
+        const T *value = tile.value(o);
 #pragma unroll
         for (int p = 0; p < pieces; ++p)
           if (const int d = (part + p * lanes) * width; d < D) {
@@ -252,13 +334,14 @@ template <typename T, int group, int D, int ring, int cluster> struct DecodeStat
     }
   }
 
-  __device__ void put(const Layout &at, int partial) const {
-    const float *own = at.state + threadIdx.x / 32 * group * (D + 2);
-    for (int head = 0; head < group; ++head, own += D + 2) {
-      for (int rank = threadIdx.x % 32; rank < Layout::blocks; rank += 32)
-        at.putStats(partial, head, rank, own[D], own[D + 1]);
-      for (int d = threadIdx.x % 32; d < D; d += 32)
-        at.putSum(partial, head * D + d, own[d]);
+  template <typename Stats, typename Sum> __device__ void put(Stats stats, Sum sum) const {
+    const int lane = threadIdx.x % 32;
+    for (int head = 0; head < group; ++head) {
+      const float *own = state + head * (D + 2);
+      if (lane < 8)
+        stats(head, lane, own[D], own[D + 1]);
+      for (int d = lane; d < D; d += 32)
+        sum(head, d, own[d]);
     }
   }
 };

@@ -1,8 +1,8 @@
 // Accesses with an order, for what crosses blocks, and what the host reads while the device runs.
 
-// Counts one arrival of a block; what the blocks that came before it had stored is visible to it, and its own stores
-// to those that follow.
-__device__ inline unsigned countArrival(unsigned *counter) {
+// Counts one more, and returns how many came before. Whoever comes last sees what all wrote before they came, if their
+// threads met the one that calls; that one's threads after meeting it again.
+__device__ inline unsigned takeTicket(unsigned *counter) {
   unsigned before;
   asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], 1;" : "=r"(before) : "l"(counter) : "memory");
   return before;

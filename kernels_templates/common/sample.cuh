@@ -154,7 +154,7 @@ __device__ inline bool isLastArrival(unsigned *counter, unsigned blocks) {
   unsigned before = 0;
   __syncwarp();
   if (threadIdx.x % 32 == 0) {
-    before = countArrival(counter);
+    before = takeTicket(counter);
     if (before + 1 == blocks)
       *counter = 0;
   }

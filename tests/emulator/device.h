@@ -90,7 +90,7 @@ template <int blocks> void clusterStore(float *p, int rank, float x, Barrier *ba
 
 // ---- order.cuh
 
-inline unsigned countArrival(unsigned *counter) {
+inline unsigned takeTicket(unsigned *counter) {
   emulator::pause();
   return (*counter)++;
 }
@@ -157,13 +157,19 @@ void multiply(float (&d)[count], const unsigned (&a)[4], Matrix b, bool add) {
 
 #include "kernels_templates/common/prefill_keys.cuh"
 
-#include "kernels_templates/common/decode_chunk.cuh"
-
-#include "kernels_templates/common/decode.cuh"
-
 #include "kernels_templates/common/epilogue.cuh"
 
 #include "kernels_templates/common/gemv.cuh"
+
+#include "kernels_templates/common/decode_chunk.cuh"
+
+#include "kernels_templates/common/decode_gate.cuh"
+
+#include "kernels_templates/common/decode_heads.cuh"
+
+#include "kernels_templates/common/decode.cuh"
+
+#include "kernels_templates/common/decode_batch.cuh"
 
 #include "kernels_templates/common/wgemm_ring.cuh"
 

@@ -84,6 +84,10 @@ template <typename T> T __shfl_sync(unsigned mask, T x, int from) { return shuff
 template <typename T> T __shfl_xor_sync(unsigned mask, T x, int other) {
   return shuffle("__shfl_xor_sync", mask, x, lane() ^ other);
 }
+template <typename T> T __shfl_up_sync(unsigned mask, T x, unsigned by) {
+  return std::bit_cast<T>(
+      meet("__shfl_up_sync", mask, std::bit_cast<unsigned>(x))[lane() < by ? lane() : lane() - by][0]);
+}
 inline unsigned __ballot_sync(unsigned mask, bool x) {
   const emulator::WarpValues &all = meet("a vote", mask, x);
   unsigned bits = 0;

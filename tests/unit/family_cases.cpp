@@ -164,37 +164,6 @@ Case makeKvWrite(DType type, int kvHeads, int D, int ring, const std::vector<Pie
   return c;
 }
 
-Case makeAttentionDecode(DType type, DType table, int heads, int kvHeads, int D, int ring, int window, int cluster,
-                         const std::vector<DecodeToken> &tokens, int channels) {
-  Limits limits{tokens.size(), 1, 29, 1};
-  for (const DecodeToken &token : tokens) {
-    limits.rows = std::max<uint64_t>(limits.rows, token.row + 1);
-    limits.positions = std::max<uint64_t>(limits.positions, token.position + 1);
-  }
-  std::vector<int64_t> params = {
-      static_cast<int64_t>(type), static_cast<int64_t>(table), heads, kvHeads, D, ring, cluster};
-  std::vector<Scalar> scalars = {number(1.2f), integer(window), number(1 / std::sqrt(static_cast<float>(D))),
-                                 integer(static_cast<int32_t>(tokens.size()))};
-  if (channels) {
-    params.insert(params.end(), {heads * D, channels});
-    scalars.push_back(number(3));
-  }
-  Case c = makeCase(channels ? "attention_decode_ve" : "attention_decode", params, scalars, limits);
-  std::vector<bool> held(limits.rows * ring);
-  for (size_t t = 0; t < tokens.size(); ++t) {
-    const auto [row, position] = tokens[t];
-    c.at<int>(2)[t] = row;
-    c.at<int>(3)[t] = position;
-    if (row >= 0)
-      for (int j = std::max({0, position - window, position - ring + 1}); j < position; ++j)
-        held[row * ring + j % ring] = true;
-  }
-  for (size_t i = 0; i < c.elements(4); ++i)
-    if (!held[i / D / ring / kvHeads / 2 * ring + i / D % ring])
-      put(c, 4, i, std::numeric_limits<float>::quiet_NaN());
-  return c;
-}
-
 Case makeSample(int V, int Vp, int rows, float cap, const SampleSettings &settings) {
   Case c = makeCase("sample", {V, Vp}, {number(cap), integer(rows)});
   float *z = c.at<float>(0);
@@ -255,30 +224,6 @@ static void addAttention(std::vector<Case> &cases, DType T, bool write) {
   for (const Layout &l : layouts)
     cases.push_back(write ? makeKvWrite(T, l.kvHeads, l.D, l.ring, l.pieces, l.padding)
                           : makeAttention(T, l.heads, l.kvHeads, l.D, l.ring, l.window, l.pieces, l.padding));
-}
-
-static void addAttentionDecode(std::vector<Case> &cases, DType T, bool gated) {
-  struct Layout {
-    int heads, kvHeads, D, ring, window, cluster;
-    std::vector<DecodeToken> tokens;
-  };
-  const Layout layouts[] = {
-      {1, 1, 8, 1, 0, 1, {{0, 0}}},                                                 // the new key alone
-      {3, 3, 32, 64, 64, 4, {{0, 0}, {1, 31}, {2, 32}, {3, 33}, {-1, 0}, {4, 63}}}, // borders of tiles
-      {4, 2, 64, 9, 8, 2, {{3, 100}, {0, 0}, {2, 9}, {1, 8}}},                      // wraps; rows out of order
-      {6, 3, 80, 17, 16, 1, {{0, 15}, {1, 16}, {2, 17}, {3, 31}, {4, 32}, {5, 47}, {6, 48}, {7, 1000}}},
-      {8, 1, 96, 128, 1000, 4, {{0, 127}, {1, 96}, {2, 95}}}, // a window of every position
-      {6, 6, 128, 513, 512, 8, {{0, 512}, {1, 513}, {2, 511}, {3, 1700}}},
-      {2, 1, 64, 3000, 2999, 8, {{0, 3500}}}, // several rounds of tiles
-      {2, 1, 64, 1500, 1499, 1, {{0, 1600}}},
-      {10, 2, 128, 700, 700, 8, {{0, 699}, {1, 640}, {2, 5}, {-1, 0}, {3, 300}}},
-      {4, 4, 88, 21, 12, 1, {{0, 39}, {1, 12}, {2, 13}}}, // ring longer than the window
-      {1, 1, 264, 40, 39, 2, {{0, 42}}},
-  };
-  for (const Layout &l : layouts)
-    for (DType table : {T, DType::BF16})
-      cases.push_back(makeAttentionDecode(T, table, l.heads, l.kvHeads, l.D, l.ring, l.window, l.cluster, l.tokens,
-                                          gated ? std::min(l.D, 12) : 0));
 }
 
 static void addGemv(std::vector<Case> &cases, const std::string &name, int64_t T) {
@@ -371,8 +316,6 @@ static void addTyped(std::vector<Case> &cases, const std::string &name, int64_t 
   } else if (name == "embed_smear") {
     for (auto [C, channels, n] : {std::tuple{24, 24, 4}, {33, 12, 7}, {90, 1, 9}, {768, 24, 1}, {2048, 24, 8}})
       add({T, C, channels}, {integer(n)}, {.vocab = 101});
-  } else if (name == "attention_decode" || name == "attention_decode_ve") {
-    addAttentionDecode(cases, static_cast<DType>(T), name == "attention_decode_ve");
   } else if (name == "rms_norm") {
     for (auto [width, n] : {std::pair{1, 3}, {32, 9}, {80, 5}, {88, 4}, {97, 7}, {768, 3}, {2048, 1}}) {
       add({T, width}, {integer(n)});
@@ -467,6 +410,12 @@ std::vector<Case> casesOf(std::string_view family) {
     return generationCases(name);
   if (name == "attention_prefill")
     return attentionPrefillCases();
+  if (name.starts_with("attention_decode_qkv"))
+    return attentionDecodeQkvCases(name);
+  if (name.starts_with("attention_decode"))
+    return attentionDecodeCases(name);
+  if (name.starts_with("attention_batch"))
+    return attentionBatchCases(name);
   if (name.starts_with("wgemm"))
     return wgemmCases(name);
   addTyped(cases, name, f32);

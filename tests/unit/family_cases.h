@@ -49,13 +49,6 @@ Case makeAttention(kernels::DType type, int heads, int kvHeads, int D, int ring,
                    const std::vector<Piece> &pieces, int padding = 0);
 Case makeKvWrite(kernels::DType type, int kvHeads, int D, int ring, const std::vector<Piece> &pieces, int padding = 0);
 
-/// A decode launch, one token per slot: (row, position), row -1 for padding; with `channels` the value gate as well.
-struct DecodeToken {
-  int row, position;
-};
-Case makeAttentionDecode(kernels::DType type, kernels::DType table, int heads, int kvHeads, int D, int ring, int window,
-                         int cluster, const std::vector<DecodeToken> &tokens, int channels = 0);
-
 /// How a sample launch chooses.
 struct SampleSettings {
   float temperature = 0;
@@ -82,6 +75,11 @@ std::vector<Case> generationCases(std::string_view family);
 
 /// Slots that hold no key of anybody are NaN throughout.
 std::vector<Case> attentionPrefillCases();
+
+/// One token per slot; for the families with the value gate (_ve) as well. Slots of the ring as for makeAttention().
+std::vector<Case> attentionDecodeCases(std::string_view family);
+std::vector<Case> attentionDecodeQkvCases(std::string_view family);
+std::vector<Case> attentionBatchCases(std::string_view family);
 
 /// For each of the wgemm families.
 std::vector<Case> wgemmCases(std::string_view family);

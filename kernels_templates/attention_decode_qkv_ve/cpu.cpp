@@ -1,0 +1,15 @@
+#include "kernels_templates/attention_decode/reference.h"
+#include "kernels_templates/common/gates.h"
+#include "kernels_templates/common/product.h"
+
+namespace kernels::attention_decode_qkv_ve {
+
+void cpu(const CpuArgs &args) {
+  const Params &p = args.params;
+  const auto qkv = productSums(args.math, args.scalars[3].i, (p["heads"] + 2 * p["kv_heads"]) * p["D"], p["C"],
+                               p.type("T"), args.at<void>(5), args.at<void>(0), p["norm"] != 0);
+  const ValueGates<bf16> gates(args, 5, args.scalars[3].i, args.scalars[4].f);
+  byType(p.type("P"), [&](auto zero) { attention_decode::run<bf16, decltype(zero)>(args, qkv.get(), 9, gates); });
+}
+
+} // namespace kernels::attention_decode_qkv_ve
