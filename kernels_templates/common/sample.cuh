@@ -158,7 +158,9 @@ __device__ inline bool isLastArrival(unsigned *counter, unsigned blocks) {
     if (before + 1 == blocks)
       *counter = 0;
   }
-  return __shfl_sync(0xffffffffu, before, 0) + 1 == blocks;
+  before = __shfl_sync(0xffffffffu, before, 0);
+  __syncwarp(); // what the first lane has come to see, the others see
+  return before + 1 == blocks;
 }
 
 // As isLastArrival(), of a whole block.
