@@ -51,8 +51,8 @@ static cl::opt<std::string>
          cl::cat(category));
 static cl::list<std::string> templates("template", cl::value_desc("PATTERN=FAMILY[,PARAMETER=N]..."),
                                        cl::desc("Serve the launches whose ENTRY/WEIGHT or ENTRY/RING matches the glob "
-                                                "pattern so, whatever the cost model says; may "
-                                                "be repeated, the last match wins"),
+                                                "pattern so, whatever the cost model says; it decides "
+                                                "what is left open. May be repeated, the last match wins"),
                                        cl::cat(category));
 static cl::list<std::string> tuningFiles("tuning", cl::value_desc("file"),
                                          cl::desc("Times measured by nanort tune, which outweigh predictions"),
