@@ -1,6 +1,7 @@
 #include "codegen/Choices.h"
 
 #include "codegen/Registry.h"
+#include "kernels_templates/attention_decode/shape.h"
 #include "kernels_templates/common/tile.h"
 
 #include <algorithm>
@@ -27,6 +28,22 @@ Problem problemOf(const Attention &a) {
       "",
       {{"T", static_cast<int64_t>(a.in)}, {"heads", a.heads}, {"kv_heads", a.kvHeads}, {"D", a.dim}, {"ring", a.ring}},
       {{"window", a.window}, {"n", a.tokens}}};
+}
+
+Problem problemOf(const DecodeAttention &a) {
+  Problem problem = {"",
+                     {{"T", static_cast<int64_t>(a.in)},
+                      {"P", static_cast<int64_t>(a.table)},
+                      {"heads", a.heads},
+                      {"kv_heads", a.kvHeads},
+                      {"D", a.dim},
+                      {"ring", a.ring}},
+                     {{"window", a.window}, {"n", a.tokens}}};
+  if (a.channels) {
+    problem.suffix = "_ve";
+    problem.params.insert(problem.params.end(), {{"C", a.width}, {"channels", a.channels}});
+  }
+  return problem;
 }
 
 template <typename Key>
@@ -163,6 +180,25 @@ std::vector<Choice> choicesFor(const Attention &attention, std::string_view targ
     if (instanceOf(problemOf(attention), choice, target, why))
       choices.push_back(std::move(choice));
   }
+  return choices;
+}
+
+std::vector<Choice> choicesFor(const DecodeAttention &attention, std::string_view target) {
+  std::vector<Choice> choices;
+  auto add = [&](Choice choice) {
+    std::string why;
+    if (instanceOf(problemOf(attention), choice, target, why))
+      choices.push_back(std::move(choice));
+  };
+  // Clusters exist from sm_90 on. More blocks than tiles would be idle.
+  const auto tiles = static_cast<int64_t>(kernels::attention_decode::tilesOf(static_cast<uint64_t>(attention.ring)));
+  for (int64_t cluster : {8, 4, 2, 1})
+    if (cluster == 1 || (!target.starts_with("sm_8") && cluster < 2 * tiles))
+      add({"attention_decode", {{"cluster", cluster}}});
+  if (const std::optional<DeviceModel> device = deviceModel(target))
+    for (int64_t chunk : {32, 64, 128, 256})
+      if (chunk == 32 || chunk < 2 * attention.ring)
+        add({"attention_batch", {{"chunk", chunk}, {"blocks", device->sms}}});
   return choices;
 }
 

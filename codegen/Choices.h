@@ -26,6 +26,13 @@ struct Attention {
   int64_t tokens, heads, kvHeads, dim, ring, window;
 };
 
+/// Of one token per slot, from what the product of q, k and v makes up to the ring.
+struct DecodeAttention {
+  kernels::DType in, table;
+  int64_t tokens, heads, kvHeads, dim, ring, window;
+  int64_t width = 0, channels = 0; // of the value gate's input and of what it reads of it; 0: no gate
+};
+
 /// What a choice does not decide: all parameters but those that spread the work, and scalars where they matter to a
 /// launch's shape and cost (others count as 0).
 struct Problem {
@@ -33,6 +40,7 @@ struct Problem {
   std::vector<std::pair<std::string_view, int64_t>> params, scalars;
 };
 Problem problemOf(const Product &product);
+Problem problemOf(const DecodeAttention &attention);
 Problem problemOf(const Attention &attention);
 
 /// A family by its stem ("gemv", "gemm", "wgemm") and how it spreads the work: the parameters that change no result.
@@ -56,6 +64,7 @@ std::optional<Instance> instanceOf(const Problem &problem, const Choice &choice,
 /// Every choice that is worth a thought on the target, none of which instanceOf refuses.
 std::vector<Choice> choicesFor(const Product &product, std::string_view target);
 std::vector<Choice> choicesFor(const Attention &attention, std::string_view target);
+std::vector<Choice> choicesFor(const DecodeAttention &attention, std::string_view target);
 
 /// Microseconds: the larger of the launch's roofline and what its tiles take on as many SMs as there are, where a step
 /// of a block is bounded by its multiplications or by its operands' way from L2.

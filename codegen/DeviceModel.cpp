@@ -18,6 +18,14 @@ std::optional<DeviceModel> deviceModel(std::string_view target) {
   return std::nullopt;
 }
 
+std::string sharedFault(std::string_view target, uint32_t bytes) {
+  const std::optional<DeviceModel> device = deviceModel(target);
+  if (!device || bytes <= device->blockShared)
+    return {};
+  return "needs " + std::to_string(bytes) + " bytes of shared memory; a block on " + std::string(target) + " has " +
+         std::to_string(device->blockShared) + ": choose smaller tiles or fewer stages with --template";
+}
+
 bool usesTensorCores(const kernels::Family &family, const kernels::Params &params, bool library) {
   if (!library && !family.tensorCores)
     return false;

@@ -1,5 +1,6 @@
 // How long a launch should take: the roofline, and what its tiles take on as many SMs as there are.
 #include "codegen/Choices.h"
+#include "kernels_templates/attention_decode/shape.h"
 
 #include <algorithm>
 #include <cmath>
@@ -130,6 +131,42 @@ static double attentionUs(const DeviceModel &device, double rate, const Instance
   return share * stepUs(device, rate, 4 * queries * keys * dim, 2 * keys * dim * sizeOf(instance.params.type("T")));
 }
 
+/// Decode attention, of which an H100 has shown (batches of 1 to 128 with d12 and d32): what a launch takes besides its
+/// tiles, and a further turn of blocks that found no room beside the launch before; a round of a block's tiles at
+/// least; how much of the bandwidth is reached. Of attention_batch these are estimates: a warp's tile, what a chunk
+/// takes besides, and partial results that meet in memory.
+constexpr double decodeFillUs = 1.6, decodeTurnUs = 3.5, decodeRoundUs = 3.6, decodeShare = 0.9;
+constexpr double batchTileUs = 1.7, batchChunkUs = 1.0, batchMeetUs = 1.5, batchShare = 0.95;
+
+/// The SM with the most blocks or chunks takes longest. In attention_batch the last chunk's warp then is alone for half
+/// of it.
+static double decodeUs(const DeviceModel &device, const Instance &instance, const Prediction &roofline) {
+  namespace decode = kernels::attention_decode;
+  const Values v(instance);
+  const uint64_t heads = v.scalar("n") * v.param("kv_heads"), keys = std::min(v.scalar("window") + 1, v.param("ring"));
+  const kernels::LaunchShape shape = instance.family->shape(instance.params, instance.scalars);
+  const uint64_t warps = shape.block[0] / 32, tiles = decode::tilesOf(keys);
+  const double all = std::max(roofline.bytesUs, roofline.flopsUs);
+  // On one SM, of what `work` units of equal size share.
+  auto most = [&](uint64_t work) {
+    return all * static_cast<double>(ceilDiv(work, device.sms) * device.sms) / static_cast<double>(work);
+  };
+  if (const uint64_t cluster = v.param("cluster", 0)) {
+    constexpr uint64_t before = 96 << 10; // shared memory of a gemv
+    const uint64_t room = device.blockShared > before ? (device.blockShared - before) / shape.sharedBytes : 0;
+    const uint64_t turns = ceilDiv(heads * cluster, device.sms * std::max<uint64_t>(1, room));
+    const auto rounds = static_cast<double>(ceilDiv(ceilDiv(tiles, cluster), warps));
+    return decodeFillUs + static_cast<double>(turns - 1) * decodeTurnUs +
+           std::max(most(heads * cluster) / decodeShare, rounds * decodeRoundUs);
+  }
+  const uint64_t chunk = std::min(ceilDiv(v.param("chunk"), decode::tileSlots), tiles),
+                 chunks = heads * ceilDiv(tiles, chunk);
+  const double chunkUs = static_cast<double>(chunk) * batchTileUs;
+  const auto each = static_cast<double>(ceilDiv(chunks, shape.grid[0] * warps));
+  return decodeFillUs + std::max(most(chunks) / batchShare, each * (chunkUs + batchChunkUs)) + chunkUs / 2 +
+         batchMeetUs;
+}
+
 double predictUs(const DeviceModel &device, const Instance &instance) {
   const Family &family = *instance.family;
   const Values v(instance);
@@ -146,6 +183,8 @@ double predictUs(const DeviceModel &device, const Instance &instance) {
     const double us = fillUs + attentionUs(device, rate, instance);
     return roofline.launchUs + std::max({roofline.bytesUs, roofline.flopsUs, us});
   }
+  if (v.param("cluster", 0) || v.param("chunk", 0))
+    return decodeUs(device, instance, roofline) + roofline.launchUs;
   if (v.param("split", 0))
     return of(wgemmUs(device, instance));
   if (v.param("tile_m", 0))

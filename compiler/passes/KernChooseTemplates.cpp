@@ -5,6 +5,7 @@
 #include "compiler/pipeline/Options.h"
 
 #include "codegen/Instantiate.h"
+#include "kernels_templates/attention_batch/shape.h"
 
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -66,6 +67,7 @@ struct KernChooseTemplatesPass : nanocc::impl::KernChooseTemplatesBase<KernChoos
         program.emitError("is for a target that has no device description");
         return signalPassFailure();
       }
+      concerned = false;
       WalkResult walk = program.walk([&](Operation *op) -> WalkResult {
         if (auto linear = dyn_cast<kern::LinearOp>(op)) {
           const Override *forced = forcedFor(op, nameOf(op, linear.getWeight()), overrides);
@@ -75,14 +77,17 @@ struct KernChooseTemplatesPass : nanocc::impl::KernChooseTemplatesBase<KernChoos
           }
           op = asProduct(linear);
         }
-        if (isa<kern::AttentionDecodeOp, kern::AttentionDecodeVeOp>(op))
-          return setCluster(op, overrides);
         if (std::optional<Task> task = taskOf(op, program.getSymName().str()))
           return choose(op, *task, program.getSymName().str(), options, overrides);
         return WalkResult::advance();
       });
       if (walk.wasInterrupted())
         return signalPassFailure();
+      auto times = options.tuning.find(program.getSymName().str());
+      if (times != options.tuning.end() && !times->second.empty() && !concerned)
+        program.emitWarning() << "--tuning: none of the " << times->second.size() << " times for " << times->first
+                              << " is of a launch of this model; they are of kernels at a number of rows, such as "
+                              << times->second.begin()->first << ". Measure a plan of it with nanort tune";
     }
     for (auto [i, override] : llvm::enumerate(overrides))
       if (!used.contains(i)) {
@@ -113,6 +118,10 @@ private:
                                      static_cast<int64_t>(attention.getWindow())};
       return Task{codegen::problemOf(shape), codegen::choicesFor(shape, target), shape.tokens, attention.getKv()};
     }
+    if (auto attention = dyn_cast<kern::AttentionDecodeOp>(op))
+      return decodeTask(attention, {}, {}, target);
+    if (auto attention = dyn_cast<kern::AttentionDecodeVeOp>(op))
+      return decodeTask(attention, attention.getX(), attention.getGate(), target);
     if (!isa<kern::ProductOp, kern::ProductAddOp, kern::ProductMixOp, kern::ProductMixSumOp, kern::ProductBackoutOp>(
             op))
       return std::nullopt;
@@ -124,6 +133,25 @@ private:
         epilogueOf(op).str(), *in, *out, x.getDimSize(0), y.getDimSize(1), x.getDimSize(1), op->hasAttr("norm"),
         op->hasAttr("relu2")};
     return Task{codegen::problemOf(product), codegen::choicesFor(product, target), product.rows, op->getOperand(1)};
+  }
+
+  /// `x` and `gate` are the value gate's, if there is one.
+  template <typename Op>
+  static std::optional<Task> decodeTask(Op attention, Value x, Value gate, const std::string &target) {
+    auto columns = [](Value value) {
+      return value ? cast<RankedTensorType>(value.getType()).getShape().back() : int64_t{0};
+    };
+    auto kv = cast<kern::KvType>(attention.getKv().getType());
+    auto type = cast<RankedTensorType>(attention.getType());
+    std::optional<kernels::DType> in = dtypeOf(type.getElementType()),
+                                  table = dtypeOf(getElementTypeOrSelf(attention.getTable()));
+    if (!in || !table || type.getRank() != 2)
+      return std::nullopt;
+    const codegen::DecodeAttention shape{
+        *in,           *table,       type.getDimSize(0), type.getDimSize(1) / kv.getDim(),
+        kv.getHeads(), kv.getDim(),  kv.getPositions(),  static_cast<int64_t>(attention.getWindow()),
+        columns(x),    columns(gate)};
+    return Task{codegen::problemOf(shape), codegen::choicesFor(shape, target), shape.tokens, attention.getKv()};
   }
 
   /// "decode_8/h0.c_fc"
@@ -143,22 +171,8 @@ private:
   static bool meant(StringRef stem, StringRef attention) {
     if (attention.empty())
       return !stem.starts_with("attention");
-    return attention == "attention_decode" ? stem == attention
-                                           : stem.starts_with("attention") && stem != "attention_decode";
-  }
-
-  /// The fusion has decided how many blocks of a cluster share a head; an override may say otherwise.
-  LogicalResult setCluster(Operation *op, ArrayRef<Override> overrides) {
-    auto ring = llvm::find_if(op->getOperands(), [](Value value) { return isa<kern::KvType>(value.getType()); });
-    const std::string name = nameOf(op, *ring);
-    const Override *forced = forcedFor(op, name, overrides);
-    if (!forced)
-      return success();
-    if (forced->choice.tuning.size() != 1 || forced->choice.tuning[0].first != "cluster")
-      return op->emitError() << "--template " << forced->pattern << "=" << forced->choice.text() << " does not fit "
-                             << name << ": family 'attention_decode' is spread by cluster";
-    op->setAttr("cluster", Builder(op->getContext()).getI64IntegerAttr(forced->choice.tuning[0].second));
-    return success(succeeded(resolve(cast<kern::KernelOp>(op)))); // says why it does not fit
+    const bool decodes = stem == "attention_decode" || stem == "attention_batch";
+    return attention == "attention_decode" ? decodes : stem.starts_with("attention") && !decodes;
   }
 
   /// The last override that means the launch. One pattern may match attentions and products: the family says which.
@@ -173,6 +187,58 @@ private:
         forced = &override;
       }
     return forced;
+  }
+
+  /// The launch that the choice makes of a kern.attention_decode[_ve].
+  static Operation *asDecode(Operation *op, DictionaryAttr choice) {
+    if (Attribute cluster = choice.get("cluster")) {
+      op->setAttr("cluster", cluster);
+      return op;
+    }
+    if (auto gated = dyn_cast<kern::AttentionDecodeVeOp>(op))
+      return asBatch<kern::AttentionBatchVeOp>(gated, choice);
+    return asBatch<kern::AttentionBatchOp>(cast<kern::AttentionDecodeOp>(op), choice);
+  }
+
+  template <typename Batch, typename Op> static Operation *asBatch(Op attention, DictionaryAttr choice) {
+    OpBuilder builder(attention);
+    auto kv = cast<kern::KvType>(attention.getKv().getType());
+    auto type = cast<RankedTensorType>(attention.getType());
+    auto tuning = [&](StringRef name) { return choice.getAs<IntegerAttr>(name); };
+    const kernels::Params params{{{"heads", type.getDimSize(1) / kv.getDim()},
+                                  {"kv_heads", kv.getHeads()},
+                                  {"D", kv.getDim()},
+                                  {"ring", kv.getPositions()},
+                                  {"chunk", tuning("chunk").getInt()}}};
+    auto partials = RankedTensorType::get(
+        {type.getDimSize(0) * kv.getHeads(), static_cast<int64_t>(kernels::attention_batch::partialFloats(params))},
+        builder.getF32Type());
+    SmallVector<Value> operands(attention->getOperands());
+    operands.push_back(counters(attention, kv));
+    SmallVector<NamedAttribute> attributes = {builder.getNamedAttr("mult", attention.getMultAttr()),
+                                              builder.getNamedAttr("window", attention.getWindowAttr()),
+                                              builder.getNamedAttr("chunk", tuning("chunk")),
+                                              builder.getNamedAttr("blocks", tuning("blocks"))};
+    if (auto range = attention->template getAttrOfType<FloatAttr>("range"))
+      attributes.push_back(builder.getNamedAttr("range", range));
+    auto batch = Batch::create(builder, attention.getLoc(), TypeRange{partials, type}, operands, attributes);
+    attention.getResult().replaceAllUsesWith(batch.getResult());
+    attention.erase();
+    return batch;
+  }
+
+  /// One for each row and head, of all such launches: data orders those.
+  static Value counters(Operation *attention, kern::KvType kv) {
+    auto program = attention->getParentOfType<kern::ProgramOp>();
+    OpBuilder builder(attention);
+    auto type = RankedTensorType::get({kv.getRows() * kv.getHeads()}, builder.getIntegerType(32, false));
+    const std::string name = llvm::formatv("attention.counters.{0}", type.getNumElements()).str();
+    if (!program.lookupSymbol(name)) {
+      OpBuilder declarations(builder.getContext());
+      declarations.setInsertionPoint(*program.getBody().getOps<func::FuncOp>().begin());
+      kern::CountersOp::create(declarations, attention->getLoc(), name, type);
+    }
+    return kern::RefOp::create(builder, attention->getLoc(), type, FlatSymbolRefAttr::get(builder.getContext(), name));
   }
 
   static Operation *asProduct(kern::LinearOp linear) {
@@ -202,11 +268,16 @@ private:
       if (attentionOf(op).empty() && stem != "gemv" && stem != "gemm" && stem != "wgemm")
         why = stem == "cublaslt" ? "cublaslt takes no parameters, and only products into which nothing is fused"
                                  : "products are served by gemv, gemm and wgemm";
-      if (!why.empty() || !codegen::instanceOf(task.problem, forced->choice, target, why))
+      std::vector<Weighed> meant;
+      if (why.empty())
+        meant = completions(task, forced->choice, target, options, why);
+      if (meant.empty())
         return op->emitError() << "--template " << forced->pattern << "=" << forced->choice.text() << " does not fit "
                                << name << ": " << why;
-      llvm::erase_if(weighed, [&](const Weighed &w) { return w.choice.text() == forced->choice.text(); });
-      weighed.insert(weighed.begin(), weigh(task, forced->choice, target, options));
+      const Weighed best =
+          *llvm::min_element(meant, [&](const Weighed &a, const Weighed &b) { return rank(a) < rank(b); });
+      llvm::erase_if(weighed, [&](const Weighed &w) { return w.choice.text() == best.choice.text(); });
+      weighed.insert(weighed.begin(), best);
     }
     if (weighed.empty())
       return success(); // the default's constraint says why
@@ -214,12 +285,35 @@ private:
     return success();
   }
 
-  static Weighed weigh(const Task &task, codegen::Choice choice, const std::string &target, const Options &options) {
+  /// What an override can mean: itself, and the choices of its family with its parameters in place of theirs.
+  std::vector<Weighed> completions(const Task &task, const codegen::Choice &given, const std::string &target,
+                                   const Options &options, std::string &why) {
+    std::vector<codegen::Choice> choices = {given};
+    for (const codegen::Choice &choice : task.choices)
+      if (choice.stem == given.stem) {
+        codegen::Choice &completed = choices.emplace_back(choice);
+        for (const auto &[key, value] : given.tuning)
+          if (auto it = llvm::find_if(completed.tuning, [&](const auto &own) { return own.first == key; });
+              it != completed.tuning.end())
+            it->second = value;
+          else
+            completed.tuning.emplace_back(key, value);
+      }
+    std::vector<Weighed> meant;
+    for (codegen::Choice &choice : choices)
+      if (codegen::instanceOf(task.problem, choice, target, why))
+        meant.push_back(weigh(task, std::move(choice), target, options));
+    return meant;
+  }
+
+  Weighed weigh(const Task &task, codegen::Choice choice, const std::string &target, const Options &options) {
     std::string why;
     const codegen::Instance instance = *codegen::instanceOf(task.problem, choice, target, why);
     if (std::optional<double> us =
-            options.measured(target, codegen::kernelName(*instance.family, instance.params), task.rows))
+            options.measured(target, codegen::kernelName(*instance.family, instance.params), task.rows)) {
+      concerned = true;
       return {std::move(choice), *us, measured};
+    }
     return {std::move(choice), codegen::predictUs(*codegen::deviceModel(target), instance), predicted};
   }
 
@@ -229,7 +323,10 @@ private:
         builder.getNamedAttr("family", builder.getStringAttr(weighed.front().choice.stem))};
     for (const auto &[key, value] : weighed.front().choice.tuning)
       choice.push_back(builder.getNamedAttr(key, builder.getI64IntegerAttr(value)));
-    op->setAttr("choice", builder.getDictionaryAttr(choice));
+    if (isa<kern::AttentionDecodeOp, kern::AttentionDecodeVeOp>(op))
+      op = asDecode(op, builder.getDictionaryAttr(choice));
+    else
+      op->setAttr("choice", builder.getDictionaryAttr(choice));
     if (weighed.size() < 2)
       return;
     SmallVector<Attribute> lines;
@@ -241,6 +338,7 @@ private:
   }
 
   llvm::SmallDenseSet<size_t> used; // overrides that some launch has met
+  bool concerned = false;           // a time of --tuning is of some launch of the program
   std::string example;
 };
 

@@ -235,7 +235,7 @@ private:
   /// Blocks that share a head in attention_decode; none if it does not serve the match.
   std::optional<int64_t> clusterOf(const Match &match) {
     auto kv = cast<kern::KvType>(kern::AttentionOp(match.attention).getKv().getType());
-    // The same for every batch: a row's result does not depend on how many there are. More blocks than tiles are idle.
+    // For a single row; kern-choose-templates knows better for batches. More blocks than tiles are idle.
     int64_t cluster = 8;
     while (cluster > 1 && (!hasClusters() || cluster / 2 >= static_cast<int64_t>(decode::tilesOf(kv.getPositions()))))
       cluster /= 2;
@@ -263,10 +263,10 @@ private:
     if (kern::ValueGateOp gate = match.gate)
       fused = kern::AttentionDecodeVeOp::create(builder, loc, type, qkv, table, a.getRows(), a.getPositions(),
                                                 a.getKv(), match.norm.getX(), gate.getTokens(), gate.getTable(),
-                                                gate.getGate(), mult, window, blocks, gate.getRangeAttr());
+                                                gate.getGate(), mult, window, blocks, gate.getRangeAttr(), ArrayAttr());
     else
       fused = kern::AttentionDecodeOp::create(builder, loc, type, qkv, table, a.getRows(), a.getPositions(), a.getKv(),
-                                              mult, window, blocks);
+                                              mult, window, blocks, ArrayAttr());
     a.getResult().replaceAllUsesWith(fused->getResult(0));
     match.write->erase();
     a->erase();

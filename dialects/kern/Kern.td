@@ -380,7 +380,8 @@ def Kern_EmbedSmearMixOp : Kern_PureLaunchOp<"embed_smear_mix", [AllTypesMatch<[
 class Kern_AttentionDecode<string mnemonic, dag inputs, dag attributes> : Kern_LaunchOp<mnemonic> {
   let arguments = !con((ins Kern_Float:$qkv, Kern_Float:$table, Kern_Ids:$rows, Kern_Ids:$positions,
                             Arg<Kern_KvType, "", [MemRead, MemWrite]>:$kv), inputs,
-                       (ins F32Attr:$mult, I64Attr:$window, I64Attr:$cluster), attributes);
+                       (ins F32Attr:$mult, I64Attr:$window, I64Attr:$cluster), attributes,
+                       (ins OptionalAttr<StrArrayAttr>:$considered));
   let results = (outs Kern_Float:$result);
   let hasVerifier = 1;
 }
@@ -403,32 +404,33 @@ def Kern_AttentionDecodeVeOp : Kern_AttentionDecode<"attention_decode_ve",
                          attr-dict `:` functional-type(operands, results)}];
 }
 
-class Kern_AttentionDecodeQkv<string mnemonic, dag inputs, dag attributes> : Kern_LaunchOp<mnemonic> {
-  let arguments = !con((ins Kern_Float:$w, Kern_Float:$table, Kern_Ids:$rows, Kern_Ids:$positions,
-                            Arg<Kern_KvType, "", [MemRead, MemWrite]>:$kv, Kern_Float:$x), inputs,
-                       (ins F32Attr:$mult, I64Attr:$window, I64Attr:$cluster, I64Attr:$stages, UnitAttr:$norm),
-                       attributes);
-  let results = (outs Kern_Float:$result);
+class Kern_AttentionBatch<string mnemonic, dag inputs, dag attributes> : Kern_LaunchOp<mnemonic> {
+  let arguments = !con((ins Kern_Float:$qkv, Kern_Float:$table, Kern_Ids:$rows, Kern_Ids:$positions,
+                            Arg<Kern_KvType, "", [MemRead, MemWrite]>:$kv), inputs,
+                       (ins Arg<Kern_Words, "", [MemRead, MemWrite]>:$counters, F32Attr:$mult, I64Attr:$window,
+                            I64Attr:$chunk, I64Attr:$blocks), attributes, (ins OptionalAttr<StrArrayAttr>:$considered));
+  let results = (outs Kern_F32:$partials, Kern_Float:$result);
   let hasVerifier = 1;
 }
 
-def Kern_AttentionDecodeQkvOp : Kern_AttentionDecodeQkv<"attention_decode_qkv", (ins), (ins)> {
-  let summary = "kern.attention_decode of x Wᵀ, which it makes itself";
+def Kern_AttentionBatchOp : Kern_AttentionBatch<"attention_batch", (ins), (ins)> {
+  let summary = "kern.attention_decode for a batch";
   let description = [{
-    For few tokens: the `cluster` blocks of a token and head share the rows of W that are that head's, and stream them through
-    `stages` stages of shared memory. With `norm` the product is scaled by rsqrt(mean x² + ε).
+    Chunks of `chunk` slots of the ring, of all rows and heads, are spread over `blocks` blocks. They count themselves in
+    `counters`, one of each row and head; their partial results are scratch.
   }];
-  let assemblyFormat = [{$x `,` $w (`norm` $norm^)? `table` $table `kv` $kv `at` $rows `,` $positions `mult` $mult
-                         `window` $window `cluster` $cluster `stages` $stages attr-dict `:`
+  let assemblyFormat = [{$qkv `table` $table `kv` $kv `at` $rows `,` $positions `counters` $counters `mult` $mult
+                         `window` $window `chunk` $chunk `blocks` $blocks attr-dict `:`
                          functional-type(operands, results)}];
 }
 
-def Kern_AttentionDecodeQkvVeOp : Kern_AttentionDecodeQkv<"attention_decode_qkv_ve",
-    (ins Kern_Ids:$tokens, Kern_Float:$embeds, Kern_Float:$gate), (ins F32Attr:$range)> {
-  let summary = "kern.attention_decode_qkv with the value gate on v: v + range · σ(rms_norm(x)[0:c] · gate) · embeds[token]";
-  let assemblyFormat = [{$x `,` $w (`norm` $norm^)? `table` $table `kv` $kv `at` $rows `,` $positions `gate` $gate
-                         `embeds` $embeds `of` $tokens `mult` $mult `window` $window `cluster` $cluster
-                         `stages` $stages `range` $range attr-dict `:` functional-type(operands, results)}];
+def Kern_AttentionBatchVeOp : Kern_AttentionBatch<"attention_batch_ve",
+    (ins Kern_Float:$x, Kern_Ids:$tokens, Kern_Float:$embeds, Kern_Float:$gate), (ins F32Attr:$range)> {
+  let summary = "kern.attention_batch with the value gate on v: v + range · σ(rms_norm(x)[0:c] · gate) · embeds[token]";
+  let assemblyFormat = [{$qkv `table` $table `kv` $kv `at` $rows `,` $positions `gate` $gate `of` $x
+                         `embeds` $embeds `of` $tokens `counters` $counters `mult` $mult `window` $window
+                         `chunk` $chunk `blocks` $blocks `range` $range attr-dict `:`
+                         functional-type(operands, results)}];
 }
 
 #endif // NANOCC_KERN_TD

@@ -328,20 +328,20 @@ KernelCall EmbedSmearMixOp::getKernelCall() {
       .scalar(slots(getResult()));
 }
 
-template <typename Op> static Call attentionDecode(Op op, StringRef family) {
+/// `spread`: by what the family spreads the work.
+template <typename Op>
+static Call attentionDecode(Op op, StringRef family, ArrayRef<std::pair<StringRef, int64_t>> spread) {
   auto kv = cast<KvType>(op.getKv().getType());
-  return Call(op, family)
-      .type("T", op.getQkv())
+  Call call(op, family);
+  call.type("T", op.getQkv())
       .type("P", op.getTable())
       .dim("heads", channels(op.getResult()) / kv.getDim())
       .dim("kv_heads", kv.getHeads())
       .dim("D", kv.getDim())
-      .dim("ring", kv.getPositions())
-      .dim("cluster", op.getCluster())
-      .scalar(op.getMult())
-      .scalar(op.getWindow())
-      .scalar(attentionScale(kv))
-      .scalar(slots(op.getQkv()));
+      .dim("ring", kv.getPositions());
+  for (auto [name, value] : spread)
+    call.dim(name, value);
+  return call.scalar(op.getMult()).scalar(op.getWindow()).scalar(attentionScale(kv)).scalar(slots(op.getQkv()));
 }
 
 template <typename Op> static LogicalResult verifyAttentionDecode(Op op) {
@@ -350,66 +350,54 @@ template <typename Op> static LogicalResult verifyAttentionDecode(Op op) {
   if (width == 0 || width % keys || channels(op.getQkv()) != width + 2 * keys || channels(op.getTable()) != kv.getDim())
     return op.emitOpError() << "expects q of the result's " << width << " channels and k and v of " << kv.getHeads()
                             << " heads of " << kv.getDim() << " side by side, has " << op.getQkv().getType();
-  if (static_cast<int64_t>(op.getWindow()) < 0 || static_cast<int64_t>(op.getCluster()) < 1)
-    return op.emitOpError("window must be 0 or more and cluster 1 or more");
+  if (static_cast<int64_t>(op.getWindow()) < 0)
+    return op.emitOpError("window must be 0 or more");
   if (slots(op.getQkv()) > kv.getRows())
     return op.emitOpError() << "serves " << slots(op.getQkv()) << " rows, the ring holds " << kv.getRows();
   return success();
 }
 
-KernelCall AttentionDecodeOp::getKernelCall() { return attentionDecode(*this, "attention_decode"); }
-LogicalResult AttentionDecodeOp::verify() { return verifyAttentionDecode(*this); }
+template <typename Op> static LogicalResult verifyCluster(Op op) {
+  if (static_cast<int64_t>(op.getCluster()) < 1)
+    return op.emitOpError("cluster must be 1 or more");
+  return verifyAttentionDecode(op);
+}
+
+KernelCall AttentionDecodeOp::getKernelCall() {
+  return attentionDecode(*this, "attention_decode", {{"cluster", getCluster()}});
+}
+LogicalResult AttentionDecodeOp::verify() { return verifyCluster(*this); }
 
 KernelCall AttentionDecodeVeOp::getKernelCall() {
-  return attentionDecode(*this, "attention_decode_ve")
+  return attentionDecode(*this, "attention_decode_ve", {{"cluster", getCluster()}})
       .dim("C", channels(getX()))
       .dim("channels", channels(getGate()))
       .scalar(getRange());
 }
-LogicalResult AttentionDecodeVeOp::verify() { return verifyAttentionDecode(*this); }
+LogicalResult AttentionDecodeVeOp::verify() { return verifyCluster(*this); }
 
-template <typename Op> static Call attentionDecodeQkv(Op op, StringRef family) {
+template <typename Op> static LogicalResult verifyAttentionBatch(Op op) {
   auto kv = cast<KvType>(op.getKv().getType());
-  return Call(op, family)
-      .type("T", op.getX())
-      .type("P", op.getTable())
-      .dim("heads", channels(op.getResult()) / kv.getDim())
-      .dim("kv_heads", kv.getHeads())
-      .dim("D", kv.getDim())
-      .dim("ring", kv.getPositions())
-      .dim("cluster", op.getCluster())
-      .dim("stages", op.getStages())
-      .dim("C", channels(op.getX()))
-      .dim("norm", op.getNorm())
-      .scalar(op.getMult())
-      .scalar(op.getWindow())
-      .scalar(attentionScale(kv))
-      .scalar(slots(op.getX()));
+  if (static_cast<int64_t>(op.getChunk()) < 1 || static_cast<int64_t>(op.getBlocks()) < 1)
+    return op.emitOpError("chunk and blocks must be 1 or more");
+  if (tensorType(op.getCounters()).getNumElements() < slots(op.getQkv()) * kv.getHeads())
+    return op.emitOpError() << "needs a counter for each of " << slots(op.getQkv()) << " rows and " << kv.getHeads()
+                            << " heads, has " << op.getCounters().getType();
+  return verifyAttentionDecode(op);
 }
 
-template <typename Op> static LogicalResult verifyAttentionDecodeQkv(Op op) {
-  auto kv = cast<KvType>(op.getKv().getType());
-  int64_t width = channels(op.getResult()), keys = kv.getHeads() * kv.getDim();
-  if (width == 0 || width % keys || slots(op.getW()) != width + 2 * keys ||
-      channels(op.getW()) != channels(op.getX()) || channels(op.getTable()) != kv.getDim())
-    return op.emitOpError() << "expects rows of w for the result's " << width << " channels and k and v of "
-                            << kv.getHeads() << " heads of " << kv.getDim() << ", each as long as x, has "
-                            << op.getW().getType();
-  if (static_cast<int64_t>(op.getWindow()) < 0 || static_cast<int64_t>(op.getCluster()) < 1 ||
-      static_cast<int64_t>(op.getStages()) < 1)
-    return op.emitOpError("window must be 0 or more, cluster and stages 1 or more");
-  if (slots(op.getX()) > kv.getRows())
-    return op.emitOpError() << "serves " << slots(op.getX()) << " rows, the ring holds " << kv.getRows();
-  return success();
+KernelCall AttentionBatchOp::getKernelCall() {
+  return attentionDecode(*this, "attention_batch", {{"chunk", getChunk()}, {"blocks", getBlocks()}});
 }
+LogicalResult AttentionBatchOp::verify() { return verifyAttentionBatch(*this); }
 
-KernelCall AttentionDecodeQkvOp::getKernelCall() { return attentionDecodeQkv(*this, "attention_decode_qkv"); }
-LogicalResult AttentionDecodeQkvOp::verify() { return verifyAttentionDecodeQkv(*this); }
-
-KernelCall AttentionDecodeQkvVeOp::getKernelCall() {
-  return attentionDecodeQkv(*this, "attention_decode_qkv_ve").dim("channels", channels(getGate())).scalar(getRange());
+KernelCall AttentionBatchVeOp::getKernelCall() {
+  return attentionDecode(*this, "attention_batch_ve", {{"chunk", getChunk()}, {"blocks", getBlocks()}})
+      .dim("C", channels(getX()))
+      .dim("channels", channels(getGate()))
+      .scalar(getRange());
 }
-LogicalResult AttentionDecodeQkvVeOp::verify() { return verifyAttentionDecodeQkv(*this); }
+LogicalResult AttentionBatchVeOp::verify() { return verifyAttentionBatch(*this); }
 
 KernelCall AddOp::getKernelCall() {
   return Call(*this, "add").type("T", getA()).scalar(tensorType(getA()).getNumElements());

@@ -44,41 +44,38 @@ template <int kv_heads, int ring, int chunk> struct BatchPlace {
 
   // The share of worker `own` of `workers` in the chunks of all rows of `n`: as many as others have, or one more.
   __device__ BatchPlace(const int *rows, const int *positions, int window, int n, int own, int workers)
-      : rows(rows), positions(positions), window(window), t(0), left(0) {
-    const int lane = threadIdx.x % 32;
-    int count = 0;
-#pragma unroll 4
-    for (int i = lane; i < n; i += 32)
-      count += partsOf(i);
-#pragma unroll
-    for (int offset = 16; offset > 0; offset /= 2)
-      count += __shfl_xor_sync(0xffffffffu, count, offset);
-    const unsigned all = static_cast<unsigned>(count) * kv_heads, each = all / workers, more = all % workers;
-    left = static_cast<int>(each) + (own < static_cast<int>(more));
+      : rows(rows), positions(positions), window(window) {
+    // A lane counts a few neighbouring rows.
+    const int lane = threadIdx.x % 32, few = (n + 31) / 32, end = least(lane * few + few, n);
+    int upTo = 0;
+#pragma unroll 2
+    for (int i = lane * few; i < end; ++i)
+      upTo += partsOf(i);
+#pragma unroll 1
+    for (int offset = 1; offset < 32; offset *= 2) {
+      const int before = __shfl_up_sync(0xffffffffu, upTo, offset);
+      upTo += lane >= offset ? before : 0;
+    }
+    const unsigned all = static_cast<unsigned>(__shfl_sync(0xffffffffu, upTo, 31)) * kv_heads;
+    const int each = static_cast<int>(all / workers), more = static_cast<int>(all % workers);
+    left = each + (own < more);
     if (left == 0)
       return;
-    int skip = static_cast<int>(each) * own + least(own, static_cast<int>(more));
-    for (int base = 0;; base += 32) {
-      const int mine = base + lane < n ? partsOf(base + lane) * kv_heads : 0;
-      int upTo = mine; // the chunks of slots base ... base + lane
-#pragma unroll
-      for (int offset = 1; offset < 32; offset *= 2) {
-        const int before = __shfl_up_sync(0xffffffffu, upTo, offset);
-        upTo += lane >= offset ? before : 0;
-      }
-      const unsigned behind = __ballot_sync(0xffffffffu, skip < upTo);
-      if (behind) {
-        const int first = __ffs(behind) - 1;
-        t = base + first;
-        skip -= __shfl_sync(0xffffffffu, upTo - mine, first);
-        break;
-      }
-      skip -= __shfl_sync(0xffffffffu, upTo, 31);
-    }
+    int skip = each * own + least(own, more);
+    // The first row that ends behind them.
+    const unsigned lanes = __ballot_sync(0xffffffffu, upTo * kv_heads <= skip);
+    const int first = __popc(lanes), before = __shfl_sync(0xffffffffu, upTo, first > 0 ? first - 1 : 0);
+    t = first * few;
+    skip -= first > 0 ? before * kv_heads : 0;
+#pragma unroll 1
+    for (int count; (count = partsOf(t) * kv_heads) <= skip; ++t)
+      skip -= count;
     openRow();
     const int ofHead = parts();
-    head = skip / ofHead;
-    part += skip % ofHead;
+#pragma unroll 1
+    for (; skip >= ofHead; ++head)
+      skip -= ofHead;
+    part += skip;
     openPart();
   }
 
@@ -108,6 +105,7 @@ template <int D, typename T> __device__ inline void mergeParts(const float *part
   constexpr int pieces = D / 32;
   const int lane = threadIdx.x % 32;
   float top = decodeLowest;
+#pragma unroll 1
   for (int i = lane; i < count; i += 32)
     top = fmaxf(top, parts[i * stride + D]);
   top = warpMax(top);
@@ -153,17 +151,11 @@ __device__ inline void decodeBatch(const T *qkv, const P *table, const int *rows
 
   // The step's inputs are the host's or the last kernel's of the step before: safe to read before the wait. So are the
   // positions before the new one.
-  Place next(rows, positions, window, n, worker, workers), now = next;
-  auto ringOf = [&](const Place &place) {
-    return kv + (static_cast<long long>(place.row) * 2 * kv_heads + place.head) * ring * D;
-  };
-  auto fetch = [&] {
-    const T *keys = ringOf(next);
-    tile.fetch(keys, keys + static_cast<long long>(kv_heads) * ring * D, next.span, next.tile * decodeTile,
-               &full[warp]);
-    next.nextTile();
-  };
-  if (next.left)
+  Place now(rows, positions, window, n, worker, workers);
+  auto keysOf = [&] { return kv + (static_cast<long long>(now.row) * 2 * kv_heads + now.head) * ring * D; };
+  constexpr long long toValues = static_cast<long long>(kv_heads) * ring * D;
+  auto fetch = [&] { tile.fetch(keysOf(), keysOf() + toValues, now.span, now.tile * decodeTile, &full[warp]); };
+  if (now.left)
     fetch();
   awaitProducers();
 
@@ -177,7 +169,7 @@ __device__ inline void decodeBatch(const T *qkv, const P *table, const int *rows
   bool anew = true; // another row or head than before
 #pragma unroll 1
   for (unsigned parity = 0; now.left;) {
-    const int owner = now.t * kv_heads + now.head;
+    const int owner = now.t * kv_heads + now.head, parts = now.parts(), index = now.part - now.firstPart();
     const bool newest = now.holdsNewest();
     if (newest)
       gate.prefetch(now.t, now.head);
@@ -193,8 +185,7 @@ __device__ inline void decodeBatch(const T *qkv, const P *table, const int *rows
           gate.add(now.t, now.head, head);
         else
           head.place(angles, mult);
-        T *slot = ringOf(now) + (item - group) * static_cast<long long>(kv_heads) * ring * D +
-                  static_cast<long long>(now.span.slot) * D;
+        T *slot = keysOf() + (item - group) * toValues + static_cast<long long>(now.span.slot) * D;
         T *fresh = freshKey + (item - group) * D;
         head.each([&](int d, float value) {
           if (item < group)
@@ -208,18 +199,19 @@ __device__ inline void decodeBatch(const T *qkv, const P *table, const int *rows
 
     DecodeState<T, group, D> state(nullptr);
 #pragma unroll 1
-    for (; now.tile <= now.lastTile; ++now.tile, parity ^= 1) {
+    for (int last = now.lastTile, i = now.tile; i <= last; ++i, parity ^= 1) {
       await(&full[warp], parity);
-      tile.look(now.span, now.tile * decodeTile);
+      tile.look(now.span, i * decodeTile);
       state.add(tile, query, scale * 1.4426950408889634f);
       __syncwarp(); // the tile has been read
-      if (next.left)
+      now.nextTile();
+      if (now.left)
         fetch();
     }
 
-    const int parts = now.parts(), first = now.firstPart();
+    // From here on `now` is the next chunk.
     float *all = partials + static_cast<long long>(owner) * mostParts * group * record;
-    float *part = all + (now.part - first) * group * record;
+    float *part = all + index * group * record;
     state.put(
         [&](int head, int other, float top, float total) {
           if (other == 0) {
@@ -244,8 +236,7 @@ __device__ inline void decodeBatch(const T *qkv, const P *table, const int *rows
 #pragma unroll 1
       for (int head = 0; head < group; ++head)
         mergeParts<D>(all + head * record, group * record, parts,
-                      y + (static_cast<long long>(now.t) * heads + now.head * group + head) * D);
-    now.nextPart();
+                      y + (static_cast<long long>(owner) * group + head) * D);
     anew = owner != now.t * kv_heads + now.head;
   }
 }

@@ -14,7 +14,7 @@ template <int ring> struct DecodeSpan {
   int slot, seen;      // of the new position; older positions
   int lowest, highest; // slots between which all of them lie
 
-  __device__ DecodeSpan() = default;
+  __device__ DecodeSpan() {}
   __device__ DecodeSpan(int position, int window) {
     slot = position % ring;
     seen = least(least(window, ring - 1), position);

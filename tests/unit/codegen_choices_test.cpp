@@ -175,6 +175,44 @@ TEST(Choices, LongPromptsTakeLargeTilesOfQueriesAndShortOnesSmall) {
   EXPECT_EQ(best(256, 6), 64);    // SMs would be idle
 }
 
+TEST(Choices, AttentionOfOneTokenARow) {
+  auto best = [](const codegen::DecodeAttention &attention, const char *target) {
+    std::pair<double, std::string> least{1e30, ""};
+    for (const Choice &choice : codegen::choicesFor(attention, target)) {
+      std::string why;
+      const auto instance = codegen::instanceOf(codegen::problemOf(attention), choice, target, why);
+      EXPECT_TRUE(instance) << choice.text() << ": " << why;
+      if (instance)
+        least = std::min(least, {codegen::predictUs(*codegen::deviceModel(target), *instance), choice.text()});
+    }
+    return least.second;
+  };
+  auto layer = [](int64_t rows, int64_t heads) {
+    return codegen::DecodeAttention{bf16, bf16, rows, heads, heads, 128, 640, 640};
+  };
+  // A few heads of few rows: the blocks of a cluster share each.
+  for (int64_t rows : {1, 2, 4})
+    EXPECT_EQ(best(layer(rows, 6), "sm_90a"), "attention_decode cluster=8") << rows;
+  // Many: as much for every SM, in larger chunks the more there is.
+  EXPECT_EQ(best(layer(8, 6), "sm_90a"), "attention_batch chunk=32 blocks=132");
+  EXPECT_TRUE(best(layer(8, 16), "sm_90a").starts_with("attention_batch"));
+  EXPECT_EQ(best(layer(128, 16), "sm_90a"), "attention_batch chunk=128 blocks=132");
+  EXPECT_TRUE(best(layer(32, 16), "sm_100a").starts_with("attention_batch")) << best(layer(32, 16), "sm_100a");
+  // Without clusters a head is one block's, or many warps'.
+  for (const Choice &choice : codegen::choicesFor(layer(8, 6), "sm_80"))
+    EXPECT_TRUE(choice.stem == "attention_batch" || choice.text() == "attention_decode cluster=1") << choice.text();
+  // What attention_batch does not serve.
+  codegen::DecodeAttention f32 = layer(128, 16), odd = layer(128, 16), gated = layer(128, 16);
+  f32.in = kernels::DType::F32;
+  f32.dim = 64;
+  odd.dim = 80;
+  for (const codegen::DecodeAttention &attention : {f32, odd})
+    EXPECT_TRUE(best(attention, "sm_90a").starts_with("attention_decode cluster="));
+  gated.width = 2048;
+  gated.channels = 32;
+  EXPECT_EQ(best(gated, "sm_90a"), "attention_batch chunk=128 blocks=132");
+}
+
 TEST(Choices, AnInstanceIsTheFamilysOwnParameters) {
   std::string why;
   auto instance = codegen::instanceOf(problemOf(product(100, 768, 3072)), gemm(64, 128), "sm_90a", why);
