@@ -288,7 +288,7 @@ __device__ inline void wgemmRun(const TensorMap *xMap, const TensorMap *wMap, O 
 
   // Many sums need more registers than an even share of the SM's: 168 for 384 threads, 128 for 512 and twice 256.
   constexpr bool uneven = tileM > (tileN == 128 ? 128 : 64);
-  constexpr int few = tileN == 192 ? 56 : norm ? 88 : 40;
+  constexpr int few = tileN == 192 ? (norm ? 80 : 56) : norm ? 88 : 40;
   constexpr int many = ((tileN == 64 ? 256 : tileN == 128 ? 504 : 512) - few) / (tileN / 64);
   if (warp >= 4) {
     if constexpr (uneven)

@@ -164,13 +164,20 @@ template <int K, int N, int tileM, int tileN, int stages, int split, int share, 
   // Adds the squares of a stage's tokens first, first + 12, ...: 8 lanes a token, 16 bytes each; which 16 of a row's
   // 128 a lane has, the swizzle varies by p ^ (row % 8), and a butterfly over 8 lanes is blind to that.
   template <int held> __device__ void addSquares(float (&sums)[held], const unsigned char *tokens, int first) const {
-    constexpr int rows = tileM / share;
-    const unsigned char *from = tokens + first * 128 + threadIdx.x % 8 * 16;
+    constexpr int rows = tileM / share, batch = 6;
+    tokens += threadIdx.x % 8 * 16;
 #pragma unroll
-    for (int i = 0; i < held; ++i) // beyond the end a token twice, for nobody: a branch would part the loads
-      sums[i] += gemvSquares(*reinterpret_cast<const uint4 *>(
-          i * 12 + 12 <= rows ? from + i * 12 * 128
-                              : tokens + least(i * 12 + first, rows - 1) * 128 + threadIdx.x % 8 * 16));
+    for (int start = 0; start < held; start += batch) {
+      uint4 pieces[batch];
+#pragma unroll
+      for (int i = start; i < held && i < start + batch; ++i) // beyond the end a token twice, for nobody: no branch
+        pieces[i - start] = *reinterpret_cast<const uint4 *>(
+            tokens + (i * 12 + 12 <= rows ? i * 12 + first : least(i * 12 + first, rows - 1)) * 128);
+      __syncwarp(); // keeps the loads together: one at a time, each waited for, would take longer than the products
+#pragma unroll
+      for (int i = start; i < held && i < start + batch; ++i)
+        sums[i] += gemvSquares(pieces[i - start]);
+    }
   }
 
   // Sums of squares of the tile's tokens; without a split they become scales, which the next tile has as well if it is
