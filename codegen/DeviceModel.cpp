@@ -4,7 +4,7 @@ namespace codegen {
 
 std::optional<DeviceModel> deviceModel(std::string_view target) {
   if (target == "sm_90a")
-    return DeviceModel{3.12e6, 793e6, 67e6, 1.9, 1.45, 132, 5.5e6, 0.62, 227 << 10};
+    return DeviceModel{3.12e6, 793e6, 67e6, 1.9, 1.45, 132, 5.5e6, 0.41, 227 << 10};
   if (target == "sm_80")
     return DeviceModel{2.0e6, 312e6, 19.5e6, 2.5, 2.5, 108, 4.5e6, 1, 163 << 10};
   if (target == "sm_86")
@@ -16,6 +16,14 @@ std::optional<DeviceModel> deviceModel(std::string_view target) {
   if (target == "sm_120a")
     return DeviceModel{1.79e6, 419e6, 105e6, 1.9, 1.45, 170, 6e6, 1, 99 << 10};
   return std::nullopt;
+}
+
+std::string sharedFault(std::string_view target, uint32_t bytes) {
+  const std::optional<DeviceModel> device = deviceModel(target);
+  if (!device || bytes <= device->blockShared)
+    return {};
+  return "needs " + std::to_string(bytes) + " bytes of shared memory; a block on " + std::string(target) + " has " +
+         std::to_string(device->blockShared) + ": choose smaller tiles or fewer stages with --template";
 }
 
 bool usesTensorCores(const kernels::Family &family, const kernels::Params &params, bool library) {

@@ -4,6 +4,7 @@
 #include "kernels_templates/common/family.h"
 
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace codegen {
@@ -30,6 +31,8 @@ struct DeviceModel {
 /// weigh one tile against another. Shared memory: CUDA C++ programming guide, technical specifications. Null for cpu:
 /// it is not a target to predict.
 std::optional<DeviceModel> deviceModel(std::string_view target);
+/// Empty, or why no block with so many bytes of shared memory runs on the target, with the remedy.
+std::string sharedFault(std::string_view target, uint32_t bytes);
 
 /// What a launch has to do.
 struct LaunchWork {

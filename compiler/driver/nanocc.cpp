@@ -47,12 +47,12 @@ static cl::opt<std::string>
               cl::cat(category));
 static cl::opt<std::string>
     fuse("fuse", cl::value_desc("none|all|LIST"),
-         cl::desc("Fusions: all (default), none, or some of attention,embed,norm,qkv,activation,residual"),
+         cl::desc("Fusions: all (default), none, or some of attention,embed,norm,activation,residual"),
          cl::cat(category));
 static cl::list<std::string> templates("template", cl::value_desc("PATTERN=FAMILY[,PARAMETER=N]..."),
                                        cl::desc("Serve the launches whose ENTRY/WEIGHT or ENTRY/RING matches the glob "
-                                                "pattern so, whatever the cost model says; may "
-                                                "be repeated, the last match wins"),
+                                                "pattern so, whatever the cost model says; it decides "
+                                                "what is left open. May be repeated, the last match wins"),
                                        cl::cat(category));
 static cl::list<std::string> tuningFiles("tuning", cl::value_desc("file"),
                                          cl::desc("Times measured by nanort tune, which outweigh predictions"),

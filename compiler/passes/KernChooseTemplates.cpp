@@ -67,6 +67,7 @@ struct KernChooseTemplatesPass : nanocc::impl::KernChooseTemplatesBase<KernChoos
         program.emitError("is for a target that has no device description");
         return signalPassFailure();
       }
+      concerned = false;
       WalkResult walk = program.walk([&](Operation *op) -> WalkResult {
         if (auto linear = dyn_cast<kern::LinearOp>(op)) {
           const Override *forced = forcedFor(op, nameOf(op, linear.getWeight()), overrides);
@@ -82,6 +83,11 @@ struct KernChooseTemplatesPass : nanocc::impl::KernChooseTemplatesBase<KernChoos
       });
       if (walk.wasInterrupted())
         return signalPassFailure();
+      auto times = options.tuning.find(program.getSymName().str());
+      if (times != options.tuning.end() && !times->second.empty() && !concerned)
+        program.emitWarning() << "--tuning: none of the " << times->second.size() << " times for " << times->first
+                              << " is of a launch of this model; they are of kernels at a number of rows, such as "
+                              << times->second.begin()->first << ". Measure a plan of it with nanort tune";
     }
     for (auto [i, override] : llvm::enumerate(overrides))
       if (!used.contains(i)) {
@@ -262,11 +268,16 @@ private:
       if (attentionOf(op).empty() && stem != "gemv" && stem != "gemm" && stem != "wgemm")
         why = stem == "cublaslt" ? "cublaslt takes no parameters, and only products into which nothing is fused"
                                  : "products are served by gemv, gemm and wgemm";
-      if (!why.empty() || !codegen::instanceOf(task.problem, forced->choice, target, why))
+      std::vector<Weighed> meant;
+      if (why.empty())
+        meant = completions(task, forced->choice, target, options, why);
+      if (meant.empty())
         return op->emitError() << "--template " << forced->pattern << "=" << forced->choice.text() << " does not fit "
                                << name << ": " << why;
-      llvm::erase_if(weighed, [&](const Weighed &w) { return w.choice.text() == forced->choice.text(); });
-      weighed.insert(weighed.begin(), weigh(task, forced->choice, target, options));
+      const Weighed best =
+          *llvm::min_element(meant, [&](const Weighed &a, const Weighed &b) { return rank(a) < rank(b); });
+      llvm::erase_if(weighed, [&](const Weighed &w) { return w.choice.text() == best.choice.text(); });
+      weighed.insert(weighed.begin(), best);
     }
     if (weighed.empty())
       return success(); // the default's constraint says why
@@ -274,12 +285,35 @@ private:
     return success();
   }
 
-  static Weighed weigh(const Task &task, codegen::Choice choice, const std::string &target, const Options &options) {
+  /// What an override can mean: itself, and the choices of its family with its parameters in place of theirs.
+  std::vector<Weighed> completions(const Task &task, const codegen::Choice &given, const std::string &target,
+                                   const Options &options, std::string &why) {
+    std::vector<codegen::Choice> choices = {given};
+    for (const codegen::Choice &choice : task.choices)
+      if (choice.stem == given.stem) {
+        codegen::Choice &completed = choices.emplace_back(choice);
+        for (const auto &[key, value] : given.tuning)
+          if (auto it = llvm::find_if(completed.tuning, [&](const auto &own) { return own.first == key; });
+              it != completed.tuning.end())
+            it->second = value;
+          else
+            completed.tuning.emplace_back(key, value);
+      }
+    std::vector<Weighed> meant;
+    for (codegen::Choice &choice : choices)
+      if (codegen::instanceOf(task.problem, choice, target, why))
+        meant.push_back(weigh(task, std::move(choice), target, options));
+    return meant;
+  }
+
+  Weighed weigh(const Task &task, codegen::Choice choice, const std::string &target, const Options &options) {
     std::string why;
     const codegen::Instance instance = *codegen::instanceOf(task.problem, choice, target, why);
     if (std::optional<double> us =
-            options.measured(target, codegen::kernelName(*instance.family, instance.params), task.rows))
+            options.measured(target, codegen::kernelName(*instance.family, instance.params), task.rows)) {
+      concerned = true;
       return {std::move(choice), *us, measured};
+    }
     return {std::move(choice), codegen::predictUs(*codegen::deviceModel(target), instance), predicted};
   }
 
@@ -304,6 +338,7 @@ private:
   }
 
   llvm::SmallDenseSet<size_t> used; // overrides that some launch has met
+  bool concerned = false;           // a time of --tuning is of some launch of the program
   std::string example;
 };
 

@@ -66,10 +66,8 @@ struct KernVerifyPass : nanocc::impl::KernVerifyBase<KernVerifyPass> {
       return op->emitOpError() << "gives " << buffers.size() << " buffers and " << call->scalars.size()
                                << " scalars, family '" << op.getKernelCall().family << "' takes " << buffer << " and "
                                << scalar;
-    std::optional<codegen::DeviceModel> device = codegen::deviceModel(target.str());
-    if (uint32_t bytes = call->shape().sharedBytes; device && bytes > device->blockShared)
-      return op->emitOpError() << "needs " << bytes << " bytes of shared memory; a block on " << target << " has "
-                               << device->blockShared << ": choose smaller tiles or fewer stages with --template";
+    if (std::string fault = codegen::sharedFault(target.str(), call->shape().sharedBytes); !fault.empty())
+      return op->emitOpError() << fault;
     return success();
   }
 

@@ -205,9 +205,9 @@ private:
           return done(e, kern::SoftcapOp::create(builder, loc, e.getType(), at(e.getZ()), cap(e.getCapAttr())));
         })
         .Case([&](nano::SampleOp e) {
-          auto words = static_cast<int64_t>(kernels::sample::partialWords(e.getVocab()));
-          auto partials =
-              RankedTensorType::get({cast<ShapedType>(e.getType()).getDimSize(0) * words}, builder.getF32Type());
+          const int64_t sampled = cast<ShapedType>(e.getType()).getDimSize(0);
+          auto words = static_cast<int64_t>(kernels::sample::partialWords(e.getVocab(), sampled));
+          auto partials = RankedTensorType::get({sampled * words}, builder.getF32Type());
           auto launch = kern::SampleOp::create(
               builder, loc, partials, e.getType(), at(e.getZ()), at(e.getIndex()), at(e.getSteps()),
               at(e.getSampling()), ref(loc, program.sampleCounters(loc)), cap(e.getCapAttr()), e.getVocabAttr());

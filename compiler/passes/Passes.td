@@ -73,16 +73,6 @@ def KernFuseNormLinear : Pass<"kern-fuse-norm-linear", "::mlir::ModuleOp"> {
   }];
 }
 
-def KernFuseQkv : Pass<"kern-fuse-qkv", "::mlir::ModuleOp"> {
-  let summary = "One token's attention makes its q, k and v itself: a launch less a layer";
-  let description = [{
-    `kern.attention_decode[_ve]` and the product that only it reads become `kern.attention_decode_qkv[_ve]` in entries of one
-    token. Only the blocks of the heads then read the weights: the pass leaves a product alone that so few would take longer
-    for, by the device's description, than all with a launch of their own. The ring of weights gets the shared memory that the
-    launch before leaves.
-  }];
-}
-
 def KernFuseActivation : Pass<"kern-fuse-activation", "::mlir::ModuleOp"> {
   let summary = "relu² goes into the linear that feeds it alone";
 }

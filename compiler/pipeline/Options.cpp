@@ -75,7 +75,7 @@ static bool readChoices(DictionaryAttr attribute, Options &options) {
   return true;
 }
 
-static constexpr StringRef fusions[] = {"attention", "embed", "norm", "qkv", "activation", "residual"};
+static constexpr StringRef fusions[] = {"attention", "embed", "norm", "activation", "residual"};
 
 bool nanocc::fuses(StringRef fuse, StringRef fusion) {
   return fuse == "all" || llvm::is_contained(llvm::split(fuse, ','), fusion);

@@ -59,7 +59,7 @@ struct OptionFlags {
   std::optional<Tuning> tuning;
 };
 
-/// Whether Options::fuse includes the fusion: attention, embed, norm, qkv, activation or residual.
+/// Whether Options::fuse includes the fusion: attention, embed, norm, activation or residual.
 bool fuses(llvm::StringRef fuse, llvm::StringRef fusion);
 
 /// A refusal with the exit code of the command-line contract.

@@ -64,8 +64,6 @@ void nanocc::populateStage(OpPassManager &manager, Stage stage, StringRef fuse) 
       manager.addPass(createKernFuseEmbed());
     if (fuses(fuse, "norm"))
       manager.addPass(createKernFuseNormLinear());
-    if (fuses(fuse, "qkv"))
-      manager.addPass(createKernFuseQkv());
     if (fuses(fuse, "activation"))
       manager.addPass(createKernFuseActivation());
     if (fuses(fuse, "residual"))

@@ -433,32 +433,4 @@ def Kern_AttentionBatchVeOp : Kern_AttentionBatch<"attention_batch_ve",
                          functional-type(operands, results)}];
 }
 
-class Kern_AttentionDecodeQkv<string mnemonic, dag inputs, dag attributes> : Kern_LaunchOp<mnemonic> {
-  let arguments = !con((ins Kern_Float:$w, Kern_Float:$table, Kern_Ids:$rows, Kern_Ids:$positions,
-                            Arg<Kern_KvType, "", [MemRead, MemWrite]>:$kv, Kern_Float:$x), inputs,
-                       (ins F32Attr:$mult, I64Attr:$window, I64Attr:$cluster, I64Attr:$stages, UnitAttr:$norm),
-                       attributes);
-  let results = (outs Kern_Float:$result);
-  let hasVerifier = 1;
-}
-
-def Kern_AttentionDecodeQkvOp : Kern_AttentionDecodeQkv<"attention_decode_qkv", (ins), (ins)> {
-  let summary = "kern.attention_decode of x Wᵀ, which it makes itself";
-  let description = [{
-    For few tokens: the `cluster` blocks of a token and head share the rows of W that are that head's, and stream them through
-    `stages` stages of shared memory. With `norm` the product is scaled by rsqrt(mean x² + ε).
-  }];
-  let assemblyFormat = [{$x `,` $w (`norm` $norm^)? `table` $table `kv` $kv `at` $rows `,` $positions `mult` $mult
-                         `window` $window `cluster` $cluster `stages` $stages attr-dict `:`
-                         functional-type(operands, results)}];
-}
-
-def Kern_AttentionDecodeQkvVeOp : Kern_AttentionDecodeQkv<"attention_decode_qkv_ve",
-    (ins Kern_Ids:$tokens, Kern_Float:$embeds, Kern_Float:$gate), (ins F32Attr:$range)> {
-  let summary = "kern.attention_decode_qkv with the value gate on v: v + range · σ(rms_norm(x)[0:c] · gate) · embeds[token]";
-  let assemblyFormat = [{$x `,` $w (`norm` $norm^)? `table` $table `kv` $kv `at` $rows `,` $positions `gate` $gate
-                         `embeds` $embeds `of` $tokens `mult` $mult `window` $window `cluster` $cluster
-                         `stages` $stages `range` $range attr-dict `:` functional-type(operands, results)}];
-}
-
 #endif // NANOCC_KERN_TD

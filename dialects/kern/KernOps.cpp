@@ -399,49 +399,6 @@ KernelCall AttentionBatchVeOp::getKernelCall() {
 }
 LogicalResult AttentionBatchVeOp::verify() { return verifyAttentionBatch(*this); }
 
-template <typename Op> static Call attentionDecodeQkv(Op op, StringRef family) {
-  auto kv = cast<KvType>(op.getKv().getType());
-  return Call(op, family)
-      .type("T", op.getX())
-      .type("P", op.getTable())
-      .dim("heads", channels(op.getResult()) / kv.getDim())
-      .dim("kv_heads", kv.getHeads())
-      .dim("D", kv.getDim())
-      .dim("ring", kv.getPositions())
-      .dim("cluster", op.getCluster())
-      .dim("stages", op.getStages())
-      .dim("C", channels(op.getX()))
-      .dim("norm", op.getNorm())
-      .scalar(op.getMult())
-      .scalar(op.getWindow())
-      .scalar(attentionScale(kv))
-      .scalar(slots(op.getX()));
-}
-
-template <typename Op> static LogicalResult verifyAttentionDecodeQkv(Op op) {
-  auto kv = cast<KvType>(op.getKv().getType());
-  int64_t width = channels(op.getResult()), keys = kv.getHeads() * kv.getDim();
-  if (width == 0 || width % keys || slots(op.getW()) != width + 2 * keys ||
-      channels(op.getW()) != channels(op.getX()) || channels(op.getTable()) != kv.getDim())
-    return op.emitOpError() << "expects rows of w for the result's " << width << " channels and k and v of "
-                            << kv.getHeads() << " heads of " << kv.getDim() << ", each as long as x, has "
-                            << op.getW().getType();
-  if (static_cast<int64_t>(op.getWindow()) < 0 || static_cast<int64_t>(op.getCluster()) < 1 ||
-      static_cast<int64_t>(op.getStages()) < 1)
-    return op.emitOpError("window must be 0 or more, cluster and stages 1 or more");
-  if (slots(op.getX()) > kv.getRows())
-    return op.emitOpError() << "serves " << slots(op.getX()) << " rows, the ring holds " << kv.getRows();
-  return success();
-}
-
-KernelCall AttentionDecodeQkvOp::getKernelCall() { return attentionDecodeQkv(*this, "attention_decode_qkv"); }
-LogicalResult AttentionDecodeQkvOp::verify() { return verifyAttentionDecodeQkv(*this); }
-
-KernelCall AttentionDecodeQkvVeOp::getKernelCall() {
-  return attentionDecodeQkv(*this, "attention_decode_qkv_ve").dim("channels", channels(getGate())).scalar(getRange());
-}
-LogicalResult AttentionDecodeQkvVeOp::verify() { return verifyAttentionDecodeQkv(*this); }
-
 KernelCall AddOp::getKernelCall() {
   return Call(*this, "add").type("T", getA()).scalar(tensorType(getA()).getNumElements());
 }

@@ -48,6 +48,7 @@ const Family family = {"advance",
                        shape,
                        cost,
                        tolerance,
-                       extents};
+                       extents,
+                       true};
 
 } // namespace kernels::advance

@@ -9,6 +9,6 @@
 template <typename T, typename P, int heads, int kv_heads, int D, int ring, int cluster>
 __device__ void attention_decode(const T *qkv, const P *table, const int *rows, const int *positions, T *kv, T *y,
                                  float mult, int window, float scale, int n) {
-  decodeAttention<T, P, heads, kv_heads, D, ring, cluster>(table, rows, positions, kv, y, mult, window, scale,
-                                                           GivenHeads<T, heads, kv_heads, D>{qkv}, NoGate());
+  decodeAttention<T, P, heads, kv_heads, D, ring, cluster>(qkv, table, rows, positions, kv, y, mult, window, scale, n,
+                                                           NoGate());
 }

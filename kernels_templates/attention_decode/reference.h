@@ -1,4 +1,4 @@
-// The CPU reference that the families of decode attention share.
+// The CPU reference that attention_decode and attention_decode_ve share.
 #pragma once
 
 #include "kernels_templates/common/cpu.h"
@@ -7,9 +7,8 @@
 
 namespace kernels::attention_decode {
 
-/// `qkv` [n, heads + 2 kv_heads, D]; `added(t, g, d)` is what the value gate adds to v; `y` is the index of the output.
-template <typename T, typename P, typename Q, typename Added>
-void run(const CpuArgs &args, const Q *qkv, size_t y, Added added) {
+/// `added(t, g, d)` is what the value gate adds to v; `y` is the index of the output.
+template <typename T, typename P, typename Added> void run(const CpuArgs &args, size_t y, Added added) {
   const int64_t heads = args.params["heads"], kvHeads = args.params["kv_heads"], D = args.params["D"];
   const int64_t ring = args.params["ring"], group = heads / kvHeads, half = D / 2;
   const float mult = args.scalars[0].f, scale = args.scalars[2].f;
@@ -24,12 +23,12 @@ void run(const CpuArgs &args, const Q *qkv, size_t y, Added added) {
         std::fill_n(out, group * D, fromFloat<T>(0));
         continue;
       }
-      const Q *x = qkv + t * (heads + 2 * kvHeads) * D;
+      const T *x = args.at<T>(0) + t * (heads + 2 * kvHeads) * D;
       const P *angles = args.at<P>(1) + p * D;
       T *keys = args.at<T>(4) + (rows[t] * 2 * kvHeads + g) * ring * D, *values = keys + kvHeads * ring * D;
       // Head `head` of qkv rotated, normed and multiplied.
       auto position = [&](int64_t head, std::vector<float> &to) {
-        const Q *in = x + head * D;
+        const T *in = x + head * D;
         for (int64_t d = 0; d < half; ++d) {
           const float a = toFloat(in[d]), b = toFloat(in[half + d]);
           const float c = toFloat(angles[d]), s = toFloat(angles[half + d]);
@@ -65,11 +64,6 @@ void run(const CpuArgs &args, const Q *qkv, size_t y, Added added) {
       }
     }
   });
-}
-
-/// The same of buffer 0.
-template <typename T, typename P, typename Added> void run(const CpuArgs &args, size_t y, Added added) {
-  run<T, P>(args, args.at<T>(0), y, added);
 }
 
 } // namespace kernels::attention_decode

@@ -8,6 +8,6 @@ __device__ void attention_decode_ve(const T *qkv, const P *table, const int *row
                                     const T *x, const int *tokens, const T *embeds, const T *gate, T *y, float mult,
                                     int window, float scale, int n, float range) {
   decodeAttention<T, P, heads, kv_heads, D, ring, cluster>(
-      table, rows, positions, kv, y, mult, window, scale, GivenHeads<T, heads, kv_heads, D>{qkv},
+      qkv, table, rows, positions, kv, y, mult, window, scale, n,
       ValueGate<T, kv_heads, D, C, channels>{x, tokens, embeds, gate, range, {}});
 }

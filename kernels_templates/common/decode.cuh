@@ -1,8 +1,7 @@
-// Decode attention, one token per row: what attention_decode, attention_decode_qkv and their forms with a value gate
-// share; the former's kernel.cuh says what it computes, common/decode_heads.cuh where q, k and v come from,
-// common/decode_chunk.cuh how a warp does its part.
+// Decode attention, one token per row: what attention_decode and attention_decode_ve share; the former's kernel.cuh
+// says what it computes, common/decode_chunk.cuh how a warp does its part.
 
-constexpr int decodeWarps = 4; // that attend
+constexpr int decodeWarps = 4, decodeThreads = 32 * decodeWarps;
 
 // The shared memory of a block. Keep in step with attention_decode/shape.h. Each warp of a cluster gives one partial
 // result.
@@ -50,15 +49,15 @@ template <typename T, int group, int D, int ring, int cluster> struct DecodeLayo
   }
 };
 
-template <typename T, typename P, int heads, int kv_heads, int D, int ring, int cluster, typename Heads, typename Gate>
-__device__ inline void decodeAttention(const P *table, const int *rows, const int *positions, T *kv, T *y, float mult,
-                                       int window, float scale, Heads source, Gate gate) {
-  constexpr int group = heads / kv_heads, threads = Heads::threads;
+template <typename T, typename P, int heads, int kv_heads, int D, int ring, int cluster, typename Gate>
+__device__ inline void decodeAttention(const T *qkv, const P *table, const int *rows, const int *positions, T *kv, T *y,
+                                       float mult, int window, float scale, int n, Gate gate) {
+  constexpr int group = heads / kv_heads;
   using Layout = DecodeLayout<T, group, D, ring, cluster>;
   constexpr int blocks = Layout::blocks, slots = Layout::slots, share = Layout::share, warps = Layout::warps;
   extern __shared__ __align__(128) unsigned char shared[];
   __shared__ Barrier full[warps][slots], merged;
-  const Layout at(shared + Heads::sharedBytes, &merged);
+  const Layout at(shared, &merged);
 
   startConsumers();
   const int rank = static_cast<int>(blockIdx.x) % cluster, owner = static_cast<int>(blockIdx.x) / cluster;
@@ -72,7 +71,7 @@ __device__ inline void decodeAttention(const P *table, const int *rows, const in
     awaitProducers();
     if (rank == 0)
 #pragma unroll 1
-      for (int i = threadIdx.x; i < group * D; i += threads)
+      for (int i = threadIdx.x; i < group * D; i += decodeThreads)
         result[i] = fromFloat<T>(0);
     return;
   }
@@ -94,7 +93,6 @@ __device__ inline void decodeAttention(const P *table, const int *rows, const in
     initBarrier(&full[warp][lane], copyArrivals);
   if (threadIdx.x == 0)
     initBarrier(&merged, 1);
-  source.start(shared);
   publishBarriers();
   if (threadIdx.x == 0)
     expectStores<blocks>(&merged,
@@ -107,17 +105,17 @@ __device__ inline void decodeAttention(const P *table, const int *rows, const in
       fetch(warp + slot * warps, slot);
   DecodeHead<D> angles;
   angles.load(table + static_cast<long long>(position) * D);
-  const int newestRank = (span.slot / decodeTile - firstTile) % blocks;
-  const bool newest = newestRank == rank;
-  if (newest && warp == (group + 1) % (threads / 32))
+  const bool newest = (span.slot / decodeTile - firstTile) % blocks == rank;
+  if (newest && warp == (group + 1) % decodeWarps)
     gate.prefetch(t, kvHead);
-  source.make(t, kvHead, rank, newestRank); // waits for the producers
+  awaitProducers();
 
   // The queries, and the new key and value where this block has the new position: a warp per head.
+  const T *x = qkv + static_cast<long long>(t) * (heads + 2 * kv_heads) * D;
 #pragma unroll 1
-  for (int item = warp; item < group + 2 * newest; item += threads / 32) {
+  for (int item = warp; item < group + 2 * newest; item += decodeWarps) {
     DecodeHead<D> head;
-    head.load(source.head(t, kvHead, item));
+    head.load(x + (item < group ? kvHead * group + item : heads + kvHead + (item - group) * kv_heads) * D);
     if (item == group + 1)
       gate.add(t, kvHead, head);
     else
@@ -132,8 +130,7 @@ __device__ inline void decodeAttention(const P *table, const int *rows, const in
     });
   }
   __syncthreads();
-  if (!Heads::meets)
-    clusterWait<blocks>();
+  clusterWait<blocks>();
 
   if (warp < warps && rank + warp * blocks < active) {
     DecodeState<T, group, D> state(at.states + warp * Layout::state);
@@ -168,7 +165,7 @@ __device__ inline void decodeAttention(const P *table, const int *rows, const in
   static_assert(Layout::partials <= 32);
   const int partials = least(active, Layout::partials);
 #pragma unroll 1
-  for (int i = warp * 32; i < share; i += threads) {
+  for (int i = warp * 32; i < share; i += decodeThreads) {
     const int output = rank * share + i + lane;
     float value = 0;
 #pragma unroll 1

@@ -3,7 +3,7 @@
 namespace kernels {
 
 // As in common/gemv.cuh.
-constexpr uint64_t sms = 132, ringAndPartials = 96 << 10;
+constexpr uint64_t sms = 132, warps = 8, heldTiles = 5, ringAndPartials = 96 << 10;
 
 static uint64_t ceilDiv(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
 
@@ -20,21 +20,18 @@ static uint64_t chunkOf(uint64_t k) {
   return ceilDiv(ceilDiv(k, least), 256) * 256;
 }
 
-uint64_t gemvPitch(uint64_t k) { return chunkOf(k) * 2 + 64; }
-uint64_t gemvChunks(uint64_t k) { return ceilDiv(k, chunkOf(k)); }
-
 LaunchShape gemvShape(const Params &p) {
   const uint64_t columns = ceilDiv(p["N"], sms), k = p["K"], rows = p["M"];
   LaunchShape shape;
-  shape.block[0] = 32 * (gemvWarps + 1);
+  shape.block[0] = 32 * (warps + 1);
   shape.grid[0] = blocksFor(p["N"], columns);
   if (p.type("T") == DType::BF16 && productFallback(p).empty()) {
-    const uint64_t pitch = gemvPitch(k);
+    const uint64_t chunk = chunkOf(k), pitch = chunk * 2 + 64;
     const uint64_t tiles = ceilDiv(columns, 8), width = ceilDiv(columns, tiles);
-    const uint64_t held = ceilDiv(tiles, ceilDiv(tiles, gemvTiles));
-    const uint64_t partials = gemvWarps * rows * 8 * 4 * held;
+    const uint64_t held = ceilDiv(tiles, ceilDiv(tiles, heldTiles));
+    const uint64_t partials = warps * rows * 8 * 4 * held;
     const uint64_t room = (ringAndPartials - partials) / (width * pitch);
-    const uint64_t stages = std::min({tiles * gemvChunks(k), room, uint64_t(32)});
+    const uint64_t stages = std::min({tiles * ceilDiv(k, chunk), room, uint64_t(32)});
     shape.sharedBytes = static_cast<uint32_t>(stages * width * pitch + partials);
   }
   return shape;

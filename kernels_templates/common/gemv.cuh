@@ -25,19 +25,18 @@ __host__ __device__ constexpr int gemvChunk(int K) { // all alike if that is pos
   return ((K + least - 1) / least + 255) / 256 * 256;
 }
 __host__ __device__ constexpr int gemvPitch(int K) { return gemvChunk(K) * 2 + 64; } // neighbouring rows: other banks
-__host__ __device__ constexpr int gemvWidth(int columns) { // of a tile: at most 8, as even as possible
-  const int tiles = (columns + 7) / 8;
-  return (columns + tiles - 1) / tiles;
+__host__ __device__ constexpr int gemvTilesOf(int N) { return (gemvColumns(N) + 7) / 8; }
+__host__ __device__ constexpr int gemvWidth(int N) { // columns of a tile: at most 8, as even as possible
+  return (gemvColumns(N) + gemvTilesOf(N) - 1) / gemvTilesOf(N);
 }
-__host__ __device__ constexpr int gemvHeld(int columns) { // tiles of a group, likewise
-  const int tiles = (columns + 7) / 8, groups = (tiles + gemvTiles - 1) / gemvTiles;
-  return (tiles + groups - 1) / groups;
+__host__ __device__ constexpr int gemvHeld(int N) { // tiles of a group, likewise
+  const int groups = (gemvTilesOf(N) + gemvTiles - 1) / gemvTiles;
+  return (gemvTilesOf(N) + groups - 1) / groups;
 }
-__host__ __device__ constexpr int gemvPartials(int columns, int M) { return gemvWarps * M * 8 * 4 * gemvHeld(columns); }
+__host__ __device__ constexpr int gemvPartials(int N, int M) { return gemvWarps * M * 8 * 4 * gemvHeld(N); }
 __host__ __device__ constexpr int gemvStages(int K, int N, int M) {
-  const int columns = gemvColumns(N), tiles = (columns + 7) / 8;
-  return least(least(32, tiles * ((K + gemvChunk(K) - 1) / gemvChunk(K))), // a lane initialises each
-               (gemvShared - gemvPartials(columns, M)) / (gemvWidth(columns) * gemvPitch(K)));
+  return least(least(32, gemvTilesOf(N) * ((K + gemvChunk(K) - 1) / gemvChunk(K))), // a lane initialises each
+               (gemvShared - gemvPartials(N, M)) / (gemvWidth(N) * gemvPitch(K)));
 }
 
 // d += x w of 16 slots of k; the rows 8 to 15 of x are zeros.
@@ -62,198 +61,159 @@ __device__ inline float gemvScale(float squares, int K) { return rsqrtf(squares 
 
 __device__ inline void gemvSync() { groupBarrier<gemvConsumers>(1); }
 
-// A block's columns, at most `columns`: their number and the row of w of each are the caller's.
-template <int K, int columns, int M, int stages> struct Gemv {
-  static constexpr int tiles = (columns + 7) / 8, width = gemvWidth(columns), held = gemvHeld(columns);
-  static constexpr int chunk = gemvChunk(K), chunks = (K + chunk - 1) / chunk, pitch = gemvPitch(K);
-  static constexpr int groups = (tiles + held - 1) / held;
-  static constexpr bool refill = stages < tiles * chunks;
-  static constexpr int units = chunk / (32 * gemvWarps);        // of 32 k, for one warp of a stage
-  static constexpr int depth = chunks > 3 ? 2 : chunks;         // stages of x that a thread has under way
-  static constexpr int chains = held > 2 || chunks > 3 ? 1 : 2; // sums of a tile: an mma takes some 30 cycles
+// `epilogue` says what becomes of a sum: fetch(row, column) reads what the output needs besides, early, and
+// epilogue(sum, fetched) is the output.
+template <typename O, int K, int N, int M, bool norm, typename E>
+__device__ inline void gemvTensor(const bf16 *x, const bf16 *w, O *y, const E &epilogue) {
+  constexpr int columns = gemvColumns(N), tiles = gemvTilesOf(N), width = gemvWidth(N), held = gemvHeld(N);
+  constexpr int chunk = gemvChunk(K), chunks = (K + chunk - 1) / chunk, pitch = gemvPitch(K);
+  constexpr int stages = gemvStages(K, N, M), groups = (tiles + held - 1) / held;
+  constexpr bool refill = stages < tiles * chunks;
+  constexpr int units = chunk / (32 * gemvWarps);        // of 32 k, for one warp of a stage
+  constexpr int depth = chunks > 3 ? 2 : chunks;         // stages of x that a thread has under way
+  constexpr int chains = held > 2 || chunks > 3 ? 1 : 2; // sums of a tile: an mma takes some 30 cycles
+  extern __shared__ __align__(128) unsigned char shared[];
+  float *partial = reinterpret_cast<float *>(shared + stages * width * pitch); // [warps][held][M][8]
+  __shared__ Barrier full[stages], empty[stages];
+  __shared__ float squaresOf[gemvWarps][8];
 
-  unsigned char *ring;   // [stages][width][pitch]
-  float *partial;        // [warps][held][M][8]
-  Barrier *full, *empty; // [stages]
-  float (*squaresOf)[8]; // [warps]
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+  const int first = static_cast<int>(blockIdx.x) * columns, end = least(first + columns, N);
 
-  struct Slot {
-    int stage = 0;
-    unsigned parity = 0;
-    __device__ void advance() {
-      if (++stage == stages) {
-        stage = 0;
-        parity ^= 1;
-      }
+  // The start of a kernel runs from cold instruction memory: short code is fast code here, so loops stay loops.
+  if (warp == gemvWarps && lane < stages) {
+    initBarrier(full + lane, copyArrivals);
+    initBarrier(empty + lane, gemvWarps);
+  }
+  publishBarriers();
+  startConsumers();
+  __syncthreads();
+  int stage = 0;
+  unsigned parity = 0;
+  auto advance = [&] {
+    if (++stage == stages) {
+      stage = 0;
+      parity ^= 1;
     }
   };
 
-  __device__ void initBarriers(int lane) const {
-    if (lane < stages) {
-      initBarrier(full + lane, copyArrivals);
-      initBarrier(empty + lane, gemvWarps);
-    }
-  }
-
-  // By one warp, in the order of consumption; rowOf(column) is the first row of w of a tile that begins there.
-  template <typename F> __device__ void feed(const bf16 *w, int count, F rowOf) const {
-    Slot slot;
+  if (warp == gemvWarps) { // stages in the order of consumption
     int filled = 0;
 #pragma unroll 1
     for (int tiled = 0; tiled < tiles; tiled += held)
 #pragma unroll 1
       for (int k = 0; k < K; k += chunk)
 #pragma unroll 1
-        for (int column = tiled * width; column < least(count, (tiled + held) * width); column += width) {
+        for (int column = first + tiled * width; column < least(end, first + (tiled + held) * width); column += width) {
           if (refill && filled++ >= stages)
-            await(empty + slot.stage, slot.parity ^ 1);
-          const int rows = least(count - column, width), bytes = least(K - k, chunk) * 2;
-          beginCopies(full + slot.stage, rows * bytes);
-          copyRows(ring + slot.stage * width * pitch, pitch, w + static_cast<long long>(rowOf(column)) * K + k, K * 2ll,
-                   rows, bytes, full + slot.stage);
-          endCopies(full + slot.stage);
-          slot.advance();
+            await(empty + stage, parity ^ 1);
+          const int rows = least(end - column, width), bytes = least(K - k, chunk) * 2;
+          beginCopies(full + stage, rows * bytes);
+          copyRows(shared + stage * width * pitch, pitch, w + static_cast<long long>(column) * K + k, K * 2ll, rows,
+                   bytes, full + stage);
+          endCopies(full + stage);
+          advance();
         }
-  }
-
-  // By gemvWarps warps: sink.put(row, column, sum, sink.fetch(row, column)) for every output, where fetch() reads what
-  // it needs besides, early.
-  template <bool norm, typename Sink> __device__ void multiply(const bf16 *x, int count, const Sink &sink) const {
-    const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
-    float squares = 0, scale = 1;
-    Slot slot;
-#pragma unroll 1
-    for (int group = 0; group < groups; ++group) {
-      float sums[held][chains][4] = {};
-      constexpr int outputs = held * M * 8, mine = (outputs + gemvConsumers - 1) / gemvConsumers;
-      auto rowOf = [](int i) { return i / 8 % M; };
-      auto columnOf = [&](int i) { return (group * held + i / (8 * M)) * width + i % 8; };
-      auto exists = [&](int i) { return i < outputs && i % 8 < width && columnOf(i) < count; };
-      decltype(sink.fetch(0, 0)) operands[mine];
-#pragma unroll
-      for (int j = 0; j < mine; ++j) {
-        const int i = threadIdx.x + j * gemvConsumers;
-        if (exists(i))
-          operands[j] = sink.fetch(rowOf(i), columnOf(i));
-      }
-      auto input = [&](int part, int u) {
-        const int k = part * chunk + (warp + u * gemvWarps) * 32 + t * 8;
-        return g < M && k < K ? *reinterpret_cast<const uint4 *>(x + g * K + k) : make_uint4(0, 0, 0, 0);
-      };
-      uint4 ahead[depth][units];
-#pragma unroll
-      for (int i = 0; i < depth; ++i)
-#pragma unroll
-        for (int u = 0; u < units; ++u)
-          ahead[i][u] = input(i, u);
-#pragma unroll(chunks > 3 ? 1 : chunks)
-      for (int part = 0; part < chunks; ++part) {
-        uint4(&xs)[units] = ahead[0];
-        if (norm && group == 0)
-#pragma unroll
-          for (int u = 0; u < units; ++u)
-            squares += gemvSquares(xs[u]);
-#pragma unroll
-        for (int tile = 0; tile < held; ++tile) {
-          if ((group * held + tile) * width >= count)
-            break;
-          await(full + slot.stage, slot.parity);
-          const unsigned char *from = ring + (slot.stage * width + least(g, width - 1)) * pitch + t * 16;
-#pragma unroll
-          for (int u = 0; u < units; ++u) {
-            uint4 v = *reinterpret_cast<const uint4 *>(from + (warp + u * gemvWarps) * 64);
-            if (K % chunk != 0 && part * chunk + (warp + u * gemvWarps) * 32 + t * 8 >= K)
-              v = make_uint4(0, 0, 0, 0); // what the stage held before
-            gemvMma(sums[tile][0], xs[u].x, xs[u].y, v.x, v.y);
-            gemvMma(sums[tile][chains - 1], xs[u].z, xs[u].w, v.z, v.w);
-          }
-          if (refill) {
-            __syncwarp();
-            if (lane == 0)
-              arrive(empty + slot.stage);
-          }
-          slot.advance();
-        }
-#pragma unroll
-        for (int u = 0; u < units; ++u) {
-#pragma unroll
-          for (int i = 1; i < depth; ++i)
-            ahead[i - 1][u] = ahead[i][u];
-          if (chunks > depth)
-            ahead[depth - 1][u] = input(part + depth, u);
-        }
-      }
-      if (norm && group == 0) {
-        squares = groupSum<4>(squares); // of row g
-        if (t == 0)
-          squaresOf[warp][g] = squares;
-      }
-      if (g < M)
-#pragma unroll
-        for (int tile = 0; tile < held; ++tile)
-          *reinterpret_cast<float2 *>(partial + ((warp * held + tile) * M + g) * 8 + t * 2) =
-              chains == 1 ? make_float2(sums[tile][0][0], sums[tile][0][1])
-                          : make_float2(sums[tile][0][0] + sums[tile][1][0], sums[tile][0][1] + sums[tile][1][1]);
-      gemvSync();
-#pragma unroll
-      for (int j = 0; j < mine; ++j) {
-        const int i = threadIdx.x + j * gemvConsumers;
-        if (!exists(i))
-          continue;
-        if (norm) {
-          float total = 0;
-#pragma unroll
-          for (int k = 0; k < gemvWarps; ++k)
-            total += squaresOf[k][rowOf(i)];
-          scale = gemvScale(total, K);
-        }
-        float sum = 0;
-#pragma unroll
-        for (int k = 0; k < gemvWarps; ++k)
-          sum += partial[k * outputs + i];
-        sink.put(rowOf(i), columnOf(i), sum * scale, operands[j]);
-      }
-      if (groups > 1)
-        gemvSync(); // before the sums are written again
-    }
-  }
-};
-
-// `epilogue` says what becomes of a sum: fetch(row, column) reads what the output needs besides, early, and
-// epilogue(sum, fetched) is the output.
-template <typename O, int N, typename E> struct GemvOutput {
-  O *y;
-  const E &epilogue;
-  int first; // of the block's columns
-  __device__ auto fetch(int row, int column) const { return epilogue.fetch(row, first + column); }
-  template <typename Operand> __device__ void put(int row, int column, float sum, const Operand &operand) const {
-    y[row * static_cast<long long>(N) + first + column] = fromFloat<O>(epilogue(sum, operand));
-  }
-};
-
-template <typename O, int K, int N, int M, bool norm, typename E>
-__device__ inline void gemvTensor(const bf16 *x, const bf16 *w, O *y, const E &epilogue) {
-  constexpr int columns = gemvColumns(N), stages = gemvStages(K, N, M);
-  using Kernel = Gemv<K, columns, M, stages>;
-  extern __shared__ __align__(128) unsigned char shared[];
-  __shared__ Barrier full[stages], empty[stages];
-  __shared__ float squaresOf[gemvWarps][8];
-  const Kernel kernel = {shared, reinterpret_cast<float *>(shared + stages * Kernel::width * Kernel::pitch), full,
-                         empty, squaresOf};
-  const int first = static_cast<int>(blockIdx.x) * columns, count = least(columns, N - first);
-
-  // The start of a kernel runs from cold instruction memory: short code is fast code here, so loops stay loops.
-  if (threadIdx.x / 32 == gemvWarps)
-    kernel.initBarriers(threadIdx.x % 32);
-  publishBarriers();
-  startConsumers();
-  __syncthreads();
-  if (threadIdx.x / 32 == gemvWarps) {
-    kernel.feed(w, count, [&](int column) { return first + column; });
     return;
   }
   awaitProducers();
-  kernel.template multiply<norm>(x, count, GemvOutput<O, N, E>{y, epilogue, first});
+
+  const int g = lane / 4, t = lane % 4;
+  float squares = 0, scale = 1;
+#pragma unroll 1
+  for (int group = 0; group < groups; ++group) {
+    float sums[held][chains][4] = {};
+    constexpr int outputs = held * M * 8, mine = (outputs + gemvConsumers - 1) / gemvConsumers;
+    auto rowOf = [](int i) { return i / 8 % M; };
+    auto columnOf = [&](int i) { return first + (group * held + i / (8 * M)) * width + i % 8; };
+    auto exists = [&](int i) { return i < outputs && i % 8 < width && columnOf(i) < end; };
+    decltype(epilogue.fetch(0, 0)) operands[mine];
+#pragma unroll
+    for (int j = 0; j < mine; ++j) {
+      const int i = threadIdx.x + j * gemvConsumers;
+      if (exists(i))
+        operands[j] = epilogue.fetch(rowOf(i), columnOf(i));
+    }
+    auto input = [&](int part, int u) {
+      const int k = part * chunk + (warp + u * gemvWarps) * 32 + t * 8;
+      return g < M && k < K ? *reinterpret_cast<const uint4 *>(x + g * K + k) : make_uint4(0, 0, 0, 0);
+    };
+    uint4 ahead[depth][units];
+#pragma unroll
+    for (int i = 0; i < depth; ++i)
+#pragma unroll
+      for (int u = 0; u < units; ++u)
+        ahead[i][u] = input(i, u);
+#pragma unroll(chunks > 3 ? 1 : chunks)
+    for (int part = 0; part < chunks; ++part) {
+      uint4(&xs)[units] = ahead[0];
+      if (norm && group == 0)
+#pragma unroll
+        for (int u = 0; u < units; ++u)
+          squares += gemvSquares(xs[u]);
+#pragma unroll
+      for (int tile = 0; tile < held; ++tile) {
+        if (first + (group * held + tile) * width >= end)
+          break;
+        await(full + stage, parity);
+        const unsigned char *from = shared + (stage * width + least(g, width - 1)) * pitch + t * 16;
+#pragma unroll
+        for (int u = 0; u < units; ++u) {
+          uint4 v = *reinterpret_cast<const uint4 *>(from + (warp + u * gemvWarps) * 64);
+          if (K % chunk != 0 && part * chunk + (warp + u * gemvWarps) * 32 + t * 8 >= K)
+            v = make_uint4(0, 0, 0, 0); // what the stage held before
+          gemvMma(sums[tile][0], xs[u].x, xs[u].y, v.x, v.y);
+          gemvMma(sums[tile][chains - 1], xs[u].z, xs[u].w, v.z, v.w);
+        }
+        if (refill) {
+          __syncwarp();
+          if (lane == 0)
+            arrive(empty + stage);
+        }
+        advance();
+      }
+#pragma unroll
+      for (int u = 0; u < units; ++u) {
+#pragma unroll
+        for (int i = 1; i < depth; ++i)
+          ahead[i - 1][u] = ahead[i][u];
+        if (chunks > depth)
+          ahead[depth - 1][u] = input(part + depth, u);
+      }
+    }
+    if (norm && group == 0) {
+      squares = groupSum<4>(squares); // of row g
+      if (t == 0)
+        squaresOf[warp][g] = squares;
+    }
+    if (g < M)
+#pragma unroll
+      for (int tile = 0; tile < held; ++tile)
+        *reinterpret_cast<float2 *>(partial + ((warp * held + tile) * M + g) * 8 + t * 2) =
+            chains == 1 ? make_float2(sums[tile][0][0], sums[tile][0][1])
+                        : make_float2(sums[tile][0][0] + sums[tile][1][0], sums[tile][0][1] + sums[tile][1][1]);
+    gemvSync();
+#pragma unroll
+    for (int j = 0; j < mine; ++j) {
+      const int i = threadIdx.x + j * gemvConsumers;
+      if (!exists(i))
+        continue;
+      if (norm) {
+        float total = 0;
+#pragma unroll
+        for (int k = 0; k < gemvWarps; ++k)
+          total += squaresOf[k][rowOf(i)];
+        scale = gemvScale(total, K);
+      }
+      float sum = 0;
+#pragma unroll
+      for (int k = 0; k < gemvWarps; ++k)
+        sum += partial[k * outputs + i];
+      y[rowOf(i) * static_cast<long long>(N) + columnOf(i)] = fromFloat<O>(epilogue(sum * scale, operands[j]));
+    }
+    if (groups > 1)
+      gemvSync(); // before the sums are written again
+  }
 }
 
 template <typename T, typename O, int K, int N, int M, bool norm, typename E>

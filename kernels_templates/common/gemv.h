@@ -11,10 +11,4 @@ std::string gemvConstraint(const Params &params);
 /// As common/gemv.cuh spreads the columns: about one block on each SM of an H100, with its ring of weights.
 LaunchShape gemvShape(const Params &params);
 
-/// Bytes of a row of a stage of k, and stages of a row.
-uint64_t gemvPitch(uint64_t k);
-uint64_t gemvChunks(uint64_t k);
-/// Warps that multiply, one brings weights; tiles of 8 columns whose sums a thread holds.
-constexpr uint64_t gemvWarps = 8, gemvTiles = 5;
-
 } // namespace kernels

@@ -49,51 +49,75 @@ struct Accepted {
   bool active, cancelled; // a row needs another step; the host asked for the end
 };
 
+// What is known of a row before its token is.
+struct AcceptedRow {
+  int emitted, status, length, limit, previous; // the last three of a row that is due
+  bool due;
+};
+
 // Takes next[row] of every row that is due(row, status): a stop id ends the row, another one is emitted and ends it at
 // its limit or the context's, or becomes the row's next step. All threads call it, a thread a row at a time; the ring's
-// pairs are in the order of rows. They are stored before the count, which is released to the host once.
-template <int threads, typename Due, typename Previous>
+// pairs are in the order of rows. They are stored before the count, which is released to the host once. Of what the
+// producers write only `next` is read, after wait(): the rest, and above all the host's word, is on its way before.
+template <int threads, typename Due, typename Previous, typename Wait>
 __device__ inline Accepted acceptTokens(const int *request, const int *next, int *progress, int *ring, int rows,
-                                        int positions, const StepInputs &step, Due due, Previous previous) {
-  __shared__ int totals[threads / 32], cancel;
-  if (threadIdx.x == 0) {
-    int word;
-    asm volatile("ld.acquire.sys.global.u32 %0, [%1];" : "=r"(word) : "l"(ring + ringCancel) : "memory");
-    cancel = word;
-  }
+                                        int positions, const StepInputs &step, Due due, Previous previous, Wait wait) {
+  __shared__ int totals[threads / 32], cancel, stops[requestHeader - requestStops];
+  const int stopCount = request[requestStopCount];
+#pragma unroll 1
+  for (int i = threadIdx.x; i < stopCount; i += threads)
+    stops[i] = request[requestStops + i];
+  if (threadIdx.x == 0)
+    cancel = loadFromHost(ring + ringCancel);
+  auto fetch = [&](int row) {
+    AcceptedRow own = {0, statusStopped, 0, 0, -1, false};
+    if (row < rows) {
+      own.emitted = progress[progressHeader + 2 * row];
+      own.status = progress[progressHeader + 2 * row + 1];
+      own.due = due(row, own.status);
+    }
+    if (own.due) {
+      own.length = promptEnd(request, row) - promptBegin(request, row);
+      own.limit = request[requestHeader + 2 * row + 1];
+      own.previous = previous(row);
+    }
+    return own;
+  };
+  AcceptedRow own = fetch(threadIdx.x);
+  int count = progress[progressCount];
   __syncthreads();
+  wait();
   const bool cancelled = cancel != 0;
   const unsigned lower = (1u << threadIdx.x % 32) - 1;
-  int count = progress[progressCount];
   bool active = false;
   for (int base = 0; base < rows; base += threads) { // the same trip count for all threads
     const int row = base + static_cast<int>(threadIdx.x);
-    int *state = progress + progressHeader + 2 * row;
-    int id = -1, status = statusStopped;
+    if (base > 0)
+      own = fetch(row);
+    int id = -1, status = own.status;
     bool emits = false, ends = false;
     if (row < rows) {
-      int emitted = state[0];
-      const int before = status = state[1];
-      if (due(row, before)) {
+      int *state = progress + progressHeader + 2 * row;
+      if (own.due) {
         id = next[row];
         status = statusActive;
-        for (int i = 0; i < request[requestStopCount]; ++i)
-          if (request[requestStops + i] == id)
+#pragma unroll 1
+        for (int i = 0; i < stopCount; ++i)
+          if (stops[i] == id)
             status = statusStopped;
         emits = status == statusActive;
-        emitted += emits;
-        const int length = promptEnd(request, row) - promptBegin(request, row);
-        if (emits && emitted >= request[requestHeader + 2 * row + 1])
+        const int emitted = own.emitted + emits;
+        if (emits && emitted >= own.limit)
           status = statusLength;
-        else if (emits && length + emitted >= positions)
+        else if (emits && own.length + emitted >= positions)
           status = statusContext;
         else if (emits && !cancelled)
-          step.set(row, id, previous(row), length + emitted - 1, emitted);
+          step.set(row, id, own.previous, own.length + emitted - 1, emitted);
         state[0] = emitted;
       }
       if (cancelled && status <= statusActive)
         status = statusCancelled;
-      ends = before <= statusActive && status > statusActive;
+      ends = own.status <= statusActive && status > statusActive;
       if (ends)
         step.clear(row);
       state[1] = status;
@@ -124,7 +148,7 @@ __device__ inline Accepted acceptTokens(const int *request, const int *next, int
   active = __syncthreads_or(active);
   if (threadIdx.x == 0) {
     progress[progressCount] = count;
-    asm volatile("st.release.sys.global.u32 [%0], %1;" ::"l"(ring + ringCount), "r"(count) : "memory");
+    storeToHost(ring + ringCount, count);
   }
   return {active, cancelled};
 }

@@ -125,14 +125,6 @@ template <int threads> __device__ inline void passBarrier(int id) {
   asm volatile("bar.arrive %0, %1;" ::"r"(id), "n"(threads) : "memory");
 }
 
-// Counts one more, and returns how many came before. Whoever comes last sees what all wrote before they came, if their
-// threads met the one that calls; that one's threads after meeting it again.
-__device__ inline unsigned takeTicket(unsigned *counter) {
-  unsigned before;
-  asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], 1;" : "=r"(before) : "l"(counter) : "memory");
-  return before;
-}
-
 // Clusters of blocks, from sm_90 on; a block elsewhere is alone.
 __device__ inline int clusterRank() {
   unsigned rank = 0;

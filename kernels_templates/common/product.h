@@ -4,8 +4,6 @@
 
 #include "kernels_templates/common/describe.h"
 
-#include <memory>
-
 namespace kernels {
 
 /// x, w, and `perOutput` bytes for each output; the products, and `flopsPerOutput` besides.
@@ -15,11 +13,6 @@ double productReduction(const Params &params);
 
 /// Why products of bf16 miss the tensor cores; empty if they do not. Keep in step with gemvRun and gemmRun.
 std::string productFallback(const Params &params);
-
-/// x[rows, k] w[columns, k]^T in f32, each row scaled by rsqrt(mean(x[row]^2) + 2^-23) if `norm`, on the CPU. x and w
-/// are of `type`.
-std::unique_ptr<float[]> productSums(HostMath &math, int64_t rows, int64_t columns, int64_t k, DType type,
-                                     const void *x, const void *w, bool norm);
 
 /// The CPU references of gemv, gemv_add, gemv_mix, gemv_mix_sum and gemv_backout, and of their like for more rows.
 void productCpu(const CpuArgs &args, int64_t rows);

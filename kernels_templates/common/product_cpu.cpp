@@ -1,33 +1,31 @@
 #include "kernels_templates/common/cpu.h"
 #include "kernels_templates/common/product.h"
 
+#include <memory>
+
 namespace kernels {
 
-std::unique_ptr<float[]> productSums(HostMath &math, int64_t rows, int64_t columns, int64_t k, DType type,
-                                     const void *x, const void *w, bool norm) {
+/// x w^T in f32, each row scaled by rsqrt(mean(x[row]^2) + 2^-23) if `norm`. Buffers 0 and 1 are x and w.
+static std::unique_ptr<float[]> sumsOf(const CpuArgs &args, int64_t rows, bool norm) {
+  const int64_t k = args.params["K"], columns = args.params["N"];
+  const DType type = args.params.type("T");
   auto wide = std::make_unique_for_overwrite<float[]>(rows * k);
   auto sums = std::make_unique_for_overwrite<float[]>(rows * columns);
   byType(type, [&](auto zero) {
     using T = decltype(zero);
-    mapElements(math, rows * k, wide.get(), [x = static_cast<const T *>(x)](int64_t i) { return toFloat(x[i]); });
+    mapElements(args.math, rows * k, wide.get(), [x = args.at<T>(0)](int64_t i) { return toFloat(x[i]); });
   });
-  math.gemm(rows, columns, k, wide.get(), w, type, sums.get());
+  args.math.gemm(rows, columns, k, wide.get(), args.at<void>(1), type, sums.get());
   if (norm)
-    math.parallelFor(rows, grainOf(k + columns), [&](int64_t begin, int64_t end) {
+    args.math.parallelFor(rows, grainOf(k + columns), [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {
-        const float *in = wide.get() + row * k;
-        const float scale = 1.0f / std::sqrt(dot(in, in, k) / static_cast<float>(k) + 0x1p-23f);
+        const float *x = wide.get() + row * k;
+        const float scale = 1.0f / std::sqrt(dot(x, x, k) / static_cast<float>(k) + 0x1p-23f);
         for (float *y = sums.get() + row * columns, *last = y + columns; y != last; ++y)
           *y *= scale;
       }
     });
   return sums;
-}
-
-/// Buffers 0 and 1 are x and w.
-static std::unique_ptr<float[]> sumsOf(const CpuArgs &args, int64_t rows, bool norm) {
-  return productSums(args.math, rows, args.params["N"], args.params["K"], args.params.type("T"), args.at<void>(0),
-                     args.at<void>(1), norm);
 }
 
 void productCpu(const CpuArgs &args, int64_t rows) {

@@ -1,7 +1,7 @@
 // Matrix times matrix on Hopper, for any number of tokens: y[M, N] = epilogue(scale(x)[M, K] w[N, K]^T) in bf16, sums
 // in f32, by wgmma out of tiles that TMA brings (wgmma.cuh).
 //
-// The weights are wgmma's operand A, 64 features of y for each of the block's one or two consumer warpgroups; the
+// The weights are wgmma's operand A, 64 features of y for each of the block's one to three consumer warpgroups; the
 // tokens are its narrow operand B, 8 to 256 of them. So the same template serves a batch of eight and a prefill. The
 // first warpgroup feeds: its thread 0 keeps a ring of stages full, 64 of K each; its three other warps take the sums of
 // squares for the norm from the tiles of x as they pass. Weights are constants: the ring's first ones are under way
@@ -16,18 +16,19 @@
 template <typename O, int K, int N, int tileM, int tileN, int stages, int split, int share, bool norm, typename E>
 struct Wgemm : WgemmBlock<K, N, tileM, tileN, stages, split, share, norm> {
   using Block = WgemmBlock<K, N, tileM, tileN, stages, split, share, norm>;
-  using Block::consumers, Block::octets, Block::owned, Block::stageBytes, Block::M, Block::rank, Block::firstStep,
-      Block::endStep, Block::first, Block::stride, Block::count, Block::staging, Block::receive, Block::squares,
-      Block::full, Block::received, Block::squared, Block::read;
+  using Block::cluster, Block::consumers, Block::octets, Block::owned, Block::stageBytes, Block::M, Block::rank,
+      Block::firstStep, Block::endStep, Block::first, Block::stride, Block::count, Block::staging, Block::receive,
+      Block::squares, Block::full, Block::received, Block::squared, Block::read;
   using Block::tileOf, Block::weightsOf, Block::tokensOf, Block::release;
   using typename Block::Slot;
   // An epilogue goes in rounds of up to 32 tokens, each in passes of 16: 8 threads a token, 8 features a thread.
-  static constexpr int octetsOfRound = least(4, owned), rounds = (owned + octetsOfRound - 1) / octetsOfRound;
+  static constexpr int octetsOfRound = wgemmRound(tileM, tileN, split),
+                       rounds = (owned + octetsOfRound - 1) / octetsOfRound;
   static constexpr int passes = (octetsOfRound + 1) / 2;
   using Operands = typename E::Operands;
   // What depends on the sums alone becomes bf16 before it is staged: half the traffic, twice the tokens in a round.
   static constexpr bool packed = split == 1 && tileM >= 32 && sizeof(O) == 2 && __is_empty(Operands);
-  static constexpr int packedTokens = tileM % 64 == 0 ? 64 : 32;
+  static constexpr int packedTokens = tileM % 64 == 0 && tileN < 192 ? 64 : 32;
 
   O *y;
   const E &epilogue;
@@ -76,8 +77,10 @@ struct Wgemm : WgemmBlock<K, N, tileM, tileN, stages, split, share, norm> {
   __device__ void syncWarpgroup(int warpgroup) const {
     if (tileN == 64 || warpgroup == 0)
       groupBarrier<128>(1);
-    else
+    else if (tileN == 128 || warpgroup == 1)
       groupBarrier<128>(2);
+    else
+      groupBarrier<128>(3);
   }
 
   // A round's sums into the staging tile, [token][feature], which turns columns of the fragments into rows of y. A
@@ -212,16 +215,17 @@ struct Wgemm : WgemmBlock<K, N, tileM, tileN, stages, split, share, norm> {
         for (int k = 0; k < 64; k += 16)
           multiply(d, alongK(a, k), alongK(b, k), k > 0 || step > firstStep);
         endProducts();
-        awaitProducts<1>(); // the step before is done with its stage
-        if (step > firstStep)
-          release(last, lane);
+        awaitProducts<(stages > 1)>(); // the step before is done with its stage; of one stage, this step
+        if (stages == 1 || step > firstStep)
+          release(stages == 1 ? 0 : last, lane);
         last = slot.stage;
       }
       if (rounds > 1)
         fetchOperands(operands[0], at, 0, thread);
       awaitProducts<0>();
       pinSums(d);
-      release(last, lane);
+      if (stages > 1)
+        release(last, lane);
 
       if (split > 1) {
         if (made > 0)
@@ -250,13 +254,13 @@ struct Wgemm : WgemmBlock<K, N, tileM, tileN, stages, split, share, norm> {
       }
       if (norm || split > 1) {
         __syncwarp();
-        if (split == 1 && lane == 0)
+        if (cluster == 1 && lane == 0)
           arrive(read);
-        if (split > 1 && lane < split)
+        if (cluster > 1 && lane < cluster)
           arriveAt(read, lane);
       }
     }
-    if (split > 1 && made > 0) // as at the end of feed()
+    if (cluster > 1 && (norm || split > 1) && made > 0) // as at the end of feed()
       await(read, (made - 1) & 1);
   }
 };
@@ -282,10 +286,10 @@ __device__ inline void wgemmRun(const TensorMap *xMap, const TensorMap *wMap, O 
   clusterWait<Kernel::cluster>(); // the others' barriers are there
   awaitProducers();
 
-  // Many sums need more registers than an even share of the SM's (168), or of half of them for 256 threads (128).
+  // Many sums need more registers than an even share of the SM's: 168 for 384 threads, 128 for 512 and twice 256.
   constexpr bool uneven = tileM > (tileN == 128 ? 128 : 64);
-  constexpr int few = tileN == 128 ? (norm ? 88 : 40) : (norm ? 56 : 40);
-  constexpr int many = tileN == 128 ? (504 - few) / 2 : 256 - few;
+  constexpr int few = tileN == 192 ? 56 : norm ? 88 : 40;
+  constexpr int many = ((tileN == 64 ? 256 : tileN == 128 ? 504 : 512) - few) / (tileN / 64);
   if (warp >= 4) {
     if constexpr (uneven)
       growRegisters<many>();

@@ -14,7 +14,8 @@ constexpr uint64_t wgemmMostShared = 227 << 10;
 constexpr uint64_t wgemmShared(uint64_t tileM, uint64_t tileN, uint64_t stages, uint64_t split, bool norm) {
   const uint64_t owned = (tileM / 8 + split - 1) / split; // groups of 8 tokens
   const uint64_t ring = stages * (tileM + tileN) * 128;
-  const uint64_t staging = tileN / 64 * 8 * (owned < 4 ? owned : 4) * 68 * 4;
+  const uint64_t round = tileN == 192 ? 2 : 4;
+  const uint64_t staging = tileN / 64 * 8 * (owned < round ? owned : round) * 68 * 4;
   const uint64_t received = (split - 1) * owned * tileN * 2 * 16;
   const uint64_t squares = norm ? split * owned * 8 * 4 : 0;
   return ring + staging + received + squares + (2 * stages + 3) * 8;
@@ -22,7 +23,7 @@ constexpr uint64_t wgemmShared(uint64_t tileM, uint64_t tileN, uint64_t stages, 
 
 /// Of T, K, N, tile_m, tile_n, stages, split, share and blocks.
 std::string wgemmConstraint(const Params &params, bool norm);
-/// Blocks for the tiles of the `rows` x N outputs, but no more than the parameter.
+/// Blocks for the tiles of the `rows` x N outputs: no more than the parameter, and no more than finish as early.
 LaunchShape wgemmShape(const Params &params, uint64_t rows, bool norm);
 /// Of x[rows, K] and w[N, K], 64 of K a box.
 std::vector<TensorMap> wgemmMaps(const Params &params, uint64_t rows);

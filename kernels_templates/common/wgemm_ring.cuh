@@ -6,10 +6,14 @@ constexpr int wgemmPitch = 68; // floats of a token in the staging tile: 2 * 68 
 __host__ __device__ constexpr int wgemmOctets(int tileM, int split) { // that a block owns at most
   return (tileM / 8 + split - 1) / split;
 }
+// Of a round of the epilogue; a third of an SM's threads has no registers for the operands of more.
+__host__ __device__ constexpr int wgemmRound(int tileM, int tileN, int split) {
+  return least(tileN == 192 ? 2 : 4, wgemmOctets(tileM, split));
+}
 // Keep in step with common/wgemm.h: the ring, staging tiles of up to 32 tokens, what other blocks send, squares.
 __host__ __device__ constexpr int wgemmStageBytes(int tileM, int tileN) { return (tileM + tileN) * 128; }
 __host__ __device__ constexpr int wgemmStagingBytes(int tileM, int tileN, int split) {
-  return tileN / 64 * 8 * least(4, wgemmOctets(tileM, split)) * wgemmPitch * 4;
+  return tileN / 64 * 8 * wgemmRound(tileM, tileN, split) * wgemmPitch * 4;
 }
 __host__ __device__ constexpr int wgemmReceiveBytes(int tileM, int tileN, int split) {
   return (split - 1) * wgemmOctets(tileM, split) * tileN * 2 * 16;
@@ -92,7 +96,7 @@ template <int K, int N, int tileM, int tileN, int stages, int split, int share, 
     }
     initBarrier(received, 1);
     initBarrier(squared, 3);
-    initBarrier(read, 4 * warpgroups * split);
+    initBarrier(read, 4 * warpgroups * cluster);
     publishBarriers();
   }
 
@@ -157,55 +161,63 @@ template <int K, int N, int tileM, int tileN, int stages, int split, int share, 
 
   // ---- warps 1 to 3
 
-  // Sums of squares of the tile's tokens, 8 lanes a token, 16 bytes each; which 16 of a row's 128 a lane has, the
-  // swizzle varies by p ^ (row % 8), and a butterfly over 8 lanes is blind to that. Without a split they become scales.
+  // Adds the squares of a stage's tokens first, first + 12, ...: 8 lanes a token, 16 bytes each; which 16 of a row's
+  // 128 a lane has, the swizzle varies by p ^ (row % 8), and a butterfly over 8 lanes is blind to that.
+  template <int held> __device__ void addSquares(float (&sums)[held], const unsigned char *tokens, int first) const {
+    constexpr int rows = tileM / share;
+    const unsigned char *from = tokens + first * 128 + threadIdx.x % 8 * 16;
+#pragma unroll
+    for (int i = 0; i < held; ++i) // beyond the end a token twice, for nobody: a branch would part the loads
+      sums[i] += gemvSquares(*reinterpret_cast<const uint4 *>(
+          i * 12 + 12 <= rows ? from + i * 12 * 128
+                              : tokens + least(i * 12 + first, rows - 1) * 128 + threadIdx.x % 8 * 16));
+  }
+
+  // Sums of squares of the tile's tokens; without a split they become scales, which the next tile has as well if it is
+  // of the same tokens. Blocks that share tokens each do a part, for all.
   __device__ void sumSquares(int warp, int lane) const {
-    constexpr int held = (tileM + 11) / 12; // tokens of a lane, 12 apart
+    constexpr int rows = tileM / share, held = (rows + 11) / 12;
+    const int firstRow = share > 1 ? rank * rows : 0;
     Slot slot;
     unsigned made = 0;
+    int token = -1;
 #pragma unroll 1
     for (int unit = first; unit < count; unit += stride, ++made) {
+      const bool known = split == 1 && tileOf(unit).token == token;
+      token = tileOf(unit).token;
+      int mine = (warp - 1) * 4 + lane / 8;
       float sums[held] = {};
 #pragma unroll 1
       for (int step = firstStep; step < endStep; ++step, slot.advance()) {
         await(full + slot.stage, slot.parity);
-#pragma unroll
-        for (int i = 0; i < held; ++i) {
-          const int row = i * 12 + (warp - 1) * 4 + lane / 8;
-          if (i * 12 + 12 <= tileM || row < tileM) // only the last needs the check: the loads before it overlap
-            sums[i] += gemvSquares(*reinterpret_cast<const uint4 *>(tokensOf(slot.stage) + row * 128 + lane % 8 * 16));
-        }
+        if (!known)
+          addSquares(sums, tokensOf(slot.stage) + firstRow * 128, mine);
         __syncwarp();
         release(slot.stage, lane);
       }
       if (made > 0)
         await(read, (made - 1) & 1);
-      int mine = (warp - 1) * 4 + lane / 8;
       asm volatile("" : "+r"(mine)); // or all places below are worked out ahead, in more registers than there are
 #pragma unroll
-      for (int i = 0; i < held; ++i) {
+      for (int i = 0; i < held && !known; ++i) {
         const float sum = groupSum<8>(sums[i]);
         const int row = i * 12 + mine, octet = row / 8;
-        if (row >= tileM || lane % 8 != 0)
+        if (row >= rows || lane % 8 >= share)
           continue;
-        float *to = squares + (split > 1 ? (rank * owned + octet / split) * 8 + row % 8 : row);
-        if (split > 1 && octet % split != rank)
+        if (split == 1)
+          clusterStore<share>(squares + firstRow + row, lane % 8, gemvScale(sum, K), squared);
+        else if (float *to = squares + (rank * owned + octet / split) * 8 + row % 8; octet % split != rank)
           clusterStore<split>(to, octet % split, sum, received);
         else
           *to = sum;
       }
       __syncwarp();
-      if (split == 1) { // nothing is missing
-#pragma unroll 1
-        for (int i = lane; i < held * 4; i += 32) {
-          const int row = i / 4 * 12 + (warp - 1) * 4 + i % 4;
-          if (row < tileM)
-            squares[row] = gemvScale(squares[row], K);
-        }
-        __syncwarp();
+      if (lane == 0) {
+        if (share > 1 && !known && warp == 1)
+          arriveExpect(squared, tileM * 4);
+        else
+          arrive(squared);
       }
-      if (lane == 0)
-        arrive(squared);
     }
   }
 };

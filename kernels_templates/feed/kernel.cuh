@@ -33,7 +33,7 @@ __device__ void feed(const int *prompt, const int *request, const int *next, int
         const int end = promptEnd(request, row);
         return status == statusWaiting && end > cursor && end <= begin;
       },
-      [&](int row) { return prompt[promptEnd(request, row) - 1]; });
+      [&](int row) { return prompt[promptEnd(request, row) - 1]; }, [] {});
 
   for (int slot = threadIdx.x; slot < slots; slot += threads) {
     const int at = begin + slot;

@@ -10,21 +10,22 @@ static std::string constraint(const Params &p) {
 static LaunchShape shape(const Params &p, std::span<const Scalar> scalars) {
   LaunchShape shape;
   shape.block[0] = threads;
-  shape.grid[0] = blocksFor(elementCount(extent(scalars[1]), slicesOf(p["V"])), 1);
+  const uint64_t rows = extent(scalars[1]);
+  shape.grid[0] = blocksFor(elementCount(rows, slicesOf(p["V"], rows)), 1);
   return shape;
 }
 
 static Cost cost(const Params &p, std::span<const Scalar> scalars) {
   uint64_t r = extent(scalars[1]), V = p["V"];
   // Greedy: one comparison an element, and eight bytes there and back from each block.
-  return {r * (4 * V + 16 * slicesOf(V) + 20) + 32, r * V};
+  return {r * (4 * V + 16 * slicesOf(V, r) + 20) + 32, r * V};
 }
 
 static double tolerance(const Params &) { return 0; } // an id
 
 static std::vector<uint64_t> extents(const Params &p, std::span<const Scalar> scalars, const Limits &) {
   uint64_t r = extent(scalars[1]);
-  return {elementCount(r, p["Vp"]), r, r, 8, r, elementCount(r, partialWords(p["V"])), r};
+  return {elementCount(r, p["Vp"]), r, r, 8, r, elementCount(r, partialWords(p["V"], r)), r};
 }
 
 const Family family = {"sample",

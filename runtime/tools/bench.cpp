@@ -213,7 +213,7 @@ void bench(const BenchOptions &options) {
           std::to_string(options.fresh) + " new tokens, " + samplingText(options.sampling) + ", median of " +
           std::to_string(options.repeat) + (several ? ", in turns" : "") + "\n" +
           "batch   ttft ms  ms/token       p50       p99     tok/s    mbu  launches" +
-          (several ? "  to first  plan" : "") + "\n");
+          (several ? "  ttft/1st    ms/1st  plan" : "") + "\n");
   Json results = Json::array();
   for (uint32_t batch : batches) {
     const Workload work = workOf(options, batch);
@@ -227,17 +227,18 @@ void bench(const BenchOptions &options) {
         if (run > 0)
           runs[i].push_back(std::move(times));
       }
-    const double reference = summaryOf(runs.front()).mean;
+    const Summary reference = summaryOf(runs.front());
     for (size_t i = 0; i < cases.size(); ++i) {
       const schema::Program &program = cases[i].loaded.chosen();
       const Summary summary = summaryOf(runs[i]);
       const double bytes = bytesPerStep(program, *program.entries()->Get(*decodeIndex(program, batch)), work);
       Json result = resultJson(cases[i], work, summary, bandwidth > 0 ? bytes / (summary.mean * 1e-3) / bandwidth : 0);
-      char ratio[32] = "";
-      std::snprintf(ratio, sizeof ratio, "  %8.3f  ", summary.mean / reference);
+      char ratios[48] = "";
+      std::snprintf(ratios, sizeof ratios, "  %8.3f  %8.3f  ", summary.ttft / reference.ttft,
+                    summary.mean / reference.mean);
       if (text)
         printLine(work, summary, result,
-                  several ? ratio + cases[i].name + (cases[i].mode != cases.front().mode ? ", " + cases[i].mode : "")
+                  several ? ratios + cases[i].name + (cases[i].mode != cases.front().mode ? ", " + cases[i].mode : "")
                           : "");
       if (several) {
         result["plan"] = cases[i].name;

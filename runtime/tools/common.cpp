@@ -15,12 +15,23 @@ namespace nanort::tools {
 
 std::string notNegative(const std::string &text) { return text.starts_with('-') ? quote(text) + " is negative" : ""; }
 
-void addCommon(CLI::App &command, CommonOptions &options) {
+void addDevice(CLI::App &command, CommonOptions &options) {
   command.add_option("plan", options.plan, "Plan that nanocc wrote (plan.fb)")->required()->type_name("PLAN");
   command.add_option("--device", options.device, "auto (CUDA if the driver reports a device), cuda, cuda:N or cpu")
       ->type_name("DEVICE")
       ->capture_default_str();
   command.add_option("--program", options.program, "Program of the plan by its target, e.g. sm_90a")->type_name("NAME");
+  command
+      .add_option("--cache-dir", options.cacheDir,
+                  "Folder for compiled kernels (default: $NANORT_CACHE_DIR, ~/.cache/nanocc)")
+      ->type_name("DIR");
+  command.add_flag("--no-cache", options.noCache, "Keep no compiled kernels on disk");
+  auto *verbose = command.add_flag("-v,--verbose", options.verbose, "Say what is chosen and how long it takes");
+  command.add_flag("-q,--quiet", options.quiet, "No logs")->excludes(verbose);
+}
+
+void addCommon(CLI::App &command, CommonOptions &options) {
+  addDevice(command, options);
   auto *weights =
       command.add_option("--weights", options.weights, "Weights file instead of the plan's")->type_name("FILE");
   command.add_option("--tokenizer", options.tokenizer, "tokenizer.json instead of the plan's")->type_name("FILE");
@@ -36,13 +47,6 @@ void addCommon(CLI::App &command, CommonOptions &options) {
   command.add_option("--threads", options.threads, "CPU threads (default: all cores)")
       ->type_name("N")
       ->check(CLI::Range(1, 4096));
-  command
-      .add_option("--cache-dir", options.cacheDir,
-                  "Folder for compiled kernels (default: $NANORT_CACHE_DIR, ~/.cache/nanocc)")
-      ->type_name("DIR");
-  command.add_flag("--no-cache", options.noCache, "Keep no compiled kernels on disk");
-  auto *verbose = command.add_flag("-v,--verbose", options.verbose, "Say what is chosen and how long it takes");
-  command.add_flag("-q,--quiet", options.quiet, "No logs")->excludes(verbose);
 }
 
 void addSampling(CLI::App &command, SamplingOptions &options) {

@@ -33,7 +33,9 @@ struct SamplingOptions {
 /// For unsigned flags: CLI11 would wrap a negative number around.
 std::string notNegative(const std::string &text);
 
-/// Declares PLAN and the flags of CommonOptions on a command.
+/// Declares PLAN on a command, and the flags of CommonOptions about the device, its kernels and what is said.
+void addDevice(CLI::App &command, CommonOptions &options);
+/// All flags of CommonOptions: for what may load weights too.
 void addCommon(CLI::App &command, CommonOptions &options);
 /// Declares -t and -k.
 void addSampling(CLI::App &command, SamplingOptions &options);

@@ -1,5 +1,6 @@
 // nanort inspect: what a plan holds.
 #include "runtime/base/error.h"
+#include "runtime/base/file.h"
 #include "runtime/base/text.h"
 #include "runtime/session/memory.h"
 #include "runtime/tools/common.h"
@@ -14,7 +15,8 @@ namespace {
 struct InspectOptions {
   CommonOptions common;
   bool json = false, launches = false;
-  std::string dot; // the entry's name, or nothing
+  std::string dot;    // the entry's name, or nothing
+  std::string cubins; // a folder
   bool asDot = false;
 };
 
@@ -79,6 +81,29 @@ void printDot(const InspectOptions &options, const Plan &plan, const schema::Pro
                         "; name one of them");
 }
 
+/// Machine code, a file a kernel: PROGRAM.KERNEL.cubin.
+void writeCubins(const InspectOptions &options, const Plan &plan, int only) {
+  const std::filesystem::path folder = options.cubins;
+  std::error_code error;
+  std::filesystem::create_directories(folder, error); // AtomicFile says what is wrong
+  size_t count = 0;
+  for (uint32_t i = 0; i < plan.root().programs()->size(); ++i) {
+    const schema::Program &program = plan.program(i);
+    for (const schema::Kernel *kernel : *program.kernels()) {
+      if ((only >= 0 && static_cast<uint32_t>(only) != i) || !kernel->cubin() || kernel->cubin()->size() == 0)
+        continue;
+      AtomicFile file(folder / (program.target()->str() + "." + kernel->name()->str() + ".cubin"));
+      file.write(kernel->cubin()->data(), kernel->cubin()->size());
+      file.commit();
+      ++count;
+    }
+  }
+  if (count == 0)
+    fail(Exit::Input, "--cubins: " + plan.path().string() +
+                          " holds no machine code for that; compile the model with nanocc where NVRTC is installed");
+  print(number(count) + " files in " + folder.string() + "\n");
+}
+
 void inspect(const InspectOptions &options) {
   const auto plan = Plan::open(options.common.plan);
   const schema::Plan &root = plan->root();
@@ -87,6 +112,11 @@ void inspect(const InspectOptions &options) {
       options.common.program.empty() ? -1 : static_cast<int>(chooseProgramFor(*plan, "", options.common.program));
   if (options.asDot) {
     printDot(options, *plan, plan->program(only < 0 ? 0 : static_cast<size_t>(only)));
+    flushOutput();
+    return;
+  }
+  if (!options.cubins.empty()) {
+    writeCubins(options, *plan, only);
     flushOutput();
     return;
   }
@@ -140,9 +170,15 @@ void addInspect(CLI::App &app) {
                   ->expected(0, 1)
                   ->excludes(json)
                   ->excludes(launches);
+  command->add_option("--cubins", options->cubins, "Write the kernels' machine code to files here, for cuobjdump")
+      ->type_name("DIR")
+      ->excludes(json)
+      ->excludes(launches)
+      ->excludes(dot);
   command->footer(
       "Examples:\n  nanort inspect plan.fb\n  nanort inspect plan.fb --program sm_90a --launches\n"
-      "  nanort inspect plan.fb --json\n  nanort inspect plan.fb --dot generate_128_1 | dot -Tsvg -o graph.svg");
+      "  nanort inspect plan.fb --json\n  nanort inspect plan.fb --cubins code && cuobjdump -sass code/sm_90a.wgemm*\n"
+      "  nanort inspect plan.fb --dot generate_128_1 | dot -Tsvg -o graph.svg");
   command->callback([options, dot] {
     options->asDot = dot->count() > 0;
     inspect(*options);

@@ -46,7 +46,7 @@ void addTune(CLI::App &app) {
   CLI::App *command =
       app.add_subcommand("tune", "Measure what can serve a plan's matrix products, for nanocc --tuning");
   auto flags = std::make_shared<TuneFlags>();
-  addCommon(*command, flags->common);
+  addDevice(*command, flags->common);
   command->add_option("-o,--output", flags->output, "The tuning file (JSON); - is standard output")
       ->type_name("FILE")
       ->required();

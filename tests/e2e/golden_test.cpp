@@ -190,10 +190,9 @@ INSTANTIATE_TEST_SUITE_P(AllGenerations, Golden,
 INSTANTIATE_TEST_SUITE_P(
     Partly, Golden,
     testing::Combine(testing::Values("head-window"),
-                     testing::Values("embed,norm,qkv,activation,residual", "attention,norm,qkv,activation,residual",
-                                     "attention,embed,qkv,activation,residual",
-                                     "attention,embed,norm,activation,residual", "attention,embed,norm,qkv,residual",
-                                     "attention,embed,norm,qkv,activation")),
+                     testing::Values("embed,norm,activation,residual", "attention,norm,activation,residual",
+                                     "attention,embed,activation,residual", "attention,embed,norm,residual",
+                                     "attention,embed,norm,activation")),
     nameOf);
 
 } // namespace

@@ -98,6 +98,7 @@ TEST_F(Tune, RefusesWhatItCannotMeasure) {
     EXPECT_NE(result.err.find(message), std::string::npos) << result.err;
   };
   refused({plan, "-o", times, "--device", "cpu"}, 2, "only a CUDA device's kernels have choices");
+  refused({plan, "-o", times, "--random-weights", "1"}, 2, "--random-weights"); // it multiplies numbers of its own
   refused({plan, "-o", "/nonexistent/times.json"}, 3, "/nonexistent");
   refused({planFor("sm_80"), "-o", times}, 5, "is not for Fake GPU");
   setenv("NANORT_NVRTC", "/nonexistent", 1);

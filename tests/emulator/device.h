@@ -62,11 +62,6 @@ inline void copyRow(void *to, const void *from, int bytes, Barrier *barrier) {
 template <int threads> void groupBarrier(int id) { emulator::namedBarrier(id, threads, true); }
 template <int threads> void passBarrier(int id) { emulator::namedBarrier(id, threads, false); }
 
-inline unsigned takeTicket(unsigned *counter) {
-  emulator::pause();
-  return (*counter)++;
-}
-
 inline int clusterRank() { return static_cast<int>(emulator::self().block.rank); }
 template <int blocks> void clusterArrive() {
   if (blocks > 1)
@@ -92,6 +87,15 @@ template <int blocks> void clusterStore(float *p, int rank, float x, Barrier *ba
   else
     *p = x;
 }
+
+// ---- order.cuh
+
+inline unsigned takeTicket(unsigned *counter) {
+  emulator::pause();
+  return (*counter)++;
+}
+inline int loadFromHost(const int *p) { return *p; }
+inline void storeToHost(int *p, int word) { *p = word; }
 
 // ---- mma.cuh
 
@@ -143,21 +147,27 @@ void multiply(float (&d)[count], const unsigned (&a)[4], Matrix b, bool add) {
 
 #include "kernels_templates/common/reduce.cuh"
 
+#include "kernels_templates/common/philox.cuh"
+
+#include "kernels_templates/common/sample_top.cuh"
+
+#include "kernels_templates/common/sample.cuh"
+
+#include "kernels_templates/common/generation.cuh"
+
 #include "kernels_templates/common/prefill_keys.cuh"
-
-#include "kernels_templates/common/epilogue.cuh"
-
-#include "kernels_templates/common/gemv.cuh"
 
 #include "kernels_templates/common/decode_chunk.cuh"
 
 #include "kernels_templates/common/decode_gate.cuh"
 
-#include "kernels_templates/common/decode_heads.cuh"
-
 #include "kernels_templates/common/decode.cuh"
 
 #include "kernels_templates/common/decode_batch.cuh"
+
+#include "kernels_templates/common/epilogue.cuh"
+
+#include "kernels_templates/common/gemv.cuh"
 
 #include "kernels_templates/common/wgemm_ring.cuh"
 

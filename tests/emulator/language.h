@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstdint>
+#include <utility>
 
 #define __CUDA_ARCH__ 900
 #define __device__
@@ -43,7 +45,7 @@ using std::max, std::min;
 inline unsigned __float_as_uint(float x) { return std::bit_cast<unsigned>(x); }
 inline float __uint_as_float(unsigned x) { return std::bit_cast<float>(x); }
 inline int __ffs(int x) { return __builtin_ffs(x); }
-inline int __popc(unsigned x) { return __builtin_popcount(x); }
+inline int __popc(unsigned x) { return std::popcount(x); }
 inline float rsqrtf(float x) { return 1 / std::sqrt(x); }
 inline float __fdividef(float x, float y) { return x / y; }
 
@@ -58,12 +60,29 @@ inline void __syncwarp() {
   meet("__syncwarp", 0xffffffffu, 0);
 }
 inline void __syncthreads() { emulator::namedBarrier(0, emulator::self().block.cluster.launch.threads, true); }
-
-template <typename T> T __shfl_sync(unsigned mask, T x, int from) {
-  return std::bit_cast<T>(meet("__shfl_sync", mask, std::bit_cast<unsigned>(x))[from % 32][0]);
+inline int __syncthreads_or(int x) {
+  static __shared__ int any;
+  __syncthreads(); // an earlier call's readers are done
+  any = 0;
+  __syncthreads();
+  any |= x != 0;
+  __syncthreads();
+  return any;
 }
+
+template <typename T, typename From> T shuffle(const char *operation, unsigned mask, T x, From from) {
+  if constexpr (sizeof(T) == 8) {
+    const auto both = std::bit_cast<uint64_t>(x);
+    const uint64_t low = shuffle(operation, mask, static_cast<unsigned>(both), from);
+    return std::bit_cast<T>(uint64_t{shuffle(operation, mask, static_cast<unsigned>(both >> 32), from)} << 32 | low);
+  } else {
+    const emulator::WarpValues &all = meet(operation, mask, std::bit_cast<unsigned>(x));
+    return std::bit_cast<T>(all[from][0]);
+  }
+}
+template <typename T> T __shfl_sync(unsigned mask, T x, int from) { return shuffle("__shfl_sync", mask, x, from % 32); }
 template <typename T> T __shfl_xor_sync(unsigned mask, T x, int other) {
-  return std::bit_cast<T>(meet("__shfl_xor_sync", mask, std::bit_cast<unsigned>(x))[lane() ^ other][0]);
+  return shuffle("__shfl_xor_sync", mask, x, lane() ^ other);
 }
 template <typename T> T __shfl_up_sync(unsigned mask, T x, unsigned by) {
   return std::bit_cast<T>(
@@ -78,12 +97,31 @@ inline unsigned __ballot_sync(unsigned mask, bool x) {
 }
 inline bool __any_sync(unsigned mask, bool x) { return __ballot_sync(mask, x) != 0; }
 inline bool __all_sync(unsigned mask, bool x) { return __ballot_sync(mask, x) == 0xffffffffu; }
+inline unsigned __match_any_sync(unsigned mask, unsigned x) {
+  const emulator::WarpValues &all = meet("__match_any_sync", mask, x);
+  unsigned bits = 0;
+  for (unsigned i = 0; i < 32; ++i)
+    bits |= static_cast<unsigned>(all[i][0] == x) << i;
+  return bits;
+}
+inline unsigned __reduce_max_sync(unsigned mask, unsigned x) {
+  const emulator::WarpValues &all = meet("__reduce_max_sync", mask, x);
+  for (unsigned i = 0; i < 32; ++i)
+    x = std::max(x, all[i][0]);
+  return x;
+}
 inline int __reduce_min_sync(unsigned mask, int x) {
   const emulator::WarpValues &all = meet("__reduce_min_sync", mask, static_cast<unsigned>(x));
   int least = x;
   for (unsigned i = 0; i < 32; ++i)
     least = std::min(least, static_cast<int>(all[i][0]));
   return least;
+}
+
+/// Threads take turns, so that it is one step; others may come between two.
+inline int atomicAdd(int *p, int x) {
+  emulator::pause();
+  return std::exchange(*p, *p + x);
 }
 
 } // namespace device

@@ -7,6 +7,11 @@
 
 namespace emulator {
 
+/// As the driver's; launches here are in no graph.
+extern "C" void cudaGraphSetConditional(unsigned long long, unsigned) {
+  fault("a condition is set outside of a graph");
+}
+
 using kernels::ArgDecl;
 using kernels::ArgKind;
 using nanotest::Case;
@@ -23,7 +28,7 @@ const Kernel *findInstance(const Case &c) {
 
 /// Of the launches before, rather than of the checkpoint or the step before.
 static bool isActivation(std::string_view argument) {
-  for (std::string_view name : {"x", "r", "x0", "mid", "q", "k", "v", "qkv"})
+  for (std::string_view name : {"x", "r", "x0", "mid", "q", "k", "v", "qkv", "z", "next"})
     if (argument == name)
       return true;
   return false;
@@ -60,9 +65,12 @@ std::optional<std::vector<std::vector<std::byte>>> runCase(const Case &c, const 
     arguments.push_back(&buffer);
   std::vector<kernels::Scalar> scalars = c.scalars;
   size_t next = 0;
+  unsigned long long noGraph = 0;
   for (const ArgDecl &arg : c.family->args)
-    if (isScalar(arg.kind))
-      arguments.push_back(&scalars[next++]);
+    if (isScalar(arg.kind)) {
+      arguments.push_back(arg.kind == ArgKind::Condition ? static_cast<void *>(&noGraph) : &scalars[next]);
+      ++next;
+    }
   const auto described = kernels::tensorMaps(*c.family, c.params, c.scalars, c.limits);
   std::vector<TileMap> tiles;
   tiles.reserve(described.size());

@@ -286,6 +286,26 @@ def sanitizer(checks, kind, *command, **environment):
     return passed, summary.group(0) + "".join(f"; {' and '.join(sorted(p))}" for p in {frozenset(p) for p in places})
 
 
+def warpgroup_products(checks, plans):
+    """Machine code: every kernel of the families for warpgroups multiplies by HGMMA."""
+    tool = shutil.which("cuobjdump") or f"{os.environ.get('CUDA_HOME', '/usr/local/cuda')}/bin/cuobjdump"
+    if not Path(tool).exists():
+        raise Skip("cuobjdump is not installed")
+    counts, without = {}, []
+    for plan in plans:
+        code = checks.out / "cubins" / f"{plan.parent.name}.{plan.stem}"
+        checks.nanort("inspect", plan, "--program", "sm_90a", "--cubins", code)
+        for file in sorted(code.glob("*.cubin")):
+            family = next((f for f in ("wgemm", "attention_prefill") if file.name.startswith(f"sm_90a.{f}")), None)
+            if family:
+                counts[family] = counts.get(family, 0) + 1
+                if "HGMMA" not in checks.run(tool, "-sass", file):
+                    without.append(file.name)
+    passed = not without and all(counts.get(family) for family in ("wgemm", "attention_prefill"))
+    return passed, ", ".join(f"{n} {family}" for family, n in counts.items()) + (
+        f"; no HGMMA in {', '.join(without)}" if without else "; HGMMA in all of them")
+
+
 def kernels(checks):
     command = [str(checks.bundle / "bin/gpu_tests"), "--gtest_brief=1", f"--gtest_output=xml:{checks.out}/gpu_tests.xml"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=checks.deadline - time.monotonic())
@@ -315,6 +335,9 @@ def main():
 
     if wanted("kernels"):
         checks.check("kernels", lambda: kernels(checks))
+
+    if wanted("sass"):
+        checks.check("sass", lambda: warpgroup_products(checks, sorted((options.bundle / "bench").glob("*.fb"))))
 
     correctness = []
     for model in goldens:

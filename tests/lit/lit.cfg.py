@@ -23,6 +23,7 @@ for variable in ("NANORT_NVRTC", "CUDA_HOME", "VIRTUAL_ENV", "CONDA_PREFIX", "HO
 # `%exit N command ...`: passes if the command ends with exactly N.
 config.substitutions.append(("%exit", os.path.join(config.test_source_root, "Inputs", "exit.sh")))
 config.substitutions.append(("%inputs", os.path.join(config.test_source_root, "Inputs")))
+config.substitutions.append(("%tools", config.nanocc_tools_dir))
 # Without machine code a plan does not depend on what is installed here.
 config.substitutions.append(("%nanocc", "env NANORT_NVRTC=/nonexistent nanocc"))
 

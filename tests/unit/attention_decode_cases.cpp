@@ -1,4 +1,4 @@
-// The sweeps of attention_decode, attention_decode_qkv and attention_batch: launches of one token per slot.
+// The sweeps of attention_decode and attention_batch: launches of one token per slot.
 #include "tests/unit/family_cases.h"
 
 #include <algorithm>
@@ -30,15 +30,12 @@ Case makeDecode(std::string_view family, DType type, DType table, const Heads &h
   std::vector<int64_t> params = {
       static_cast<int64_t>(type), static_cast<int64_t>(table), h.heads, h.kvHeads, h.D, h.ring};
   params.insert(params.end(), spread.begin(), spread.end());
-  const bool makes = family.find("_qkv") != family.npos, gated = family.ends_with("_ve");
   std::vector<Scalar> scalars = {{.f = 1.2f},
                                  {.i = h.window},
                                  {.f = 1 / std::sqrt(static_cast<float>(h.D))},
                                  {.i = static_cast<int32_t>(tokens.size())}};
-  if (gated) {
-    if (!makes)
-      params.push_back(h.heads * h.D); // C
-    params.push_back(std::min({h.D, 12, makes ? static_cast<int>(spread[2]) : 12}));
+  if (family.ends_with("_ve")) {
+    params.insert(params.end(), {h.heads * h.D, std::min(h.D, 12)});
     scalars.push_back({.f = 3});
   }
   Case c = makeCase(std::string(family).c_str(), params, scalars, limits);
@@ -108,30 +105,6 @@ std::vector<Case> attentionDecodeCases(std::string_view family) {
     for (const Layout &l : layouts)
       for (DType table : {type, DType::BF16})
         cases.push_back(makeDecode(family, type, table, l.heads, {l.cluster}, l.tokens));
-  return cases;
-}
-
-std::vector<Case> attentionDecodeQkvCases(std::string_view family) {
-  struct Layout {
-    Heads heads;
-    int64_t cluster, stages, C, norm;
-    std::vector<Token> tokens;
-  };
-  const Layout layouts[] = {
-      {{1, 1, 32, 1, 0}, 1, 1, 8, 1, {{0, 0}}},                        // a ring of one stage; C below a chunk
-      {{3, 3, 128, 200, 200}, 8, 6, 384, 1, {{0, 199}}},               // all weights at once
-      {{4, 2, 64, 65, 64}, 4, 3, 768, 1, {{3, 100}, {0, 0}, {-1, 0}}}, // wraps; padding
-      {{8, 1, 96, 128, 1000}, 2, 4, 776, 0, {{0, 127}, {1, 96}}},      // many columns a block
-      {{6, 6, 128, 513, 512}, 8, 6, 768, 1, {{1, 1700}}},
-      {{2, 2, 64, 200, 70}, 8, 2, 2048, 1, {{0, 230}}}, // several stages a row
-      {{10, 2, 128, 700, 700}, 8, 4, 1280, 0, {{0, 640}}},
-      {{2, 1, 256, 90, 89}, 4, 8, 4104, 1, {{0, 63}}}, // the last stage of a row is shorter
-      {{4, 4, 32, 100, 99}, 4, 2, 1032, 1, {{0, 99}}},
-  };
-  std::vector<Case> cases;
-  for (const Layout &l : layouts)
-    for (DType table : {DType::F32, DType::BF16})
-      cases.push_back(makeDecode(family, DType::BF16, table, l.heads, {l.cluster, l.stages, l.C, l.norm}, l.tokens));
   return cases;
 }
 

@@ -64,6 +64,15 @@ TEST(DeviceModel, EveryTargetButTheCpuIsPredicted) {
   EXPECT_FALSE(codegen::deviceModel("cpu"));
 }
 
+TEST(DeviceModel, SharedMemoryEndsSomewhere) {
+  EXPECT_EQ(codegen::sharedFault("sm_90a", 227 << 10), "");
+  EXPECT_EQ(codegen::sharedFault("sm_120a", 99 << 10), "");
+  EXPECT_EQ(codegen::sharedFault("sm_120a", (99 << 10) + 1),
+            "needs 101377 bytes of shared memory; a block on sm_120a has 101376: choose smaller tiles or fewer stages "
+            "with --template");
+  EXPECT_EQ(codegen::sharedFault("cpu", 1 << 30), "");
+}
+
 TEST(DeviceModel, ProductsOfBf16RunOnTensorCores) {
   const kernels::Family &linear = *codegen::findFamily("linear"), &norm = *codegen::findFamily("rms_norm");
   auto params = [](kernels::DType type) { return kernels::Params{{{"T", static_cast<int64_t>(type)}}}; };

@@ -3,6 +3,7 @@
 #include "runtime/cuda/arch.h"
 #include "runtime/cuda/cublaslt.h"
 #include "runtime/cuda/driver.h"
+#include "runtime/cuda/tensor_map.h"
 #include "runtime/session/executor.h"
 #include "tests/unit/cuda_fake.h"
 
@@ -90,6 +91,37 @@ TEST_F(CudaDriver, DescribesADeviceAndRefusesOthers) {
       EXPECT_EQ(error.code, Exit::Device);
       EXPECT_THAT(error.what(), HasSubstr("no CUDA device " + std::to_string(index)));
     }
+  }
+}
+
+TEST_F(CudaDriver, TensorMapsArriveAsThePlanDescribesThem) {
+  const auto driver = cuda::Driver::require();
+  // A matrix of 300 rows of 768 elements, in boxes of 64 x 128.
+  const cuda::TensorMapImage matrix =
+      cuda::encode(*driver, {{768, 300}, {1536}, {64, 128}, 128}, kernels::DType::BF16, 0x1000, "a launch");
+  ASSERT_EQ(fake().maps.size(), 1u);
+  EXPECT_EQ(matrix.words[0], 0u);
+  const FakeCuda::TensorMap map = fake().maps[0];
+  EXPECT_EQ(map.type, 9); // bf16
+  EXPECT_EQ(map.base, 0x1000u);
+  EXPECT_THAT(map.extents, testing::ElementsAre(768, 300));
+  EXPECT_THAT(map.strides, testing::ElementsAre(1536)); // bytes; that of the first is its element
+  EXPECT_THAT(map.box, testing::ElementsAre(64, 128));
+  EXPECT_EQ(map.swizzle, 3); // of 128 bytes
+  EXPECT_EQ(map.interleave, 0);
+  EXPECT_EQ(map.fill, 0); // zeros outside
+  for (auto [bytes, mode] : {std::pair{0u, 0}, {32u, 1}, {64u, 2}}) {
+    cuda::encode(*driver, {{16, 8, 4}, {64, 512}, {bytes ? bytes / 4 : 16, 2, 1}, bytes}, kernels::DType::F32, 0x2000,
+                 "a launch");
+    EXPECT_EQ(fake().maps.back().swizzle, mode);
+    EXPECT_EQ(fake().maps.back().type, 7);
+  }
+  try {
+    cuda::encode(*driver, {{768, 300}, {1530}, {64, 128}, 128}, kernels::DType::BF16, 0x1000, "decode_1, node 3");
+    FAIL() << "a stride that 16 does not divide";
+  } catch (const Error &error) {
+    EXPECT_EQ(error.code, Exit::Cuda);
+    EXPECT_THAT(error.what(), HasSubstr("decode_1, node 3"));
   }
 }
 

@@ -378,8 +378,8 @@ static void addLogits(std::vector<Case> &cases, const std::string &name) {
     }
   if (name == "softcap")
     return;
-  // Borders of the sampler's slices of 2,048 columns and of a small top_k (64), many rows, and more slices than
-  // candidates are merged of.
+  // Borders of the sampler's tiles of 2,048 columns and of a small top_k (64), so many rows that slices have several
+  // tiles, and more slices than candidates are merged of.
   struct Shape {
     int V, Vp, rows;
     std::vector<int> topK;
@@ -389,6 +389,7 @@ static void addLogits(std::vector<Case> &cases, const std::string &name) {
                          {2049, 2052, 6, {0, 1, 64, 65, 2048}},
                          {8193, 8193, 6, {0, 2, 50, 64, 100}},
                          {10001, 10002, 128, {0, 50}},
+                         {20001, 20004, 100, {0, 50}},
                          {65536, 65536, 6, {0, 1, 50, 64, 1000}},
                          {70003, 70016, 6, {0, 33, 64, 200}},
                          {270001, 270004, 2, {0, 50}}})
@@ -409,8 +410,6 @@ std::vector<Case> casesOf(std::string_view family) {
     return generationCases(name);
   if (name == "attention_prefill")
     return attentionPrefillCases();
-  if (name.starts_with("attention_decode_qkv"))
-    return attentionDecodeQkvCases(name);
   if (name.starts_with("attention_decode"))
     return attentionDecodeCases(name);
   if (name.starts_with("attention_batch"))

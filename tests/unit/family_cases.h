@@ -78,7 +78,6 @@ std::vector<Case> attentionPrefillCases();
 
 /// One token per slot; for the families with the value gate (_ve) as well. Slots of the ring as for makeAttention().
 std::vector<Case> attentionDecodeCases(std::string_view family);
-std::vector<Case> attentionDecodeQkvCases(std::string_view family);
 std::vector<Case> attentionBatchCases(std::string_view family);
 
 /// For each of the wgemm families.

@@ -148,7 +148,7 @@ private:
       arena("l", {r, C});
       arena("n", {r, C});
       arena("z", {r, V});
-      arena("partials", {r, ::kernels::sample::partialWords(V)});
+      arena("partials", {r, ::kernels::sample::partialWords(V, r)});
       node("last", {0, k(C)}, {in("y"), "last", in("l"), r});
       node("rms_norm", {0, k(C)}, {in("l"), in("n"), r});
       node("linear", {0, 0, k(C), k(V)}, {in("n"), "head", in("z"), r});

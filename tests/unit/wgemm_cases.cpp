@@ -19,7 +19,13 @@ std::vector<Case> wgemmCases(std::string_view family) {
       {520, 136, 130, 128, 64, 3, 1, 1, 132},
       {264, 200, 257, 192, 64, 2, 1, 1, 132},
       {328, 264, 300, 256, 128, 4, 1, 1, 3},
-      {8, 72, 2100, 96, 64, 2, 1, 1, 5}, // two bands of tokens
+      {8, 72, 2100, 96, 64, 2, 1, 1, 5},     // two bands of tokens
+      {264, 328, 130, 32, 64, 1, 1, 1, 3},   // one stage
+      {264, 1000, 100, 128, 64, 2, 1, 1, 2}, // several tiles of the same tokens
+      // three consumer warpgroups
+      {200, 200, 7, 16, 192, 2, 1, 1, 132},
+      {328, 456, 300, 128, 192, 3, 1, 1, 3},
+      {520, 392, 130, 64, 192, 1, 2, 1, 4},
       // K in parts: uneven ones, several tiles a cluster, blocks that own no token
       {264, 72, 8, 8, 64, 4, 2, 1, 132},
       {520, 136, 5, 8, 64, 2, 8, 1, 8},
@@ -31,6 +37,8 @@ std::vector<Case> wgemmCases(std::string_view family) {
       {264, 200, 17, 16, 64, 3, 1, 2, 2},
       {328, 328, 130, 64, 128, 3, 1, 2, 4},
       {136, 136, 300, 256, 128, 4, 1, 2, 132},
+      {136, 1000, 200, 96, 64, 1, 1, 2, 6},
+      {200, 584, 130, 128, 192, 2, 1, 2, 2},
   };
   constexpr int64_t f32 = static_cast<int64_t>(DType::F32), bf16 = static_cast<int64_t>(DType::BF16);
   const std::string name(family);

@@ -66,7 +66,7 @@ module attributes {nano.model = {name = "m", layers = 1, width = 8, heads = 2, k
 
 // -----
 
-// expected-error @+1 {{'nano.options': --fuse some is unknown; use none, all or some of attention,embed,norm,qkv,activation,residual}}
+// expected-error @+1 {{'nano.options': --fuse some is unknown; use none, all or some of attention,embed,norm,activation,residual}}
 module attributes {nano.model = {name = "m", layers = 1, width = 8, heads = 2, kv_heads = 1, head_dim = 4, vocab = 10, sequence_len = 16}, nano.weights = "w", nano.options = {targets = ["cpu"], batches = array<i64: 1>, prefill = array<i64: 4>, max_seq = 16, precision = "f32", fuse = "some"}} {
 }
 

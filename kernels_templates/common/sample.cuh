@@ -1,0 +1,346 @@
+// How a token is sampled from a row of logits f32, of which the first V columns of Vp count.
+//
+// Temperature 0: the largest z. Otherwise the largest softcap(z) / temperature + Gumbel noise among all V or the top_k
+// largest z; the noise is Philox's word id % 4 of counter (id / 4, row base + i, step, "nano"). Ties go to the lowest
+// id, NaN counts as -inf. The deciding sums are in double, so that the CPU reference chooses the same id.
+//
+// The blocks of 256 threads share the rows evenly (shape.h): each takes a slice of neighbouring columns and leaves its
+// best (or, for a top_k up to 64, its top_k best) among the partials, and the last block of a row to arrive merges
+// them. A larger top_k takes one block per row, which reads it several times, from L2. Reductions: maxima and ranks, so
+// that neither their order nor the number of slices matters.
+
+struct SampleChoice {
+  double score;
+  int id; // -1: none
+};
+
+__device__ inline SampleChoice sampleBetter(SampleChoice a, SampleChoice b) {
+  if (b.id < 0 || (a.id >= 0 && (a.score > b.score || (a.score == b.score && a.id < b.id))))
+    return a;
+  return b;
+}
+
+// The best of the warp, and of the block.
+__device__ inline SampleChoice sampleBestOfWarp(SampleChoice mine) {
+#pragma unroll
+  for (int offset = 16; offset > 0; offset /= 2)
+    mine = sampleBetter(
+        mine, {__shfl_xor_sync(0xffffffffu, mine.score, offset), __shfl_xor_sync(0xffffffffu, mine.id, offset)});
+  return mine;
+}
+__device__ inline SampleChoice sampleBest(SampleChoice mine) {
+  __shared__ double scores[sampleThreads / 32];
+  __shared__ int ids[sampleThreads / 32];
+  mine = sampleBestOfWarp(mine);
+  __syncthreads(); // an earlier call's readers are done
+  if (threadIdx.x % 32 == 0) {
+    scores[threadIdx.x / 32] = mine.score;
+    ids[threadIdx.x / 32] = mine.id;
+  }
+  __syncthreads();
+  mine = {scores[0], ids[0]};
+#pragma unroll
+  for (int i = 1; i < sampleThreads / 32; ++i)
+    mine = sampleBetter(mine, {scores[i], ids[i]});
+  return mine;
+}
+
+__device__ inline unsigned sampleWord(uint4 words, int i) {
+  return i == 0 ? words.x : i == 1 ? words.y : i == 2 ? words.z : words.w;
+}
+
+// How one row's scores come about.
+struct SampleDraw {
+  float temperature, cap;
+  unsigned seedLow, seedHigh, row, step;
+
+  __device__ uint4 noise(int block) const {
+    return philox({static_cast<unsigned>(block), row, step, 0x6e616e6fu}, seedLow, seedHigh);
+  }
+  __device__ double exact(float z, int id) const {
+    const double x = z, u = (sampleWord(noise(id / 4), id % 4) + 0.5) * 0x1p-32;
+    return (cap == 0 ? x : cap * tanh(x / cap)) / temperature - log(-log(u));
+  }
+  __device__ float fast(float x, unsigned word) const {
+    // -log(u) for u = (word + 0.5) / 2^32: near u = 1 from 1 - u, which f32 holds to full precision.
+    const float e = word >> 31 ? -log1pf(-(~word + 0.5f) * 0x1p-32f) : -logf((word + 0.5f) * 0x1p-32f);
+    return (cap == 0 ? x : cap * tanhf(x / cap)) / temperature - logf(e);
+  }
+};
+
+// What a fast score must reach if its exact one may be the largest. The fast one errs by some 2^-22 of its terms, which
+// are noise below 32 and a scaled logit; here with a wide berth. NaN if infinities leave none.
+__device__ inline float sampleContender(float most) { return most - (1e-4f + 1e-5f * fabsf(most)); }
+
+// The choice among the k <= 64 orders of `top`, none of them 0, by one warp.
+__device__ inline int sampleDecide(const SampleOrder (&top)[sampleFew], int k, const SampleDraw &draw) {
+  const int lane = threadIdx.x % 32;
+  float scores[sampleFew / 32], most = -infinity();
+#pragma unroll
+  for (int i = 0; i < sampleFew / 32; ++i) {
+    const SampleOrder order = top[lane + 32 * i];
+    const int id = sampleIdOf(order);
+    scores[i] = order == 0 ? -infinity() : draw.fast(sampleValueOf(order), sampleWord(draw.noise(id / 4), id % 4));
+    most = fmaxf(most, scores[i]);
+  }
+  const float least = sampleContender(warpMax(most));
+  unsigned contenders = 0; // bits of the lanes' own
+#pragma unroll
+  for (int i = 0; i < sampleFew / 32; ++i)
+    contenders |= static_cast<unsigned>(lane + 32 * i < k && !(scores[i] < least)) << i;
+  const unsigned some = __ballot_sync(0xffffffffu, contenders != 0);
+  const int first = __ffs(static_cast<int>(contenders)) - 1;
+  if (__popc(some) == 1 && !__any_sync(0xffffffffu, (contenders & (contenders - 1)) != 0))
+    return __shfl_sync(0xffffffffu, contenders != 0 ? sampleIdOf(top[lane + 32 * first]) : -1,
+                       __ffs(static_cast<int>(some)) - 1);
+  SampleChoice mine = {0, -1};
+#pragma unroll 1
+  for (; contenders != 0; contenders &= contenders - 1) {
+    const SampleOrder order = top[lane + 32 * (__ffs(static_cast<int>(contenders)) - 1)];
+    mine = sampleBetter(mine, {draw.exact(sampleValueOf(order), sampleIdOf(order)), sampleIdOf(order)});
+  }
+  return sampleBestOfWarp(mine).id;
+}
+
+// This thread's best of the columns [begin, end) whose order reaches `bound`, if it may be the block's best. `begin` is
+// a multiple of 4.
+template <int V, int Vp>
+__device__ inline SampleChoice sampleScan(const float *z, int begin, int end, SampleOrder bound,
+                                          const SampleDraw &draw) {
+  // First in f32, to find the few ids that may win; within the margin double decides.
+  float best = -infinity(), second = -infinity(), bestZ = 0;
+  int bestId = -1;
+#pragma unroll 1
+  for (int base = begin + static_cast<int>(threadIdx.x) * 4; base < end; base += sampleThreads * 4) {
+    float x[4];
+    sampleLoad<V, Vp>(z, base, x);
+    const uint4 words = draw.noise(base / 4);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const float clean = sampleClean(x[i]);
+      if (base + i >= end || sampleOrder(clean, base + i) < bound)
+        continue;
+      const float score = draw.fast(clean, sampleWord(words, i));
+      if (score > best) {
+        second = best;
+        best = score;
+        bestZ = clean;
+        bestId = base + i;
+      } else {
+        second = fmaxf(second, score);
+      }
+    }
+  }
+  const float least = sampleContender(blockMax<sampleThreads>(best));
+  SampleChoice mine = {0, -1};
+  if (best < least) // false as well if infinities left a NaN
+    return mine;
+  if (second < least)
+    return {draw.exact(bestZ, bestId), bestId};
+#pragma unroll 1
+  for (int base = begin + static_cast<int>(threadIdx.x) * 4; base < end; base += sampleThreads * 4)
+#pragma unroll 1
+    for (int id = base; id < end && id < base + 4; ++id) {
+      const float x = sampleClean(z[id]);
+      if (sampleOrder(x, id) >= bound)
+        mine = sampleBetter(mine, {draw.exact(x, id), id});
+    }
+  return mine;
+}
+
+// Whether this warp is the last of `blocks` to have come, one of each block; the counter is zero again then. What the
+// warp has stored before is visible to the last one.
+__device__ inline bool isLastArrival(unsigned *counter, unsigned blocks) {
+  unsigned before = 0;
+  __syncwarp();
+  if (threadIdx.x % 32 == 0) {
+    before = takeTicket(counter);
+    if (before + 1 == blocks)
+      *counter = 0;
+  }
+  before = __shfl_sync(0xffffffffu, before, 0);
+  __syncwarp(); // what the first lane has come to see, the others see
+  return before + 1 == blocks;
+}
+
+// As isLastArrival(), of a whole block.
+__device__ inline bool sampleIsLast(unsigned *counter, unsigned blocks) {
+  __shared__ bool last;
+  __syncthreads();
+  if (threadIdx.x < 32) {
+    const bool mine = isLastArrival(counter, blocks);
+    if (threadIdx.x == 0)
+      last = mine;
+  }
+  __syncthreads();
+  return last;
+}
+
+// This thread's largest order of the slice [begin, end); 0 if it has no column.
+template <int V, int Vp> __device__ inline SampleOrder sampleMost(const float *z, int begin, int end) {
+  float best = -infinity();
+  int id = begin + static_cast<int>(threadIdx.x) * 4;
+  const bool some = id < V;
+  sampleVisit<V, Vp>(z, begin, end, [&](const float(&x)[samplePerThread], int tile) {
+#pragma unroll
+    for (int i = 0; i < samplePerThread; ++i)
+      if (x[i] > best) { // never true of NaN, nor of an equal one further right
+        best = x[i];
+        id = sampleColumnOf(tile, i);
+      }
+  });
+  return some ? sampleOrder(best + 0.0f, id) : 0;
+}
+
+// The largest z of the slice [begin, end): the first warp of a row's last block returns the row's id, the others -1.
+template <int V, int Vp>
+__device__ inline int sampleGreedy(const float *z, int begin, int end, int slice, int slices, SampleOrder *found,
+                                   unsigned *counter) {
+  __shared__ SampleOrder largest[sampleThreads / 32];
+  SampleOrder most = sampleLargest(sampleMost<V, Vp>(z, begin, end));
+  if (threadIdx.x % 32 == 0)
+    largest[threadIdx.x / 32] = most;
+  __syncthreads();
+  if (threadIdx.x >= 32)
+    return -1;
+  most = sampleLargest(threadIdx.x < sampleThreads / 32 ? largest[threadIdx.x] : 0);
+  if (threadIdx.x == 0)
+    found[slice] = most;
+  if (!isLastArrival(counter, slices))
+    return -1;
+  most = 0;
+#pragma unroll 1
+  for (int i = threadIdx.x; i < slices; i += 32)
+    most = found[i] > most ? found[i] : most;
+  return sampleIdOf(sampleLargest(most));
+}
+
+// The sampling of a row by the blocks that share it: the first warp of the last of them stores its token in next[row]
+// and returns true. A row whose index is negative gets -1. Waits for the producers.
+template <int V, int Vp>
+__device__ inline bool sampleRows(const float *z, const int *index, const int *steps, const unsigned *sampling,
+                                  unsigned *counters, float *partials, int *next, float cap, int r) {
+  constexpr int tiles = (V + sampleColumns - 1) / sampleColumns;
+  constexpr bool merges = tiles <= sampleMostSlices;
+  const int slices = static_cast<int>(gridDim.x) / r;
+  const int row = static_cast<int>(blockIdx.x) / slices, slice = static_cast<int>(blockIdx.x) - row * slices;
+  // The step's inputs are the host's or the last kernel's of the step before: safe to read before the wait.
+  const bool wanted = index[row] >= 0;
+  const SampleDraw draw = {__uint_as_float(sampling[0]),
+                           cap,
+                           sampling[2],
+                           sampling[3],
+                           sampling[4] + row,
+                           wanted ? static_cast<unsigned>(steps[row]) : 0u};
+  const int k = static_cast<int>(sampling[1]);
+  const int width = (tiles + slices - 1) / slices * sampleColumns, begin = slice * width, end = least(begin + width, V);
+  const int words = slices * (merges ? 2 * sampleFew : 4); // of a row's partials
+  waitForProducers();
+  if (!wanted) {
+    if (slice > 0)
+      return false;
+    if (threadIdx.x == 0)
+      next[row] = -1;
+    return threadIdx.x < 32;
+  }
+  z += static_cast<long long>(row) * Vp;
+  unsigned *counter = counters + row;
+  // Scratch is f32 by type; here it holds orders, or doubles and ids.
+  SampleOrder *found = reinterpret_cast<SampleOrder *>(partials + static_cast<long long>(row) * words);
+
+  if (!(draw.temperature > 0)) {
+    const int id = sampleGreedy<V, Vp>(z, begin, end, slice, slices, found, counter);
+    if (id >= 0 && threadIdx.x == 0)
+      next[row] = id;
+    return id >= 0;
+  }
+
+  const bool among = k > 0 && k < V, fewer = merges && among && k <= sampleFew;
+  SampleChoice choice = {0, -1};
+  if (among) {
+    if (!fewer && slice > 0)
+      return false;
+    const int first = fewer ? begin : 0, last = fewer ? end : V;
+    __shared__ SampleOrder top[sampleFew];
+    SampleOrder bound = 0, mine = 0;
+    if (fewer) {
+      mine = sampleMost<V, Vp>(z, begin, end);
+      bound = sampleBound(mine, k);
+    }
+    // What reaches the bound is little more than k, unless many are equal or large ones close together.
+    for (bool exact = !fewer;; exact = true) {
+      if (exact)
+        bound = sampleThreshold(z, first, last, k);
+      if (!fewer || sampleTop<samplePerThread * sampleFew>(k, top, [&](const SampleList &list) {
+            const float floor = sampleValueOf(bound);
+            if (mine < bound)
+              return;
+            sampleVisit<V, Vp>(z, begin, end, [&](const float(&x)[samplePerThread], int tile) {
+              unsigned may = 0;
+#pragma unroll
+              for (int i = 0; i < samplePerThread; ++i)
+                may |= static_cast<unsigned>(!(x[i] < floor)) << i;
+              for (; may != 0; may &= may - 1) { // few: rather read again than in as many copies of this code
+                const int id = sampleColumnOf(tile, __ffs(static_cast<int>(may)) - 1);
+                const SampleOrder order = id < V ? sampleOrder(sampleClean(z[id]), id) : 0;
+                if (order >= bound)
+                  list.add(order);
+              }
+            });
+          }))
+        break;
+    }
+    if constexpr (merges) {
+      if (fewer) {
+        // The first of all slices, then the second of all: so threads have about one of the row's largest each.
+        if (static_cast<int>(threadIdx.x) < k)
+          found[static_cast<int>(threadIdx.x) * slices + slice] = top[threadIdx.x];
+        if (!sampleIsLast(counter, slices))
+          return false;
+        constexpr int items = (tiles * sampleFew + sampleThreads - 1) / sampleThreads;
+        SampleOrder candidates[items];
+        mine = 0;
+#pragma unroll
+        for (int i = 0; i < items; ++i) {
+          const int at = static_cast<int>(threadIdx.x) + i * sampleThreads;
+          candidates[i] = at < slices * k ? found[at] : 0;
+          mine = candidates[i] > mine ? candidates[i] : mine;
+        }
+        bound = sampleBound(mine, k);
+        sampleTop<2 * items * sampleFew>(k, top, [&](const SampleList &list) {
+          unsigned may = 0;
+#pragma unroll
+          for (int i = 0; i < items; ++i)
+            may |= static_cast<unsigned>(candidates[i] >= bound) << i;
+          for (; may != 0; may &= may - 1)
+            list.add(found[static_cast<int>(threadIdx.x) + (__ffs(static_cast<int>(may)) - 1) * sampleThreads]);
+        });
+        if (threadIdx.x >= 32)
+          return false;
+        const int id = sampleDecide(top, k, draw);
+        if (threadIdx.x == 0)
+          next[row] = id;
+        return true;
+      }
+    }
+    choice = sampleScan<V, Vp>(z, 0, V, bound, draw);
+  } else {
+    choice = sampleBest(sampleScan<V, Vp>(z, begin, end, 0, draw));
+    double *scores = reinterpret_cast<double *>(found); // and then ids
+    int *ids = reinterpret_cast<int *>(scores + slices);
+    if (threadIdx.x == 0) {
+      scores[slice] = choice.score;
+      ids[slice] = choice.id;
+    }
+    if (!sampleIsLast(counter, slices))
+      return false;
+    choice = {0, -1};
+#pragma unroll 1
+    for (int i = threadIdx.x; i < slices; i += sampleThreads)
+      choice = sampleBetter(choice, {scores[i], ids[i]});
+  }
+  choice = sampleBest(choice);
+  if (threadIdx.x == 0)
+    next[row] = choice.id;
+  return threadIdx.x < 32;
+}

@@ -1,0 +1,35 @@
+#!/usr/bin/env python3
+"""Measures what can serve the matrix products of every plan of a bundle (tests/gpu/prepare.sh) on this machine's GPU, and
+writes one tuning file for `nanocc --tuning`: how codegen/tuning/*.json were made.
+
+    tests/bench/tune.py --bundle DIR -o h100.json [--rounds 5]"""
+import argparse
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bundle", type=Path, required=True, help="what prepare.sh packed, unpacked")
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    whole, times = None, {}
+    with tempfile.TemporaryDirectory() as folder:
+        for plan in sorted((options.bundle / "bench").glob("*.fb")):
+            part = Path(folder) / "part.json"
+            subprocess.run([str(options.bundle / "bin/nanort"), "tune", str(plan), "-q", "--rounds", str(options.rounds), "-o",
+                            str(part)], check=True)
+            whole = json.loads(part.read_text())
+            for kernel in whole["kernels"]:
+                times.setdefault((kernel["rows"], kernel["kernel"]), {**kernel, "us": round(kernel["us"], 3)})
+            print(f"{plan.name}: {len(whole['kernels'])} times", flush=True)
+    head = {key: value for key, value in whole.items() if key != "kernels"}
+    lines = ",\n".join("  " + json.dumps(times[key]) for key in sorted(times))
+    options.out.write_text(json.dumps(head, indent=1)[:-2] + ',\n "kernels": [\n' + lines + "\n ]\n}\n")
+
+
+if __name__ == "__main__":
+    main()
