@@ -87,16 +87,14 @@ std::string instantiate(const Family &family, const Params &params, Timing timin
   const uint32_t threads = shape.block[0] * shape.block[1] * shape.block[2];
 
   // Kernels that start before their producers end leave these half of an SM's registers: two blocks of 288 threads fit,
-  // or four of 128, if their shared memory does.
+  // or up to four of 128, as many as their shared memory lets.
+  const uint32_t fitting = std::max(2u, 2 * halfSmShared / std::max(1u, shape.sharedBytes));
   const std::string name = kernelName(family, params);
   const std::string cluster = shape.cluster > 1 ? "\n#if __CUDA_ARCH__ >= 900\n__cluster_dims__(" +
                                                       std::to_string(shape.cluster) + ", 1, 1)\n#endif\n"
                                                 : " ";
   const std::string resident =
-      family.waitsItself
-          ? ", " + std::to_string(
-                       std::clamp(std::min(576 / threads, 2 * halfSmShared / std::max(1u, shape.sharedBytes)), 1u, 4u))
-          : std::string();
+      family.waitsItself ? ", " + std::to_string(std::min(std::clamp(576 / threads, 1u, 4u), fitting)) : std::string();
   std::string body = (family.waitsItself ? "  " : "  waitForProducers();\n  ") + call + ">" + arguments + ");\n";
   if (timed)
     body = "  stampBegin(stamps);\n" + body + "  stampEnd(stamps);\n";

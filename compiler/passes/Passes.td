@@ -91,8 +91,9 @@ def KernChooseTemplates : Pass<"kern-choose-templates", "::mlir::ModuleOp"> {
     In CUDA programs, linear layers into which nothing was fused go to cuBLASLt unless an override says otherwise. A product
     or an attention gets the family and the tiles of the shortest time: measured, if the option `tuning` has it, else
     predicted from bytes, FLOPs, rounds of blocks and the device's description; what no GPU has run yet is left to overrides
-    and measurements. The option `templates` overrides by pattern, and says how many blocks share a head of decode attention.
-    Everything weighed stays on the operation for the report.
+    and measurements. One token's attention is shared by the blocks of a cluster, or becomes `kern.attention_batch[_ve]`
+    with its scratch and counters. The option `templates` overrides by pattern. Everything weighed stays on the operation
+    for the report.
   }];
 }
 

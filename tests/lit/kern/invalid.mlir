@@ -121,7 +121,7 @@ func.func @f(%x: tensor<16x64xbf16>, %w: tensor<64x64xbf16>) -> tensor<16x64xbf1
 
 func.func @f(%qkv: tensor<2x96xbf16>, %t: tensor<9x32xbf16>, %kv: !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, %i: tensor<2xi32>, %c: tensor<1xui32>) {
   // expected-error @+1 {{needs a counter for each of 2 rows and 1 heads, has 'tensor<1xui32>'}}
-  %0, %1 = kern.attention_batch %qkv table %t kv %kv at %i, %i counters %c mult 1.0 window 8 chunk 32 blocks 4 : (tensor<2x96xbf16>, tensor<9x32xbf16>, !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, tensor<2xi32>, tensor<2xi32>, tensor<1xui32>) -> (tensor<2x36xf32>, tensor<2x32xbf16>)
+  %0, %1 = kern.attention_batch %qkv table %t kv %kv at %i, %i counters %c mult 1.0 window 8 chunk 32 blocks 4 : (tensor<2x96xbf16>, tensor<9x32xbf16>, tensor<2xi32>, tensor<2xi32>, !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, tensor<1xui32>) -> (tensor<2x36xf32>, tensor<2x32xbf16>)
   return
 }
 
@@ -129,7 +129,7 @@ func.func @f(%qkv: tensor<2x96xbf16>, %t: tensor<9x32xbf16>, %kv: !kern.kv<rows 
 
 func.func @f(%qkv: tensor<2x96xbf16>, %t: tensor<9x32xbf16>, %kv: !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, %i: tensor<2xi32>, %c: tensor<2xui32>) {
   // expected-error @+1 {{chunk and blocks must be 1 or more}}
-  %0, %1 = kern.attention_batch %qkv table %t kv %kv at %i, %i counters %c mult 1.0 window 8 chunk 32 blocks 0 : (tensor<2x96xbf16>, tensor<9x32xbf16>, !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, tensor<2xi32>, tensor<2xi32>, tensor<2xui32>) -> (tensor<2x36xf32>, tensor<2x32xbf16>)
+  %0, %1 = kern.attention_batch %qkv table %t kv %kv at %i, %i counters %c mult 1.0 window 8 chunk 32 blocks 0 : (tensor<2x96xbf16>, tensor<9x32xbf16>, tensor<2xi32>, tensor<2xi32>, !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, tensor<2xui32>) -> (tensor<2x36xf32>, tensor<2x32xbf16>)
   return
 }
 
@@ -137,6 +137,6 @@ func.func @f(%qkv: tensor<2x96xbf16>, %t: tensor<9x32xbf16>, %kv: !kern.kv<rows 
 
 func.func @f(%qkv: tensor<2x64xbf16>, %t: tensor<9x32xbf16>, %kv: !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, %i: tensor<2xi32>, %c: tensor<2xui32>) {
   // expected-error @+1 {{expects q of the result's 32 channels and k and v of 1 heads of 32 side by side}}
-  %0, %1 = kern.attention_batch %qkv table %t kv %kv at %i, %i counters %c mult 1.0 window 8 chunk 32 blocks 4 : (tensor<2x64xbf16>, tensor<9x32xbf16>, !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, tensor<2xi32>, tensor<2xi32>, tensor<2xui32>) -> (tensor<2x36xf32>, tensor<2x32xbf16>)
+  %0, %1 = kern.attention_batch %qkv table %t kv %kv at %i, %i counters %c mult 1.0 window 8 chunk 32 blocks 4 : (tensor<2x64xbf16>, tensor<9x32xbf16>, tensor<2xi32>, tensor<2xi32>, !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, tensor<2xui32>) -> (tensor<2x36xf32>, tensor<2x32xbf16>)
   return
 }

@@ -84,8 +84,8 @@ kern.program @cpu precision "bf16" {
 // CHECK-LABEL: func.func @batch
 func.func @batch(%qkv: tensor<2x96xbf16>, %t: tensor<9x32xbf16>, %kv: !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, %i: tensor<2xi32>, %c: tensor<2xui32>, %x: tensor<2x32xbf16>, %e: tensor<16x32xbf16>, %g: tensor<1x4xbf16>) {
   // CHECK: kern.attention_batch {{.*}} table {{.*}} kv {{.*}} at {{.*}} counters {{.*}} mult 1.200000e+00 window 8 chunk 32 blocks 4 {considered = ["attention_batch: 1.00 us predicted"]} :
-  %0, %1 = kern.attention_batch %qkv table %t kv %kv at %i, %i counters %c mult 1.2 window 8 chunk 32 blocks 4 {considered = ["attention_batch: 1.00 us predicted"]} : (tensor<2x96xbf16>, tensor<9x32xbf16>, !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, tensor<2xi32>, tensor<2xi32>, tensor<2xui32>) -> (tensor<2x36xf32>, tensor<2x32xbf16>)
+  %0, %1 = kern.attention_batch %qkv table %t kv %kv at %i, %i counters %c mult 1.2 window 8 chunk 32 blocks 4 {considered = ["attention_batch: 1.00 us predicted"]} : (tensor<2x96xbf16>, tensor<9x32xbf16>, tensor<2xi32>, tensor<2xi32>, !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, tensor<2xui32>) -> (tensor<2x36xf32>, tensor<2x32xbf16>)
   // CHECK: kern.attention_batch_ve {{.*}} gate {{.*}} of {{.*}} embeds {{.*}} of {{.*}} counters {{.*}} chunk 64 blocks 4 range 3.000000e+00 :
-  %2, %3 = kern.attention_batch_ve %qkv table %t kv %kv at %i, %i gate %g of %x embeds %e of %i counters %c mult 1.2 window 8 chunk 64 blocks 4 range 3.0 : (tensor<2x96xbf16>, tensor<9x32xbf16>, !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, tensor<2xi32>, tensor<2xi32>, tensor<2x32xbf16>, tensor<2xi32>, tensor<16x32xbf16>, tensor<1x4xbf16>, tensor<2xui32>) -> (tensor<2x36xf32>, tensor<2x32xbf16>)
+  %2, %3 = kern.attention_batch_ve %qkv table %t kv %kv at %i, %i gate %g of %x embeds %e of %i counters %c mult 1.2 window 8 chunk 64 blocks 4 range 3.0 : (tensor<2x96xbf16>, tensor<9x32xbf16>, tensor<2xi32>, tensor<2xi32>, !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, tensor<2x32xbf16>, tensor<2xi32>, tensor<16x32xbf16>, tensor<1x4xbf16>, tensor<2xui32>) -> (tensor<2x36xf32>, tensor<2x32xbf16>)
   return
 }

@@ -43,11 +43,11 @@ kern.program @sm_80 precision "bf16" {
 // CHECK: kern.attention_decode {{.*}} cluster 8 {considered = ["attention_decode cluster=8
 kern.program @sm_100a precision "bf16" {
   func.func @step(%qkv: tensor<128x6144xbf16>, %t: tensor<640x128xbf16>, %kv: !kern.kv<rows 128, heads 16, positions 640, dim 128, bf16>, %i: tensor<128xi32>) -> tensor<128x2048xbf16> {
-    %0 = kern.attention_decode %qkv table %t kv %kv at %i, %i mult 1.0 window 640 cluster 8 : (tensor<128x6144xbf16>, tensor<640x128xbf16>, !kern.kv<rows 128, heads 16, positions 640, dim 128, bf16>, tensor<128xi32>, tensor<128xi32>) -> tensor<128x2048xbf16>
+    %0 = kern.attention_decode %qkv table %t kv %kv at %i, %i mult 1.0 window 640 cluster 8 : (tensor<128x6144xbf16>, tensor<640x128xbf16>, tensor<128xi32>, tensor<128xi32>, !kern.kv<rows 128, heads 16, positions 640, dim 128, bf16>) -> tensor<128x2048xbf16>
     return %0 : tensor<128x2048xbf16>
   }
   func.func @one(%qkv: tensor<1x2304xbf16>, %t: tensor<640x128xbf16>, %kv: !kern.kv<rows 1, heads 6, positions 640, dim 128, bf16>, %i: tensor<1xi32>) -> tensor<1x768xbf16> {
-    %0 = kern.attention_decode %qkv table %t kv %kv at %i, %i mult 1.0 window 640 cluster 2 : (tensor<1x2304xbf16>, tensor<640x128xbf16>, !kern.kv<rows 1, heads 6, positions 640, dim 128, bf16>, tensor<1xi32>, tensor<1xi32>) -> tensor<1x768xbf16>
+    %0 = kern.attention_decode %qkv table %t kv %kv at %i, %i mult 1.0 window 640 cluster 2 : (tensor<1x2304xbf16>, tensor<640x128xbf16>, tensor<1xi32>, tensor<1xi32>, !kern.kv<rows 1, heads 6, positions 640, dim 128, bf16>) -> tensor<1x768xbf16>
     return %0 : tensor<1x768xbf16>
   }
 }
