@@ -16,7 +16,7 @@
 // CHECK: kern.rms_norm
 // CHECK: kern.linear {{.*}} -> tensor<2x32xbf16>
 // CHECK-NOT: kern.attention{{ }}
-// CHECK: kern.attention_decode {{.*}} mult 1.200000e+00 window 8 cluster 2
+// CHECK: kern.attention_decode {{.*}} mult 1.200000e+00 window 8 cluster 1
 // CHECK-NEXT: return
 kern.program @cpu precision "bf16" {
   kern.weight @q : tensor<16x16xbf16> cast @q
