@@ -231,6 +231,8 @@ TEST_P(AttentionDecode, EqualsTheFamiliesItFuses) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, AttentionDecode, testing::Values("attention_decode", "attention_decode_ve", "attention_batch", "attention_batch_ve"));
+INSTANTIATE_TEST_SUITE_P(Families, AttentionDecode,
+                         testing::Values("attention_decode", "attention_decode_ve", "attention_batch",
+                                         "attention_batch_ve"));
 
 } // namespace

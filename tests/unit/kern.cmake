@@ -1,7 +1,7 @@
 # Kernel families on the CPU, host math, and the code generator.
 add_library(family_cases STATIC ${CMAKE_CURRENT_LIST_DIR}/family_cases.cpp ${CMAKE_CURRENT_LIST_DIR}/generation_cases.cpp
-            ${CMAKE_CURRENT_LIST_DIR}/attention_prefill_cases.cpp ${CMAKE_CURRENT_LIST_DIR}/attention_decode_cases.cpp ${CMAKE_CURRENT_LIST_DIR}/wgemm_cases.cpp
-            ${CMAKE_CURRENT_LIST_DIR}/case_memory.cpp)
+            ${CMAKE_CURRENT_LIST_DIR}/attention_prefill_cases.cpp ${CMAKE_CURRENT_LIST_DIR}/attention_decode_cases.cpp
+            ${CMAKE_CURRENT_LIST_DIR}/wgemm_cases.cpp ${CMAKE_CURRENT_LIST_DIR}/case_memory.cpp)
 target_link_libraries(family_cases PUBLIC nano_kernels_cpu)
 
 add_executable(
