@@ -173,8 +173,7 @@ std::vector<Choice> choicesFor(const Attention &attention, std::string_view targ
   struct Shape {
     int64_t queries, keys, stages;
   };
-  for (Shape s : {Shape{128, 128, 2}, Shape{128, 128, 3}, Shape{192, 128, 2}, Shape{192, 64, 4}, Shape{128, 64, 4},
-                  Shape{64, 128, 1}, Shape{64, 64, 2}}) {
+  for (Shape s : {Shape{128, 128, 2}, Shape{128, 128, 3}, Shape{192, 128, 2}, Shape{64, 128, 1}, Shape{64, 64, 2}}) {
     Choice choice{"attention_prefill", {{"tile_q", s.queries}, {"tile_k", s.keys}, {"stages", s.stages}}};
     std::string why;
     if (instanceOf(problemOf(attention), choice, target, why))

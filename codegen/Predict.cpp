@@ -131,15 +131,14 @@ static double attentionUs(const DeviceModel &device, double rate, const Instance
   return share * stepUs(device, rate, 4 * queries * keys * dim, 2 * keys * dim * sizeOf(instance.params.type("T")));
 }
 
-/// Decode attention, of which an H100 has shown (batches of 1 to 128 with d12 and d32): what a launch takes besides its
-/// tiles, and a further turn of blocks that found no room beside the launch before; a round of a block's tiles at
-/// least; how much of the bandwidth is reached. Of attention_batch these are estimates: a warp's tile, what a chunk
-/// takes besides, and partial results that meet in memory.
-constexpr double decodeFillUs = 1.6, decodeTurnUs = 3.5, decodeRoundUs = 3.6, decodeShare = 0.9;
-constexpr double batchTileUs = 1.7, batchChunkUs = 1.0, batchMeetUs = 1.5, batchShare = 0.95;
+/// Decode attention. An H100 80GB HBM3 has shown, with d12 and d32 and 1 to 128 rows of 512 to 640 positions: what a
+/// block takes besides its tiles, and a round of them. These are within 15 % of 24 launches. Of attention_batch: what a
+/// launch takes besides, a warp's tile, a chunk, partial results that meet in memory, and the share of the bandwidth.
+constexpr double decodeBlockUs = 2.7, decodeRoundUs = 2.2;
+constexpr double batchFillUs = 1.6, batchTileUs = 1.7, batchChunkUs = 1.0, batchMeetUs = 5, batchShare = 0.95;
 
-/// The SM with the most blocks or chunks takes longest. In attention_batch the last chunk's warp then is alone for half
-/// of it.
+/// Blocks of a cluster take turns where not all are resident, and that overlaps with the keys' way from memory. In
+/// attention_batch the SM with the most chunks takes longest, the last one's warp alone for half of it.
 static double decodeUs(const DeviceModel &device, const Instance &instance, const Prediction &roofline) {
   namespace decode = kernels::attention_decode;
   const Values v(instance);
@@ -147,24 +146,18 @@ static double decodeUs(const DeviceModel &device, const Instance &instance, cons
   const kernels::LaunchShape shape = instance.family->shape(instance.params, instance.scalars);
   const uint64_t warps = shape.block[0] / 32, tiles = decode::tilesOf(keys);
   const double all = std::max(roofline.bytesUs, roofline.flopsUs);
-  // On one SM, of what `work` units of equal size share.
-  auto most = [&](uint64_t work) {
-    return all * static_cast<double>(ceilDiv(work, device.sms) * device.sms) / static_cast<double>(work);
-  };
   if (const uint64_t cluster = v.param("cluster", 0)) {
-    constexpr uint64_t before = 96 << 10; // shared memory of a gemv
-    const uint64_t room = device.blockShared > before ? (device.blockShared - before) / shape.sharedBytes : 0;
-    const uint64_t turns = ceilDiv(heads * cluster, device.sms * std::max<uint64_t>(1, room));
-    const auto rounds = static_cast<double>(ceilDiv(ceilDiv(tiles, cluster), warps));
-    return decodeFillUs + static_cast<double>(turns - 1) * decodeTurnUs +
-           std::max(most(heads * cluster) / decodeShare, rounds * decodeRoundUs);
+    const uint64_t resident = std::clamp<uint64_t>((device.blockShared + 1024) / (shape.sharedBytes + 1024), 1, 4);
+    const uint64_t turns = ceilDiv(heads * cluster, device.sms * resident),
+                   rounds = ceilDiv(ceilDiv(tiles, cluster), warps);
+    return std::hypot(all, static_cast<double>(turns) * (decodeBlockUs + static_cast<double>(rounds) * decodeRoundUs));
   }
   const uint64_t chunk = std::min(ceilDiv(v.param("chunk"), decode::tileSlots), tiles),
                  chunks = heads * ceilDiv(tiles, chunk);
   const double chunkUs = static_cast<double>(chunk) * batchTileUs;
   const auto each = static_cast<double>(ceilDiv(chunks, shape.grid[0] * warps));
-  return decodeFillUs + std::max(most(chunks) / batchShare, each * (chunkUs + batchChunkUs)) + chunkUs / 2 +
-         batchMeetUs;
+  const double most = all * static_cast<double>(ceilDiv(chunks, device.sms) * device.sms) / static_cast<double>(chunks);
+  return batchFillUs + std::max(most / batchShare, each * (chunkUs + batchChunkUs)) + chunkUs / 2 + batchMeetUs;
 }
 
 double predictUs(const DeviceModel &device, const Instance &instance) {
