@@ -93,7 +93,8 @@ int vectorWidth(int64_t width, size_t elementBytes) {
   return lanes;
 }
 
-double roundingOf(DType type) { return type == DType::BF16 ? std::ldexp(1.0, -7) : std::ldexp(1.0, -22); }
+// A unit in the last place is up to 2^-7 of a bf16 and 2^-23 of an f32.
+double roundingOf(DType type) { return type == DType::BF16 ? std::ldexp(1.0, -7) : 4 * std::ldexp(1.0, -23); }
 
 double reductionOf(int64_t length) { return static_cast<double>(length) * std::ldexp(1.0, -24); }
 

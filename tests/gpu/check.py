@@ -293,7 +293,7 @@ def warpgroup_products(checks, plans):
         raise Skip("cuobjdump is not installed")
     counts, without = {}, []
     for plan in plans:
-        code = checks.out / "cubins" / f"{plan.parent.name}.{plan.stem}"
+        code = checks.bundle / "cubins" / f"{plan.parent.name}.{plan.stem}"
         checks.nanort("inspect", plan, "--program", "sm_90a", "--cubins", code)
         for file in sorted(code.glob("*.cubin")):
             family = next((f for f in ("wgemm", "attention_prefill") if file.name.startswith(f"sm_90a.{f}")), None)
