@@ -27,9 +27,14 @@ compile() {
     "$build/bin/nanocc" "$1/model.mlir" -o "$1/$precision.fb" --target cpu,sm_90a --precision $precision "${@:2}"
   done
 }
+# compile_eager MODEL_DIR: eager.fb, one launch per operation.
+compile_eager() {
+  "$build/bin/nanocc" "$1/model.mlir" -o "$1/eager.fb" --target sm_90a --precision bf16 --fuse none
+}
 lexicon=$root/examples/lexicon
 "$build/bin/nanocc-import" "$lexicon/checkpoint" -o "$stage/lexicon"
 compile "$stage/lexicon"
+compile_eager "$stage/lexicon"
 cp "$lexicon/eval.safetensors" "$lexicon/samples.json" "$stage/lexicon/"
 for source in "$golden"/*/; do
   case=$stage/golden/$(basename "$source")
@@ -42,6 +47,7 @@ for preset in d12 d20; do
   mkdir -p "$stage/preset/$preset"
   "$build/bin/nanocc-import" --preset $preset -o "$stage/preset/$preset"
   compile "$stage/preset/$preset"
+  compile_eager "$stage/preset/$preset"
 done
 mkdir -p "$stage/preset/d4"
 "$build/bin/nanocc-import" --preset d4 -o "$stage/preset/d4"
