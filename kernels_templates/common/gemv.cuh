@@ -9,10 +9,15 @@
 // operands agree: lane (g, t) takes 8 neighbours of k from row g of x and from column g, one 16-byte load each; rows 8
 // to 15 of the first operand are zeros. At the end of up to gemvTiles tiles the warps' sums are added in order. Other
 // types and odd K: a warp per column, in vectors that divide K.
+//
+// From the arrival of x on every instruction counts, so as much as registers hold is done before: the weights of the
+// first stages are in registers by then, and their products, which depend on nothing else, are issued tile by tile in
+// turn, since each waits some 30 cycles for the one before in its sum.
 
 constexpr int gemvWarps = 8, gemvConsumers = 32 * gemvWarps;
 constexpr int gemvSms = 132;         // blocks of a full wave
 constexpr int gemvTiles = 5;         // of 8 columns, whose sums a thread holds at a time
+constexpr int gemvVectors = 16;      // of 16 bytes that a thread holds, of x and of weights
 constexpr int gemvShared = 96 << 10; // of a block, on every target
 
 // Keep in step with common/gemv.cpp.
@@ -69,9 +74,12 @@ __device__ inline void gemvTensor(const bf16 *x, const bf16 *w, O *y, const E &e
   constexpr int chunk = gemvChunk(K), chunks = (K + chunk - 1) / chunk, pitch = gemvPitch(K);
   constexpr int stages = gemvStages(K, N, M), groups = (tiles + held - 1) / held;
   constexpr bool refill = stages < tiles * chunks;
-  constexpr int units = chunk / (32 * gemvWarps);        // of 32 k, for one warp of a stage
-  constexpr int depth = chunks > 3 ? 2 : chunks;         // stages of x that a thread has under way
-  constexpr int chains = held > 2 || chunks > 3 ? 1 : 2; // sums of a tile: an mma takes some 30 cycles
+  constexpr int units = chunk / (32 * gemvWarps);           // of 32 k, for one warp of a stage
+  constexpr int depth = chunks > 3 ? 2 : chunks;            // stages of x that a thread has under way
+  constexpr bool straight = groups == 1 && chunks <= 3;     // short enough to be unrolled
+  constexpr int chains = !straight ? 1 : held <= 3 ? 2 : 1; // sums of a tile
+  constexpr int early =
+      straight ? least(held * chunks, gemvVectors / units - depth) : 0; // stages in registers before the wait
   extern __shared__ __align__(128) unsigned char shared[];
   float *partial = reinterpret_cast<float *>(shared + stages * width * pitch); // [warps][held][M][8]
   __shared__ Barrier full[stages], empty[stages];
@@ -116,9 +124,36 @@ __device__ inline void gemvTensor(const bf16 *x, const bf16 *w, O *y, const E &e
         }
     return;
   }
-  awaitProducers();
 
   const int g = lane / 4, t = lane % 4;
+  auto inputAt = [&](int part, int u) { return part * chunk + (warp + u * gemvWarps) * 32 + t * 8; };
+  // Of the next stage, between await(full + stage, parity) and leave().
+  auto weightsAt = [&](int part, int u) {
+    const unsigned char *from = shared + (stage * width + least(g, width - 1)) * pitch + t * 16;
+    if (K % chunk != 0 && inputAt(part, u) >= K)
+      return make_uint4(0, 0, 0, 0); // what the stage held before
+    return *reinterpret_cast<const uint4 *>(from + (warp + u * gemvWarps) * 64);
+  };
+  auto leave = [&] {
+    if (refill) {
+      __syncwarp();
+      if (lane == 0)
+        arrive(empty + stage);
+    }
+    advance();
+  };
+  uint4 kept[early > 0 ? early : 1][units] = {};
+#pragma unroll
+  for (int i = 0; i < early; ++i)
+    if (first + i % held * width < end) {
+      await(full + stage, parity);
+#pragma unroll
+      for (int u = 0; u < units; ++u)
+        kept[i][u] = weightsAt(i / held, u);
+      leave();
+    }
+  awaitProducers();
+
   float squares = 0, scale = 1;
 #pragma unroll 1
   for (int group = 0; group < groups; ++group) {
@@ -127,15 +162,8 @@ __device__ inline void gemvTensor(const bf16 *x, const bf16 *w, O *y, const E &e
     auto rowOf = [](int i) { return i / 8 % M; };
     auto columnOf = [&](int i) { return first + (group * held + i / (8 * M)) * width + i % 8; };
     auto exists = [&](int i) { return i < outputs && i % 8 < width && columnOf(i) < end; };
-    decltype(epilogue.fetch(0, 0)) operands[mine];
-#pragma unroll
-    for (int j = 0; j < mine; ++j) {
-      const int i = threadIdx.x + j * gemvConsumers;
-      if (exists(i))
-        operands[j] = epilogue.fetch(rowOf(i), columnOf(i));
-    }
     auto input = [&](int part, int u) {
-      const int k = part * chunk + (warp + u * gemvWarps) * 32 + t * 8;
+      const int k = inputAt(part, u);
       return g < M && k < K ? *reinterpret_cast<const uint4 *>(x + g * K + k) : make_uint4(0, 0, 0, 0);
     };
     uint4 ahead[depth][units];
@@ -144,33 +172,43 @@ __device__ inline void gemvTensor(const bf16 *x, const bf16 *w, O *y, const E &e
 #pragma unroll
       for (int u = 0; u < units; ++u)
         ahead[i][u] = input(i, u);
+    // Behind x: who converts what it has fetched waits for it.
+    decltype(epilogue.fetch(0, 0)) operands[mine];
+#pragma unroll
+    for (int j = 0; j < mine; ++j) {
+      const int i = threadIdx.x + j * gemvConsumers;
+      if (exists(i))
+        operands[j] = epilogue.fetch(rowOf(i), columnOf(i));
+    }
 #pragma unroll(chunks > 3 ? 1 : chunks)
     for (int part = 0; part < chunks; ++part) {
       uint4(&xs)[units] = ahead[0];
+      auto multiplyBy = [&](int tile, int u, uint4 v) {
+        const int chain = straight ? (part * units + u) * 2 % chains : 0;
+        gemvMma(sums[tile][chain], xs[u].x, xs[u].y, v.x, v.y);
+        gemvMma(sums[tile][(chain + 1) % chains], xs[u].z, xs[u].w, v.z, v.w);
+      };
+#pragma unroll
+      for (int u = 0; u < units; ++u)
+#pragma unroll
+        for (int tile = 0; tile < held; ++tile)
+          if (straight && part * held + tile < early)
+            multiplyBy(tile, u, kept[part * held + tile][u]);
       if (norm && group == 0)
 #pragma unroll
         for (int u = 0; u < units; ++u)
           squares += gemvSquares(xs[u]);
 #pragma unroll
       for (int tile = 0; tile < held; ++tile) {
+        if (straight && part * held + tile < early)
+          continue;
         if (first + (group * held + tile) * width >= end)
           break;
         await(full + stage, parity);
-        const unsigned char *from = shared + (stage * width + least(g, width - 1)) * pitch + t * 16;
 #pragma unroll
-        for (int u = 0; u < units; ++u) {
-          uint4 v = *reinterpret_cast<const uint4 *>(from + (warp + u * gemvWarps) * 64);
-          if (K % chunk != 0 && part * chunk + (warp + u * gemvWarps) * 32 + t * 8 >= K)
-            v = make_uint4(0, 0, 0, 0); // what the stage held before
-          gemvMma(sums[tile][0], xs[u].x, xs[u].y, v.x, v.y);
-          gemvMma(sums[tile][chains - 1], xs[u].z, xs[u].w, v.z, v.w);
-        }
-        if (refill) {
-          __syncwarp();
-          if (lane == 0)
-            arrive(empty + stage);
-        }
-        advance();
+        for (int u = 0; u < units; ++u)
+          multiplyBy(tile, u, weightsAt(part, u));
+        leave();
       }
 #pragma unroll
       for (int u = 0; u < units; ++u) {
@@ -188,10 +226,15 @@ __device__ inline void gemvTensor(const bf16 *x, const bf16 *w, O *y, const E &e
     }
     if (g < M)
 #pragma unroll
-      for (int tile = 0; tile < held; ++tile)
-        *reinterpret_cast<float2 *>(partial + ((warp * held + tile) * M + g) * 8 + t * 2) =
-            chains == 1 ? make_float2(sums[tile][0][0], sums[tile][0][1])
-                        : make_float2(sums[tile][0][0] + sums[tile][1][0], sums[tile][0][1] + sums[tile][1][1]);
+      for (int tile = 0; tile < held; ++tile) {
+        float2 sum = make_float2(sums[tile][0][0], sums[tile][0][1]);
+#pragma unroll
+        for (int chain = 1; chain < chains; ++chain) {
+          sum.x += sums[tile][chain][0];
+          sum.y += sums[tile][chain][1];
+        }
+        *reinterpret_cast<float2 *>(partial + ((warp * held + tile) * M + g) * 8 + t * 2) = sum;
+      }
     gemvSync();
 #pragma unroll
     for (int j = 0; j < mine; ++j) {
