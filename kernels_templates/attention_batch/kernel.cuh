@@ -2,7 +2,7 @@
 // elements. counters [n, kv_heads] are 0 before and after. Memory: chunks of `chunk` slots of the ring, of all rows and
 // heads, are dealt out evenly to the warps of a fixed number of blocks, of which each has one tile of 32 slots at a
 // time, the first before the wait, the next as soon as the last is read, whatever row it is of. Reductions: each chunk
-// starts anew with a (maximum, sum, out) in f32 that goes to `partials`; the warp that comes last to a head of a row,
+// starts anew with a (sum of weights, out) in f32 that goes to `partials`; the warp that comes last to a head of a row,
 // by its counter, merges them in the order of slots. Chunks and order follow from the position and the template alone:
 // a row's result does not depend on the batch, nor on which warps work for it.
 template <typename T, typename P, int heads, int kv_heads, int D, int ring, int chunk, int blocks>

@@ -31,9 +31,9 @@ inline uint64_t sharedBytes(const Params &p) {
   const uint64_t local = (tilesOf(p["ring"]) + cluster - 1) / cluster, warps = std::min(local, maxWarps);
   const uint64_t room = std::max<uint64_t>(1, (72 << 10) / (tileBytes(p) * warps));
   const uint64_t slots = std::min((local + warps - 1) / warps, room), partials = warps * cluster;
-  const uint64_t state = tensor ? 0 : warps * group * (D + 2);
+  const uint64_t state = tensor ? 0 : warps * group * (D + 1);
   return warps * slots * tileBytes(p) + 2 * D * size +
-         4 * (queryFloats(p) + partials * group * 2 + partials * group * D / cluster + state);
+         4 * (queryFloats(p) + partials * group + partials * group * D / cluster + state);
 }
 
 /// The most shared memory of a block on every target (sm_86: 99 KB), less the static part.

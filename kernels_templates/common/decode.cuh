@@ -21,28 +21,29 @@ template <typename T, int group, int D, int ring, int cluster> struct DecodeLayo
 #endif
   static constexpr int share = group * D / blocks; // outputs that a block merges
   static constexpr int partials = warps * blocks;
+  static constexpr int slices = // threads that merge an output
+      share > decodeThreads ? 1 : least(decodeThreads / powerOfTwo(share), powerOfTwo(partials));
   static constexpr int state = DecodeState<T, group, D>::sharedFloats;
 
   T *ringTiles;             // [warps][slots]
   T *freshKey, *freshValue; // [D]: the new position
   Query query;
-  float *stats;    // [partials][group][2]: maximum, sum
+  float *totals;   // [partials][group]: sums of weights
   float *sums;     // [partials][share]
   Barrier *merged; // counts the partial results' bytes
   float *states;   // [warps]
 
   __device__ DecodeLayout(unsigned char *shared, Barrier *merged)
       : ringTiles(reinterpret_cast<T *>(shared)), freshKey(ringTiles + warps * slots * Tile::elements),
-        freshValue(freshKey + D), query{reinterpret_cast<float *>(freshValue + D)}, stats(query.data + Query::floats),
-        sums(stats + partials * group * 2), merged(merged), states(sums + partials * share) {}
+        freshValue(freshKey + D), query{reinterpret_cast<float *>(freshValue + D)}, totals(query.data + Query::floats),
+        sums(totals + partials * group), merged(merged), states(sums + partials * share) {}
 
   __device__ Tile tile(int warp, int slot) const {
     return {ringTiles + (warp * slots + slot) * Tile::elements, freshKey, freshValue};
   }
   // Partial results go to the blocks that merge them.
-  __device__ void putStats(int partial, int head, int rank, float top, float total) const {
-    clusterStore<blocks>(stats + (partial * group + head) * 2, rank, top, merged);
-    clusterStore<blocks>(stats + (partial * group + head) * 2 + 1, rank, total, merged);
+  __device__ void putTotal(int partial, int head, int rank, float total) const {
+    clusterStore<blocks>(totals + partial * group + head, rank, total, merged);
   }
   __device__ void putSum(int partial, unsigned output, float sum) const {
     clusterStore<blocks>(sums + partial * share + output % share, output / share, sum, merged);
@@ -95,8 +96,7 @@ __device__ inline void decodeAttention(const T *qkv, const P *table, const int *
     initBarrier(&merged, 1);
   publishBarriers();
   if (threadIdx.x == 0)
-    expectStores<blocks>(&merged,
-                         least(active, Layout::partials) * (share + 2 * group) * static_cast<int>(sizeof(float)));
+    expectStores<blocks>(&merged, least(active, Layout::partials) * (share + group) * static_cast<int>(sizeof(float)));
   clusterArrive<blocks>(); // that the others are there is known before their shared memory is written
   __syncwarp();
 #pragma unroll 1
@@ -108,6 +108,7 @@ __device__ inline void decodeAttention(const T *qkv, const P *table, const int *
   const bool newest = (span.slot / decodeTile - firstTile) % blocks == rank;
   if (newest && warp == (group + 1) % decodeWarps)
     gate.prefetch(t, kvHead);
+  clusterWait<blocks>();
   awaitProducers();
 
   // The queries, and the new key and value where this block has the new position: a warp per head.
@@ -130,16 +131,16 @@ __device__ inline void decodeAttention(const T *qkv, const P *table, const int *
     });
   }
   __syncthreads();
-  clusterWait<blocks>();
 
   if (warp < warps && rank + warp * blocks < active) {
     DecodeState<T, group, D> state(at.states + warp * Layout::state);
+    const DecodeScale weigh(scale, mult, D);
 #pragma unroll 1
     for (int j = warp, slot = 0, parity = 0; rank + j * blocks < active; j += warps) {
       typename Layout::Tile tile = at.tile(warp, slot);
       await(&full[warp][slot], parity);
       tile.look(span, (firstTile + rank + j * blocks) * decodeTile);
-      state.add(tile, at.query, scale * 1.4426950408889634f);
+      state.add(tile, at.query, weigh);
       const int next = j + slots * warps;
       if (slots * warps * blocks < Layout::tiles && rank + next * blocks < active) {
         __syncwarp(); // the slot has been read
@@ -152,38 +153,31 @@ __device__ inline void decodeAttention(const T *qkv, const P *table, const int *
     }
     const int partial = rank + warp * blocks;
     state.put(
-        [&](int head, int other, float top, float total) {
+        [&](int head, int other, float total) {
           if (other < blocks)
-            at.putStats(partial, head, other, top, total);
+            at.putTotal(partial, head, other, total);
         },
         [&](int head, int d, float sum) { at.putSum(partial, head * D + d, sum); });
   }
   awaitStores<blocks>(&merged);
 
-  // Partial results merge in an order that plan and position alone decide: a lane per partial result weighs it, a lane
-  // per output adds them up.
-  static_assert(Layout::partials <= 32);
-  const int partials = least(active, Layout::partials);
+  // Partial results add up in an order that plan and position alone decide: neighbouring lanes take every so many of
+  // them for the same output.
+  constexpr int slices = Layout::slices;
+  const int partials = least(active, Layout::partials), slice = threadIdx.x % slices;
 #pragma unroll 1
-  for (int i = warp * 32; i < share; i += decodeThreads) {
-    const int output = rank * share + i + lane;
-    float value = 0;
-#pragma unroll 1
-    for (int h = (rank * share + i) / D, last = (rank * share + least(i + 32, share) - 1) / D; h <= last; ++h) {
-      const bool part = lane < partials;
-      const float mine = part ? at.stats[(lane * group + h) * 2] : -infinity();
-      const float weight = exp2Fast(mine - warpMax(mine));
-      const float total = warpSum(part ? weight * at.stats[(lane * group + h) * 2 + 1] : 0);
-      float sum = 0;
-#pragma unroll 2
-      for (int p = 0; p < partials; ++p) {
-        const float w = __shfl_sync(0xffffffffu, weight, p);
-        sum += w * (i + lane < share ? at.sums[p * share + i + lane] : 0);
+  for (int base = 0; base < share; base += decodeThreads / slices) {
+    const int i = base + static_cast<int>(threadIdx.x) / slices, output = rank * share + i;
+    float sum = 0, total = 0;
+#pragma unroll
+    for (int p = slice; p < Layout::partials; p += slices)
+      if (p < partials && i < share) {
+        sum += at.sums[p * share + i];
+        total += at.totals[p * group + output / D];
       }
-      if (output / D == h)
-        value = __fdividef(sum, total);
-    }
-    if (i + lane < share)
-      result[output] = fromFloat<T>(value);
+    sum = groupSum<slices>(sum);
+    total = groupSum<slices>(total);
+    if (slice == 0 && i < share)
+      result[output] = fromFloat<T>(__fdividef(sum, total));
   }
 }

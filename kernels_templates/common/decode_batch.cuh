@@ -8,7 +8,7 @@ template <typename T, int group, int D> struct BatchLayout {
   static constexpr int bytes =
       Tile::bytes + 2 * D * static_cast<int>(sizeof(T)) + Query::floats * static_cast<int>(sizeof(float));
   static constexpr int warps = least(8, (96 << 10) / bytes);
-  static constexpr int record = D + 4; // floats of a head's partial result: out, maximum, sum
+  static constexpr int record = D + 4; // floats of a head's partial result: out, sum of weights
 };
 
 // A warp's way through its work: rows in their order, heads of a row, chunks of a head, tiles of a chunk.
@@ -104,20 +104,14 @@ template <int kv_heads, int ring, int chunk> struct BatchPlace {
 template <int D, typename T> __device__ inline void mergeParts(const float *parts, int stride, int count, T *out) {
   constexpr int pieces = D / 32;
   const int lane = threadIdx.x % 32;
-  float top = decodeLowest;
-#pragma unroll 1
-  for (int i = lane; i < count; i += 32)
-    top = fmaxf(top, parts[i * stride + D]);
-  top = warpMax(top);
   float sums[pieces] = {}, total = 0;
 #pragma unroll 4
   for (int i = 0; i < count; ++i) {
     const float *part = parts + i * stride;
-    const float weight = exp2Fast(part[D] - top);
-    total += weight * part[D + 1];
+    total += part[D];
 #pragma unroll
     for (int p = 0; p < pieces; ++p)
-      sums[p] += weight * part[p * 32 + lane];
+      sums[p] += part[p * 32 + lane];
   }
 #pragma unroll
   for (int p = 0; p < pieces; ++p)
@@ -198,11 +192,12 @@ __device__ inline void decodeBatch(const T *qkv, const P *table, const int *rows
     }
 
     DecodeState<T, group, D> state(nullptr);
+    const DecodeScale weigh(scale, mult, D);
 #pragma unroll 1
     for (int last = now.lastTile, i = now.tile; i <= last; ++i, parity ^= 1) {
       await(&full[warp], parity);
       tile.look(now.span, i * decodeTile);
-      state.add(tile, query, scale * 1.4426950408889634f);
+      state.add(tile, query, weigh);
       __syncwarp(); // the tile has been read
       now.nextTile();
       if (now.left)
@@ -213,11 +208,9 @@ __device__ inline void decodeBatch(const T *qkv, const P *table, const int *rows
     float *all = partials + static_cast<long long>(owner) * mostParts * group * record;
     float *part = all + index * group * record;
     state.put(
-        [&](int head, int other, float top, float total) {
-          if (other == 0) {
-            part[head * record + D] = top;
-            part[head * record + D + 1] = total;
-          }
+        [&](int head, int other, float total) {
+          if (other == 0)
+            part[head * record + D] = total;
         },
         [&](int head, int d, float sum) { part[head * record + d] = sum; });
     __syncwarp();

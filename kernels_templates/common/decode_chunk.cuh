@@ -1,8 +1,17 @@
 // What attention of one token per row works with: the slots of a ring that the token sees, its heads, tiles of slots in
 // shared memory, and what one warp makes of them.
 
-constexpr int decodeTile = 32;         // slots that a warp does at a time
-constexpr float decodeLowest = -3e38f; // a maximum of nothing: unlike -inf it differs from itself by 0
+constexpr int decodeTile = 32; // slots that a warp does at a time
+
+// Weights of softmax are 2^(slope * q.k - peak). Heads are RMS-normed and multiplied, so that no q.k is above D mult^2:
+// with that as the peak no weight is above 1, and where scale is 1 / sqrt(D) none is below 2^-100 for heads of up to
+// 512. Neither a maximum nor a correction by one is needed, and parts of a sum simply add up.
+struct DecodeScale {
+  float slope, peak;
+  __device__ DecodeScale(float scale, float mult, int D)
+      : slope(scale * 1.4426950408889634f), peak(slope * mult * mult * D) {}
+  __device__ float weight(float product) const { return exp2Fast(slope * product - peak); }
+};
 
 // bf16 heads of whole 32 elements go to the tensor cores.
 template <typename T> constexpr bool decodeIsBf16 = false;
@@ -72,18 +81,20 @@ template <int D> struct DecodeHead {
   }
 };
 
-// Queries in shared memory: f32, or for tensor cores upper and lower bits as two bf16, which keeps 16 bits.
+// Queries in shared memory: f32, or for tensor cores upper and lower bits as two bf16, which keeps 16 bits. Up to four
+// heads have them in neighbouring rows, which one product then takes; of more heads they are products of their own.
 template <typename T, int group, int D> struct DecodeQuery {
-  static constexpr int pitch = D + 8; // of bf16; neighbouring heads: other banks
+  static constexpr bool paired = group <= 4;
+  static constexpr int pitch = D + 8; // of bf16; neighbouring rows: other banks
   static constexpr int floats = decodeTensor<T, D> ? group * pitch : group * D;
 
   float *data;
 
   __device__ void put(int head, int d, float x) const {
     if constexpr (decodeTensor<T, D>) {
-      bf16 *upper = reinterpret_cast<bf16 *>(data) + head * pitch + d;
+      bf16 *upper = reinterpret_cast<bf16 *>(data) + (paired ? 2 : 1) * head * pitch + d;
       *upper = fromFloat<bf16>(x);
-      upper[group * pitch] = fromFloat<bf16>(x - toFloat(*upper));
+      upper[paired ? pitch : group * pitch] = fromFloat<bf16>(x - toFloat(*upper));
     } else {
       data[head * D + d] = x;
     }
@@ -107,127 +118,102 @@ template <typename T, int D> struct DecodeTile {
   __device__ T *old(int o) const { return data + groups * keyGroup + o / rows * valueGroup + o % rows * D; }
   __device__ const T *value(int o) const { return o == fresh ? freshValue : old(o); }
 
-  // By a warp: the slots from `base` on that the ring has in memory, on their way.
+  // By a warp: the slots from `base` on that the ring has in memory, on their way. The product of a weight 0 with what
+  // an earlier kernel left in the others must be 0.
   template <int ring>
   __device__ void fetch(const T *keys, const T *values, const DecodeSpan<ring> &span, int base,
                         Barrier *barrier) const {
-    const int from = span.lowest > base ? span.lowest - base : 0, to = least(span.highest + 1 - base, decodeTile);
-    const int fresh = span.slot - base, held = to - from - (fresh >= from && fresh < to);
-    beginCopies(barrier, 2 * held * D * size);
-    // A lane for each group of keys and of values, before the new position and behind it.
-    const int lane = threadIdx.x % 32, g = lane % groups;
-    int first = g * rows > from ? g * rows : from, last = least(g * rows + rows, to);
-    if (lane >= 2 * groups)
-      first = first > fresh ? first : fresh + 1;
-    else
-      last = least(last, fresh);
+    const int lane = threadIdx.x % 32, g = lane % groups, fresh = span.slot - base;
+    const unsigned seen = __ballot_sync(0xffffffffu, span.sees(base + lane));
+    beginCopies(barrier, 2 * (__popc(seen) - (fresh >= 0 && fresh < decodeTile)) * D * size);
+    // A lane for each group of keys and of values, before the new position and behind it, where the oldest are.
+    const int from = lane < 2 * groups ? span.lowest - base : fresh + ring - span.seen;
+    const int to = lane < 2 * groups ? fresh : span.highest + 1 - base;
+    const int first = g * rows > from ? g * rows : from, last = least(g * rows + rows, to);
     const bool value = lane / groups % 2;
     T *place = value ? old(first) : data + first / rows * keyGroup + first % rows * D;
     copyRow(place, (value ? values : keys) + static_cast<long long>(base + first) * D,
             last > first ? (last - first) * D * size : 0, barrier);
     endCopies(barrier);
-  }
-
-  // By a warp, when the copies have come: which rows count. The product of a weight 0 with what an earlier kernel left
-  // in the others must be 0.
-  template <int ring> __device__ void look(const DecodeSpan<ring> &span, int base) {
-    const int lane = threadIdx.x % 32;
-    fresh = span.slot - base;
-    live = __ballot_sync(0xffffffffu, span.sees(base + lane));
-    if (live == 0xffffffffu)
+    if (seen == 0xffffffffu)
       return;
-    if (!(live >> lane & 1))
+    if (!(seen >> lane & 1))
 #pragma unroll 1
       for (int d = 0; d < D * size / 16; ++d)
         reinterpret_cast<uint4 *>(old(lane))[d] = make_uint4(0, 0, 0, 0);
     publishToAsync(); // a later copy comes to the same place
     __syncwarp();
   }
+
+  // By a warp: which rows count.
+  template <int ring> __device__ void look(const DecodeSpan<ring> &span, int base) {
+    fresh = span.slot - base;
+    live = __ballot_sync(0xffffffffu, span.sees(base + static_cast<int>(threadIdx.x % 32)));
+  }
 };
 
-// (maximum, sum, out) of the tiles so far of one warp, up to 8 heads: products of mma m16n8k16 whose first operand are
-// keys and transposed values, so that heads are the narrow side. Queries and weights come as two bf16 each, their upper
-// and their lower bits, which keeps 16 bits of them.
+// (sum of weights, out) of the tiles so far of one warp, up to 8 heads: products of mma m16n8k16 whose first operand
+// are keys and transposed values, so that heads are the narrow side. Queries and weights come as two bf16 each, their
+// upper and their lower bits, which keeps 16 bits of them.
 template <typename T, int group, int D, bool tensor = decodeTensor<T, D>> struct DecodeState {
   using Query = DecodeQuery<T, group, D>;
   static constexpr int sharedFloats = 0;
-  // Of the heads 2 (lane % 4) and one more; out: dims lane / 4 and 8 more of each 16.
-  float out[D / 16][4] = {}, top[2] = {decodeLowest, decodeLowest}, total[2] = {};
+  static constexpr bool paired = Query::paired; // columns of a product: (upper, lower) of head t, or heads 2 t, 2 t + 1
+  static constexpr int held = paired ? 1 : 2;   // heads of a lane, from held * t on; t = lane % 4
+  // Out: dims lane / 4 and 8 more of each 16. The sums of weights are those of this lane's positions.
+  float out[D / 16][4] = {}, total[held] = {};
 
   __device__ explicit DecodeState(float *) {}
 
   // Row 4 g + i of a tile is row g of matrix i.
-  __device__ void add(const DecodeTile<T, D> &tile, const Query &query, float scale) {
-    constexpr int pitch = Query::pitch;
+  __device__ void add(const DecodeTile<T, D> &tile, const Query &query, const DecodeScale &scale) {
+    constexpr int pitch = Query::pitch, sets = paired ? 1 : 2;
     const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
-    const uint4 *upper = reinterpret_cast<const uint4 *>(reinterpret_cast<const bf16 *>(query.data) + g * pitch) + t;
-    const uint4 *lower = upper + group * pitch / 8;
+    const uint4 *rows = reinterpret_cast<const uint4 *>(reinterpret_cast<const bf16 *>(query.data) + g * pitch) + t;
     const uint4 *key[4];
 #pragma unroll
     for (int i = 0; i < 4; ++i)
       key[i] = reinterpret_cast<const uint4 *>(tile.key(g * 4 + i)) + t;
-    float scores[2][4] = {}, fine[2][4] = {}; // two sums: half as long a chain of products
+    float scores[2][2][4] = {}; // of 16 rows; two sums: half as long a chain of products
 #pragma unroll 2
     for (int u = 0; u < D / 32; ++u) {
       // Which k an operand slot means is free: a lane takes 8 neighbours with one load.
-      uint4 a = make_uint4(0, 0, 0, 0), b = a;
-      if (g < group) {
-        a = upper[u * 4];
-        b = lower[u * 4];
-      }
+      uint4 q[sets];
 #pragma unroll
-      for (int half = 0; half < 2; ++half) { // 16 rows
+      for (int set = 0; set < sets; ++set)
+        q[set] = g < (paired ? 2 : 1) * group ? rows[set * group * pitch / 8 + u * 4] : make_uint4(0, 0, 0, 0);
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
         const uint4 v = key[half * 2][u * 4], w = key[half * 2 + 1][u * 4];
         const unsigned low[4] = {v.x, w.x, v.y, w.y}, high[4] = {v.z, w.z, v.w, w.w};
-        mmaBf16(scores[half], low, a.x, a.y);
-        mmaBf16(scores[half], high, a.z, a.w);
-        mmaBf16(fine[half], low, b.x, b.y);
-        mmaBf16(fine[half], high, b.z, b.w);
+#pragma unroll
+        for (int set = 0; set < sets; ++set) {
+          mmaBf16(scores[half][set], low, q[set].x, q[set].y);
+          mmaBf16(scores[half][paired ? 1 : set], high, q[set].z, q[set].w);
+        }
       }
     }
-    // scores[half][i]: row 4 g + 2 half + i / 2 of head 2 t + i % 2.
-    float shrink[2];
-#pragma unroll
-    for (int h = 0; h < 2; ++h) {
-      float higher = top[h];
-#pragma unroll
-      for (int i = h; i < 8; i += 2) {
-        float &score = scores[i / 4][i % 4];
-        score = tile.live >> (g * 4 + i / 2) & 1 ? scale * (score + fine[i / 4][i % 4]) : -infinity();
-        higher = fmaxf(higher, score);
-      }
-#pragma unroll
-      for (int offset = 4; offset < 32; offset *= 2)
-        higher = fmaxf(higher, __shfl_xor_sync(0xffffffffu, higher, offset));
-      shrink[h] = exp2Fast(top[h] - higher);
-      top[h] = higher;
-      float sum = 0;
-#pragma unroll
-      for (int i = h; i < 8; i += 2) {
-        float &score = scores[i / 4][i % 4];
-        score = exp2Fast(score - higher);
-        sum += score;
-      }
-#pragma unroll
-      for (int offset = 4; offset < 32; offset *= 2)
-        sum += __shfl_xor_sync(0xffffffffu, sum, offset);
-      total[h] = total[h] * shrink[h] + sum;
-    }
-#pragma unroll
-    for (int i = 0; i < D / 16; ++i)
-#pragma unroll
-      for (int l = 0; l < 4; ++l)
-        out[i][l] *= shrink[l % 2];
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      unsigned uppers[2], lowers[2]; // of the rows of matrices 2 half and 2 half + 1
+      // Column i of row 4 g + 2 half + row.
+      auto sum = [&](int row, int i) { return scores[half][0][row * 2 + i] + scores[half][1][row * 2 + i]; };
+      unsigned weights[sets][2]; // of the rows of matrices 2 half and 2 half + 1
 #pragma unroll
-      for (int i = 0; i < 2; ++i) {
-        const float x = scores[half][i * 2], y = scores[half][i * 2 + 1];
-        const unsigned packed = packBf16(x, y);
-        uppers[i] = transposeMatrix(packed);
-        lowers[i] =
-            transposeMatrix(packBf16(x - __uint_as_float(packed << 16), y - __uint_as_float(packed & 0xffff0000u)));
+      for (int row = 0; row < 2; ++row) {
+        const bool live = tile.live >> (g * 4 + half * 2 + row) & 1;
+        if constexpr (paired) {
+          const float x = live ? scale.weight(sum(row, 0) + sum(row, 1)) : 0;
+          total[0] += x;
+          weights[0][row] = transposeMatrix(packBf16(x, x - __uint_as_float(packBf16(0, x) & 0xffff0000u)));
+        } else {
+          const float x = live ? scale.weight(sum(row, 0)) : 0, y = live ? scale.weight(sum(row, 1)) : 0;
+          total[0] += x;
+          total[held - 1] += y;
+          const unsigned packed = packBf16(x, y);
+          weights[0][row] = transposeMatrix(packed);
+          weights[sets - 1][row] =
+              transposeMatrix(packBf16(x - __uint_as_float(packed << 16), y - __uint_as_float(packed & 0xffff0000u)));
+        }
       }
       const T *value = tile.value(lane % 8 * 4 + half * 2 + lane / 16);
       const unsigned address = sharedAddress(value + lane / 8 % 2 * 8);
@@ -235,24 +221,31 @@ template <typename T, int group, int D, bool tensor = decodeTensor<T, D>> struct
       for (int i = 0; i < D / 16; ++i) {
         unsigned v[4];
         loadTransposed(v, address + i * 32);
-        mmaBf16(out[i], v, uppers[0], uppers[1]);
-        mmaBf16(out[i], v, lowers[0], lowers[1]);
+#pragma unroll
+        for (int set = 0; set < sets; ++set)
+          mmaBf16(out[i], v, weights[set][0], weights[set][1]);
       }
     }
   }
 
-  // stats(head, i, maximum, sum) for i = 0 ... 7, and sum(head, d, out), each once.
+  // stats(head, i, sum of weights) for i = 0 ... 7, and sum(head, d, out), each once. By a warp.
   template <typename Stats, typename Sum> __device__ void put(Stats stats, Sum sum) const {
     const int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
 #pragma unroll
-    for (int h = 0; h < 2; ++h) {
-      const int head = t * 2 + h;
-      if (head >= group)
-        break;
-      stats(head, g, top[h], total[h]);
+    for (int h = 0; h < held; ++h) {
+      float all = total[h];
 #pragma unroll
-      for (int i = 0; i < D / 8; ++i)
-        sum(head, i * 8 + g, out[i / 2][i % 2 * 2 + h]);
+      for (int offset = 4; offset < 32; offset *= 2)
+        all += __shfl_xor_sync(0xffffffffu, all, offset);
+      const int head = group == 1 ? 0 : t * held + h;
+      if (t * held + h >= group)
+        continue;
+      stats(head, g, all);
+#pragma unroll
+      for (int i = 0; i < D / 8; ++i) {
+        const float *own = out[i / 2] + i % 2 * 2;
+        sum(head, i * 8 + g, paired ? own[0] + own[1] : own[h]);
+      }
     }
   }
 };
@@ -261,7 +254,7 @@ template <typename T, int group, int D, bool tensor = decodeTensor<T, D>> struct
 // afterwards each lane holds the weight of one position.
 template <typename T, int group, int D> struct DecodeState<T, group, D, false> {
   using Query = DecodeQuery<T, group, D>;
-  static constexpr int sharedFloats = group * (D + 2); // of a warp: out, maximum and sum of each head
+  static constexpr int sharedFloats = group * (D + 1); // of a warp: out and sum of weights of each head
   static constexpr int width = 16 / sizeof(T), vectors = D / width;
   static constexpr int lanes = powerOfTwo(vectors), pieces = (vectors + lanes - 1) / lanes, perStep = 32 / lanes;
 
@@ -270,15 +263,15 @@ template <typename T, int group, int D> struct DecodeState<T, group, D, false> {
   __device__ explicit DecodeState(float *state) : state(state) {
 #pragma unroll 1
     for (int i = threadIdx.x % 32; i < sharedFloats; i += 32)
-      state[i] = i % (D + 2) == D ? decodeLowest : 0;
+      state[i] = 0;
     __syncwarp();
   }
 
-  __device__ void add(const DecodeTile<T, D> &tile, const Query &query, float scale) {
+  __device__ void add(const DecodeTile<T, D> &tile, const Query &query, const DecodeScale &scale) {
     const int lane = threadIdx.x % 32, part = lane % lanes, sub = lane / lanes;
 #pragma unroll 1
     for (int head = 0; head < group; ++head) {
-      float *own = state + head * (D + 2), score = -infinity();
+      float *own = state + head * (D + 1), weight = 0;
 #pragma unroll 2
       for (int i = 0; i < lanes; ++i) {
         const int o = i * perStep + sub;
@@ -295,10 +288,9 @@ template <typename T, int group, int D> struct DecodeState<T, group, D, false> {
           }
         sum = groupSum<lanes>(sum);
         if (part == i && (tile.live >> o & 1))
-          score = scale * sum;
+          weight = scale.weight(sum);
       }
-      const float top = own[D], higher = fmaxf(top, warpMax(score)), shrink = exp2Fast(top - higher);
-      const float weight = exp2Fast(score - higher), total = own[D + 1] * shrink + warpSum(weight);
+      const float total = warpSum(weight);
       float out[pieces][width] = {};
 #pragma unroll 2
       for (int i = 0; i < lanes; ++i) {
@@ -323,23 +315,20 @@ template <typename T, int group, int D> struct DecodeState<T, group, D, false> {
           for (int offset = lanes; offset < 32; offset *= 2)
             out[p][l] += __shfl_xor_sync(0xffffffffu, out[p][l], offset);
           if (const int d = (part + p * lanes) * width + l; sub == 0 && d < D)
-            own[d] = own[d] * shrink + out[p][l];
+            own[d] += out[p][l];
         }
-      __syncwarp(); // all have read the maximum and the sum
-      if (lane == 0) {
-        own[D] = higher;
-        own[D + 1] = total;
-      }
-      __syncwarp();
+      if (lane == 0)
+        own[D] += total;
     }
+    __syncwarp();
   }
 
   template <typename Stats, typename Sum> __device__ void put(Stats stats, Sum sum) const {
     const int lane = threadIdx.x % 32;
     for (int head = 0; head < group; ++head) {
-      const float *own = state + head * (D + 2);
+      const float *own = state + head * (D + 1);
       if (lane < 8)
-        stats(head, lane, own[D], own[D + 1]);
+        stats(head, lane, own[D]);
       for (int d = lane; d < D; d += 32)
         sum(head, d, own[d]);
     }
