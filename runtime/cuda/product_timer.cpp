@@ -295,9 +295,15 @@ std::vector<ProductTimer::Time> ProductTimer::time(const codegen::Product &produ
     candidate->run(clock);
     candidate->times.clear();
   }
-  for (int round = 0; round < rounds; ++round)
-    for (auto &candidate : candidates)
+  std::vector<Candidate *> turns;
+  for (auto &candidate : candidates)
+    turns.push_back(candidate.get());
+  std::mt19937 generator(1);
+  for (int round = 0; round < rounds; ++round) {
+    std::shuffle(turns.begin(), turns.end(), generator);
+    for (Candidate *candidate : turns)
       candidate->run(clock);
+  }
 
   std::vector<Time> result;
   for (const auto &candidate : candidates)

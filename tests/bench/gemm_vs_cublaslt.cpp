@@ -1,6 +1,7 @@
 // The best of this project's kernels against the best of cuBLASLt's algorithms, products without an epilogue.
 //   gemm_vs_cublaslt [--device N] [--rounds N] MxNxK...          (default: the shapes of a d32 at 512 and 2,048 tokens)
-// Interleaved, random data, weights not in L2 (runtime/cuda/product_timer.h). Prints a table and, last, a JSON line.
+// In shuffled turns, random data, weights not in L2 (runtime/cuda/product_timer.h). Prints a table and, last, a JSON
+// line.
 #include "runtime/base/error.h"
 #include "runtime/cuda/product_timer.h"
 
@@ -13,7 +14,7 @@
 using nanort::cuda::ProductTimer;
 
 int main(int argc, char **argv) {
-  int device = 0, rounds = 7;
+  int device = 0, rounds = 15;
   std::vector<std::string> shapes;
   for (int i = 1; i < argc; ++i) {
     const bool more = i + 1 < argc;
