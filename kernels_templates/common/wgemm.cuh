@@ -16,9 +16,9 @@
 template <typename O, int K, int N, int tileM, int tileN, int stages, int split, int share, bool norm, typename E>
 struct Wgemm : WgemmBlock<K, N, tileM, tileN, stages, split, share, norm> {
   using Block = WgemmBlock<K, N, tileM, tileN, stages, split, share, norm>;
-  using Block::cluster, Block::consumers, Block::octets, Block::owned, Block::stageBytes, Block::M, Block::rank,
-      Block::firstStep, Block::endStep, Block::first, Block::stride, Block::count, Block::staging, Block::receive,
-      Block::squares, Block::full, Block::received, Block::squared, Block::read;
+  using Block::cluster, Block::warpgroups, Block::consumers, Block::octets, Block::owned, Block::stageBytes, Block::M,
+      Block::rank, Block::firstStep, Block::endStep, Block::first, Block::stride, Block::count, Block::staging,
+      Block::receive, Block::squares, Block::full, Block::received, Block::squared, Block::read;
   using Block::tileOf, Block::weightsOf, Block::tokensOf, Block::release;
   using typename Block::Slot;
   // An epilogue goes in rounds of up to 32 tokens, each in passes of 16: 8 threads a token, 8 features a thread.
@@ -29,6 +29,13 @@ struct Wgemm : WgemmBlock<K, N, tileM, tileN, stages, split, share, norm> {
   // What depends on the sums alone becomes bf16 before it is staged: half the traffic, twice the tokens in a round.
   static constexpr bool packed = split == 1 && tileM >= 32 && sizeof(O) == 2 && __is_empty(Operands);
   static constexpr int packedTokens = tileM % 64 == 0 && tileN < 192 ? 64 : 32;
+  // So many last steps of a tile go to the tensor cores one warpgroup after the other, not side by side: while one
+  // writes its outputs the other still multiplies, or the tensor cores would idle for as long. As many as the ring
+  // holds besides the one before, which is not released yet: what they multiply comes without them. The leader cannot
+  // be a tile ahead for the same reason, given that many steps. Small tiles have few outputs; those in parts wait for
+  // all parts; of three warpgroups two multiply anyway.
+  static constexpr bool inTurn = warpgroups == 2 && stages > 1 && split == 1 && tileM > 64 && Block::steps >= stages;
+  static constexpr int held = stages - 1;
 
   O *y;
   const E &epilogue;
@@ -208,6 +215,8 @@ struct Wgemm : WgemmBlock<K, N, tileM, tileN, stages, split, share, norm> {
       int last = 0;
 #pragma unroll 1
       for (int step = firstStep; step < endStep; ++step, slot.advance()) {
+        if (inTurn && warpgroup == 1 && step == endStep - held)
+          groupBarrier<256>(4);
         await(full + slot.stage, slot.parity);
         const Matrix a = a0 + slot.stage * (stageBytes / 16), b = b0 + slot.stage * (stageBytes / 16);
         beginProducts();
@@ -220,6 +229,8 @@ struct Wgemm : WgemmBlock<K, N, tileM, tileN, stages, split, share, norm> {
           release(stages == 1 ? 0 : last, lane);
         last = slot.stage;
       }
+      if (inTurn && warpgroup == 0)
+        passBarrier<256>(4);
       if (rounds > 1)
         fetchOperands(operands[0], at, 0, thread);
       awaitProducts<0>();

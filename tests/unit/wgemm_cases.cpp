@@ -26,6 +26,7 @@ std::vector<Case> wgemmCases(std::string_view family) {
       {200, 200, 7, 16, 192, 2, 1, 1, 132},
       {328, 456, 300, 128, 192, 3, 1, 1, 3},
       {520, 392, 130, 64, 192, 1, 2, 1, 4},
+      {40, 456, 300, 128, 192, 4, 1, 1, 2}, // K of one step
       // K in parts: uneven ones, several tiles a cluster, blocks that own no token
       {264, 72, 8, 8, 64, 4, 2, 1, 132},
       {520, 136, 5, 8, 64, 2, 8, 1, 8},
@@ -39,6 +40,7 @@ std::vector<Case> wgemmCases(std::string_view family) {
       {136, 136, 300, 256, 128, 4, 1, 2, 132},
       {136, 1000, 200, 96, 64, 1, 1, 2, 6},
       {200, 584, 130, 128, 192, 2, 1, 2, 2},
+      {264, 520, 520, 256, 128, 3, 1, 2, 2}, // several large tiles a cluster
   };
   constexpr int64_t f32 = static_cast<int64_t>(DType::F32), bf16 = static_cast<int64_t>(DType::BF16);
   const std::string name(family);
