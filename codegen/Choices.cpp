@@ -104,7 +104,7 @@ std::optional<Instance> instanceOf(const Problem &problem, const Choice &choice,
 /// Warpgroup products in every shape that might serve, each with as many stages as half an SM holds, which lets
 /// launches overlap, and as a whole one does; of these the best by prediction.
 static void addWarpgroups(const Product &product, std::string_view target, std::vector<Choice> &choices) {
-  constexpr size_t offered = 12;
+  constexpr size_t offered = 18;
   constexpr int64_t tiles[] = {8, 16, 32, 64, 96, 128, 192, 256};
   const std::optional<DeviceModel> device = deviceModel(target);
   if (!device || !findFamily("wgemm" + product.epilogue))
@@ -189,10 +189,11 @@ std::vector<Choice> choicesFor(const DecodeAttention &attention, std::string_vie
     if (instanceOf(problemOf(attention), choice, target, why))
       choices.push_back(std::move(choice));
   };
-  // Clusters exist from sm_90 on. More blocks than tiles would be idle.
+  // Clusters exist from sm_90 on; on an H100 single blocks were never best: they end a launch unevenly. More blocks
+  // than tiles would be idle.
   const auto tiles = static_cast<int64_t>(kernels::attention_decode::tilesOf(static_cast<uint64_t>(attention.ring)));
   for (int64_t cluster : {8, 4, 2, 1})
-    if (cluster == 1 || (!target.starts_with("sm_8") && cluster < 2 * tiles))
+    if (cluster == 1 ? target.starts_with("sm_8") || tiles == 1 : !target.starts_with("sm_8") && cluster < 2 * tiles)
       add({"attention_decode", {{"cluster", cluster}}});
   if (const std::optional<DeviceModel> device = deviceModel(target))
     for (int64_t chunk : {32, 64, 128, 256})

@@ -131,11 +131,12 @@ static double attentionUs(const DeviceModel &device, double rate, const Instance
   return share * stepUs(device, rate, 4 * queries * keys * dim, 2 * keys * dim * sizeOf(instance.params.type("T")));
 }
 
-/// Decode attention. An H100 80GB HBM3 has shown, with d12 and d32, 8 to 128 rows and clusters of 1, 2 and 4, what a
-/// block takes besides its tiles, and a round of them: of those 18 launches at 512 to 520 positions of 640 the
-/// predictions, which count all 640, lie from 6 % below to 29 % above. Of attention_batch: what a launch takes besides,
-/// a warp's tile, a chunk, partial results that meet in memory, and the share of the bandwidth.
-constexpr double decodeBlockUs = 2.7, decodeRoundUs = 2.2;
+/// Decode attention. An H100 80GB HBM3 has shown, with d12, d20 and d32, 8 to 128 rows and clusters of 1 to 8, what a
+/// block takes besides its tiles, and a round of them: of those 27 launches at 512 to 536 positions of 640 the
+/// predictions, which count all 640, lie from 2 % below to 36 % above, but for one (d12, 8 rows, clusters of 4: 77 %).
+/// Within a step the cluster that they choose was best or within 1 % of it. Of attention_batch: what a launch takes
+/// besides, a warp's tile, a chunk, partial results that meet in memory, and the share of the bandwidth.
+constexpr double decodeBlockUs = 2.0, decodeRoundUs = 1.4;
 constexpr double batchFillUs = 1.6, batchTileUs = 1.7, batchChunkUs = 1.0, batchMeetUs = 5, batchShare = 0.95;
 
 /// Blocks of a cluster take turns where not all are resident, and that overlaps with the keys' way from memory. In

@@ -39,9 +39,11 @@ struct Weighed {
   StringRef source; // `predicted` or `measured`
   uint32_t shared;  // bytes of a block
 };
-/// What a launch measured alone may lose to one with less shared memory, which leaves its neighbours more room to start
-/// early. (On an H100, d12's q/k/v takes 2.72 us by wgemm and 2.79 by gemv; within a decode step 3.6 and 2.7.)
-constexpr double closeUs = 0.35;
+/// What a launch measured alone may lose to one of which an SM holds more blocks, which leaves its neighbours more room
+/// to start early; and to one that leaves half an SM, so that it and what follows can start early at all. (On an H100,
+/// d12's q/k/v takes 2.72 us by wgemm and 2.79 by gemv, within a decode step 3.6 and 2.7; d20's c_proj of 128 rows 9.8
+/// us in a whole SM and 9.9 in half of one, within a step 3 us more.)
+constexpr double closeUs = 0.35, wholeUs = 1.5;
 
 StringRef epilogueOf(Operation *op) {
   return llvm::TypeSwitch<Operation *, StringRef>(op)
@@ -266,10 +268,18 @@ private:
     auto rank = [](const Weighed &w) { return std::tuple(w.source != measured, w.us); };
     llvm::stable_sort(weighed, [&](const Weighed &a, const Weighed &b) { return rank(a) < rank(b); });
     if (!weighed.empty() && weighed.front().source == measured) {
-      const double most = weighed.front().us + closeUs;
-      auto close = llvm::find_if(weighed, [&](const Weighed &w) { return w.source != measured || w.us > most; });
-      auto best = std::min_element(weighed.begin(), close,
-                                   [](const Weighed &a, const Weighed &b) { return a.shared < b.shared; });
+      auto within = [](const Weighed &w) { return w.us + (w.shared > codegen::halfSmShared ? wholeUs : 0); };
+      auto predictions = llvm::find_if(weighed, [&](const Weighed &w) { return w.source != measured; });
+      double least = within(weighed.front());
+      for (const Weighed &w : llvm::make_range(weighed.begin(), predictions))
+        least = std::min(least, within(w));
+      const uint32_t memory = codegen::deviceModel(target)->blockShared + 1024;
+      auto key = [&](const Weighed &w) {
+        const bool close = within(w) <= least + closeUs;
+        return std::tuple(!close, close ? -static_cast<int64_t>(memory / (w.shared + 1024)) : 0, within(w));
+      };
+      auto best = std::min_element(weighed.begin(), predictions,
+                                   [&](const Weighed &a, const Weighed &b) { return key(a) < key(b); });
       std::rotate(weighed.begin(), best, best + 1);
     }
     if (forced) {

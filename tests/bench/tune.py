@@ -2,7 +2,9 @@
 """Measures what can serve the matrix products of every plan of a bundle (tests/gpu/prepare.sh) on this machine's GPU, and
 writes one tuning file for `nanocc --tuning`: how codegen/tuning/*.json were made.
 
-    tests/bench/tune.py --bundle DIR -o h100.json [--rounds 5]"""
+    tests/bench/tune.py --bundle DIR -o h100.json [--rounds 5] [--update FILE]
+
+--update: times of FILE that this run does not measure stay, as after a change of one family."""
 import argparse
 import json
 import subprocess
@@ -15,8 +17,12 @@ def main():
     parser.add_argument("--bundle", type=Path, required=True, help="what prepare.sh packed, unpacked")
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--update", type=Path)
     options = parser.parse_args()
-    whole, times = None, {}
+    whole, times, before = None, {}, {}
+    if options.update:
+        before = {(kernel["rows"], kernel["kernel"]): kernel
+                  for kernel in json.loads(options.update.read_text())["kernels"]}
     with tempfile.TemporaryDirectory() as folder:
         for plan in sorted((options.bundle / "bench").glob("*.fb")):
             part = Path(folder) / "part.json"
@@ -26,6 +32,7 @@ def main():
             for kernel in whole["kernels"]:
                 times.setdefault((kernel["rows"], kernel["kernel"]), {**kernel, "us": round(kernel["us"], 3)})
             print(f"{plan.name}: {len(whole['kernels'])} times", flush=True)
+    times = {**before, **times}
     head = {key: value for key, value in whole.items() if key != "kernels"}
     lines = ",\n".join("  " + json.dumps(times[key]) for key in sorted(times))
     options.out.write_text(json.dumps(head, indent=1)[:-2] + ',\n "kernels": [\n' + lines + "\n ]\n}\n")

@@ -31,21 +31,21 @@ kern.program @sm_80 precision "bf16" {
   }
 }
 
-// More keys than the clusters of two rows read quickly: chunks of the ring for a fixed number of blocks, and counters for
+// More keys than the clusters of one row read quickly: chunks of the ring for a fixed number of blocks, and counters for
 // all such launches.
 // CHECK-LABEL: kern.program @sm_100a
-// CHECK: kern.counters @attention.counters.12 : tensor<12xui32>
+// CHECK: kern.counters @attention.counters.6 : tensor<6xui32>
 // CHECK-LABEL: func.func @step
-// CHECK: %[[C:.*]] = kern.ref @attention.counters.12
+// CHECK: %[[C:.*]] = kern.ref @attention.counters.6
 // CHECK: %{{.*}}, %[[Y:.*]] = kern.attention_batch %{{.*}} table %{{.*}} kv %{{.*}} at %{{.*}}, %{{.*}} counters %[[C]] mult 1.000000e+00 window 16384 chunk [[K:[0-9]+]] blocks 148 {considered = ["attention_batch chunk=[[K]] blocks=148: {{.*}}"attention_decode cluster=
-// CHECK-SAME: -> (tensor<12x{{[0-9]+}}xf32>, tensor<2x768xbf16>)
+// CHECK-SAME: -> (tensor<6x{{[0-9]+}}xf32>, tensor<1x768xbf16>)
 // CHECK: return %[[Y]]
 // CHECK-LABEL: func.func @one
 // CHECK: kern.attention_decode {{.*}} cluster 8 {considered = ["attention_decode cluster=8
 kern.program @sm_100a precision "bf16" {
-  func.func @step(%qkv: tensor<2x2304xbf16>, %t: tensor<16384x128xbf16>, %kv: !kern.kv<rows 2, heads 6, positions 16384, dim 128, bf16>, %i: tensor<2xi32>) -> tensor<2x768xbf16> {
-    %0 = kern.attention_decode %qkv table %t kv %kv at %i, %i mult 1.0 window 16384 cluster 8 : (tensor<2x2304xbf16>, tensor<16384x128xbf16>, tensor<2xi32>, tensor<2xi32>, !kern.kv<rows 2, heads 6, positions 16384, dim 128, bf16>) -> tensor<2x768xbf16>
-    return %0 : tensor<2x768xbf16>
+  func.func @step(%qkv: tensor<1x2304xbf16>, %t: tensor<16384x128xbf16>, %kv: !kern.kv<rows 1, heads 6, positions 16384, dim 128, bf16>, %i: tensor<1xi32>) -> tensor<1x768xbf16> {
+    %0 = kern.attention_decode %qkv table %t kv %kv at %i, %i mult 1.0 window 16384 cluster 8 : (tensor<1x2304xbf16>, tensor<16384x128xbf16>, tensor<1xi32>, tensor<1xi32>, !kern.kv<rows 1, heads 6, positions 16384, dim 128, bf16>) -> tensor<1x768xbf16>
+    return %0 : tensor<1x768xbf16>
   }
   func.func @one(%qkv: tensor<1x2304xbf16>, %t: tensor<640x128xbf16>, %kv: !kern.kv<rows 1, heads 6, positions 640, dim 128, bf16>, %i: tensor<1xi32>) -> tensor<1x768xbf16> {
     %0 = kern.attention_decode %qkv table %t kv %kv at %i, %i mult 1.0 window 640 cluster 2 : (tensor<1x2304xbf16>, tensor<640x128xbf16>, tensor<1xi32>, tensor<1xi32>, !kern.kv<rows 1, heads 6, positions 640, dim 128, bf16>) -> tensor<1x768xbf16>
