@@ -47,17 +47,18 @@ LogicalResult BufferOp::verify() {
   return success();
 }
 
-static LogicalResult expectBuffer(Operation *op, FlatSymbolRefAttr symbol, StringRef role) {
-  if (symbol && SymbolTable::lookupNearestSymbolFrom<BufferOp>(op->getParentOfType<ProgramOp>(), symbol))
+static LogicalResult expectBuffer(SymbolTableCollection &symbols, Operation *op, FlatSymbolRefAttr symbol,
+                                  StringRef role) {
+  if (symbol && symbols.lookupNearestSymbolFrom<BufferOp>(op->getParentOfType<ProgramOp>(), symbol))
     return success();
   return op->emitOpError() << role << " must name a plan.buffer of this program";
 }
 
-LogicalResult ConstantOp::verifySymbolUses(SymbolTableCollection &) {
-  if (failed(expectBuffer(*this, getBufferAttr(), "the constant")))
+LogicalResult ConstantOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  if (failed(expectBuffer(symbols, *this, getBufferAttr(), "the constant")))
     return failure();
   auto type = cast<RankedTensorType>(
-      SymbolTable::lookupNearestSymbolFrom<BufferOp>((*this)->getParentOp(), getBufferAttr()).getType());
+      symbols.lookupNearestSymbolFrom<BufferOp>((*this)->getParentOp(), getBufferAttr()).getType());
   if (getSteps().empty())
     return emitOpError("needs at least one step");
   for (Attribute step : getSteps()) {
@@ -71,13 +72,13 @@ LogicalResult ConstantOp::verifySymbolUses(SymbolTableCollection &) {
       return emitOpError() << "unknown step " << step;
     auto module = (*this)->getParentOfType<ModuleOp>();
     for (FlatSymbolRefAttr source : cast.getSources())
-      if (!SymbolTable::lookupNearestSymbolFrom<ParameterOp>(module, source))
+      if (!symbols.lookupNearestSymbolFrom<ParameterOp>(module, source))
         return emitOpError() << source << " is not a plan.parameter of this module";
   }
   return success();
 }
 
-LogicalResult EntryOp::verifySymbolUses(SymbolTableCollection &) {
+LogicalResult EntryOp::verifySymbolUses(SymbolTableCollection &symbols) {
   for (StringRef count : {"launches", "bytes", "flops"}) {
     auto value = getEager() ? getEager()->getAs<IntegerAttr>(count) : IntegerAttr();
     if (getEager() && (!value || value.getInt() < 0))
@@ -85,7 +86,7 @@ LogicalResult EntryOp::verifySymbolUses(SymbolTableCollection &) {
   }
   for (DictionaryAttr bindings : {getInputs(), getOutputs()})
     for (NamedAttribute binding : bindings)
-      if (failed(expectBuffer(*this, dyn_cast<FlatSymbolRefAttr>(binding.getValue()),
+      if (failed(expectBuffer(symbols, *this, dyn_cast<FlatSymbolRefAttr>(binding.getValue()),
                               "binding '" + binding.getName().str() + "'")))
         return failure();
   return success();
@@ -114,14 +115,14 @@ LogicalResult WhileOp::verifyRegions() {
   return success();
 }
 
-LogicalResult WhileOp::verifySymbolUses(SymbolTableCollection &) {
+LogicalResult WhileOp::verifySymbolUses(SymbolTableCollection &symbols) {
   auto program = (*this)->getParentOfType<ProgramOp>();
-  auto entry = SymbolTable::lookupNearestSymbolFrom<EntryOp>(program, getEntryAttr());
+  auto entry = symbols.lookupNearestSymbolFrom<EntryOp>(program, getEntryAttr());
   if (!entry || (entry.getKind() != EntryKind::Prefill && entry.getKind() != EntryKind::Decode))
     return emitOpError() << "repeats " << getEntryAttr() << ", which is not a prefill or decode entry of this program";
-  if (failed(expectBuffer(*this, getGoAttr(), "the word that it goes on by")))
+  if (failed(expectBuffer(symbols, *this, getGoAttr(), "the word that it goes on by")))
     return failure();
-  auto type = cast<RankedTensorType>(SymbolTable::lookupNearestSymbolFrom<BufferOp>(program, getGoAttr()).getType());
+  auto type = cast<RankedTensorType>(symbols.lookupNearestSymbolFrom<BufferOp>(program, getGoAttr()).getType());
   if (!type.getElementType().isUnsignedInteger(32) || static_cast<int64_t>(getWord()) < 0 ||
       static_cast<int64_t>(getWord()) >= type.getNumElements())
     return emitOpError() << "goes on by element " << static_cast<int64_t>(getWord()) << " of " << getGoAttr()
@@ -129,12 +130,13 @@ LogicalResult WhileOp::verifySymbolUses(SymbolTableCollection &) {
   return success();
 }
 
-static LogicalResult verifyNode(Operation *op, FlatSymbolRefAttr kernel, ArrayAttr args) {
-  if (!SymbolTable::lookupNearestSymbolFrom<KernelOp>(op->getParentOfType<ProgramOp>(), kernel))
+static LogicalResult verifyNode(SymbolTableCollection &symbols, Operation *op, FlatSymbolRefAttr kernel,
+                                ArrayAttr args) {
+  if (!symbols.lookupNearestSymbolFrom<KernelOp>(op->getParentOfType<ProgramOp>(), kernel))
     return op->emitOpError() << kernel << " is not a plan.kernel of this program";
   for (auto [i, arg] : llvm::enumerate(args)) {
     if (auto buffer = dyn_cast<FlatSymbolRefAttr>(arg)) {
-      if (failed(expectBuffer(op, buffer, "argument " + std::to_string(i))))
+      if (failed(expectBuffer(symbols, op, buffer, "argument " + std::to_string(i))))
         return failure();
       continue;
     }
@@ -147,12 +149,12 @@ static LogicalResult verifyNode(Operation *op, FlatSymbolRefAttr kernel, ArrayAt
   return success();
 }
 
-LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &) {
-  return verifyNode(*this, getKernelAttr(), getArgs());
+LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  return verifyNode(symbols, *this, getKernelAttr(), getArgs());
 }
 
-LogicalResult GemmOp::verifySymbolUses(SymbolTableCollection &) {
-  return verifyNode(*this, getKernelAttr(), getArgs());
+LogicalResult GemmOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  return verifyNode(symbols, *this, getKernelAttr(), getArgs());
 }
 
 LogicalResult LaunchOp::verify() {

@@ -172,14 +172,18 @@ __device__ inline void gemvTensor(const bf16 *x, const bf16 *w, O *y, const E &e
 #pragma unroll
       for (int u = 0; u < units; ++u)
         ahead[i][u] = input(i, u);
-    // Behind x: who converts what it has fetched waits for it.
     decltype(epilogue.fetch(0, 0)) operands[mine];
+    auto fetchOperands = [&] {
 #pragma unroll
-    for (int j = 0; j < mine; ++j) {
-      const int i = threadIdx.x + j * gemvConsumers;
-      if (exists(i))
-        operands[j] = epilogue.fetch(rowOf(i), columnOf(i));
-    }
+      for (int j = 0; j < mine; ++j) {
+        const int i = threadIdx.x + j * gemvConsumers;
+        if (exists(i))
+          operands[j] = epilogue.fetch(rowOf(i), columnOf(i));
+      }
+    };
+    // Behind x: who converts what it has fetched waits for it. A long loop has no registers to keep it in.
+    if (straight)
+      fetchOperands();
 #pragma unroll(chunks > 3 ? 1 : chunks)
     for (int part = 0; part < chunks; ++part) {
       uint4(&xs)[units] = ahead[0];
@@ -219,6 +223,8 @@ __device__ inline void gemvTensor(const bf16 *x, const bf16 *w, O *y, const E &e
           ahead[depth - 1][u] = input(part + depth, u);
       }
     }
+    if (!straight)
+      fetchOperands();
     if (norm && group == 0) {
       squares = groupSum<4>(squares); // of row g
       if (t == 0)
