@@ -290,10 +290,15 @@ private:
     }
   }
 
+  static double milliseconds(Clock::time_point from, Clock::time_point to) {
+    return std::chrono::duration<double, std::milli>(to - from).count();
+  }
+
   /// The graph of an entry, built when the entry first runs.
   const Graph &graph(uint32_t index) {
     if (graphs[index])
       return *graphs[index];
+    const Clock::time_point begun = Clock::now();
     auto made = std::make_unique<Graph>(gpu);
     const schema::Entry &entry = *program.entries()->Get(index);
     const std::string text = "entry " + entry.name()->str();
@@ -313,6 +318,7 @@ private:
     }
     made->instantiate(text);
     graphs[index] = std::move(made);
+    numbers.graphsMs += milliseconds(begun, Clock::now());
     return *graphs[index];
   }
 
@@ -323,15 +329,11 @@ private:
     numbers.arena = spaces.bytes(schema::Space::Arena);
     numbers.workspace = spaces.bytes(schema::Space::Workspace);
     numbers.mapped = spaces.bytes(schema::Space::Mapped);
-    auto milliseconds = [](Clock::time_point from, Clock::time_point to) {
-      return std::chrono::duration<double, std::milli>(to - from).count();
-    };
     const Clock::time_point now = Clock::now();
     numbers.loadMs = milliseconds(start, now);
-    char split[128];
-    std::snprintf(split, sizeof split, "ready after %.0f ms: context %.0f, kernels %.0f, memory and constants %.0f",
-                  numbers.loadMs, milliseconds(start, opened), milliseconds(opened, loaded), milliseconds(loaded, now));
-    numbers.notes.push_back(split);
+    numbers.contextMs = milliseconds(start, opened);
+    numbers.kernelsMs = milliseconds(opened, loaded);
+    numbers.constantsMs = milliseconds(loaded, now);
     numbers.notes.push_back("driver for CUDA " + versionText(gpu.driver().version()));
     numbers.notes.push_back(modules.compiled() ? std::to_string(modules.compiled()) + " kernels compiled for the device"
                                                : std::string("all kernels from the plan"));

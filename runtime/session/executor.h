@@ -16,6 +16,10 @@ namespace nanort {
 struct ExecutorStats {
   uint64_t constants = 0, kv = 0, state = 0, arena = 0, workspace = 0, mapped = 0;
   double loadMs = 0;              // constants made and moved, kernels loaded
+  double contextMs = 0;           // of loadMs, on a GPU: its context,
+  double kernelsMs = 0;           // kernels loaded, or compiled,
+  double constantsMs = 0;         // memory, and constants made and moved
+  double graphsMs = 0;            // graphs made and instantiated so far, each when its entry first runs
   std::vector<std::string> notes; // for -v: driver, library versions, where kernels came from
 };
 

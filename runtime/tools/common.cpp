@@ -8,8 +8,14 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <ctime>
+#include <fstream>
+#include <iterator>
 #include <limits>
+#include <sstream>
+#include <unistd.h>
 
 namespace nanort::tools {
 
@@ -94,16 +100,32 @@ static double since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
 
+/// Milliseconds since this process began, to a clock tick (10 ms), by /proc/self/stat (proc(5), field 22).
+static double processAge() {
+  std::ifstream file("/proc/self/stat");
+  std::string text((std::istreambuf_iterator<char>(file)), {});
+  std::istringstream fields(text.substr(std::min(text.size(), text.rfind(')') + 1))); // the name may hold spaces
+  std::string field;
+  for (int i = 3; i <= 22; ++i)
+    fields >> field;
+  timespec now = {};
+  if (!fields || clock_gettime(CLOCK_BOOTTIME, &now) != 0)
+    return 0;
+  return 1e3 * static_cast<double>(now.tv_sec) + 1e-6 * static_cast<double>(now.tv_nsec) -
+         1e3 * std::strtod(field.c_str(), nullptr) / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
 Loaded load(const CommonOptions &options) {
   const auto start = std::chrono::steady_clock::now();
   Loaded loaded;
+  loaded.processMs = std::max(0.0, processAge());
   loaded.plan = Plan::open(options.plan);
   loaded.device = chooseDevice(options.device);
   loaded.program = chooseProgram(*loaded.plan, loaded.device, options.program);
   detail(options, "program " + loaded.chosen().target()->str() + " on " +
                       (loaded.device.cuda ? "cuda:" + std::to_string(loaded.device.index) : std::string("cpu")));
   loaded.weights = openWeights(options, loaded.plan);
-  loaded.loadMs = since(start);
+  loaded.openMs = loaded.loadMs = since(start);
   if (!options.saveWeights.empty())
     loaded.weights->save(options.saveWeights, *makeHostMath(options.threads));
   return loaded;

@@ -63,7 +63,9 @@ struct Loaded {
   DeviceChoice device;
   uint32_t program = 0;
   std::optional<Weights> weights;
-  double loadMs = 0; // plan, weights, executor
+  double processMs = 0; // of the process, when load() began; 0 where the system does not say
+  double openMs = 0;    // driver, plan and weights
+  double loadMs = 0;    // these and the executor
 
   const schema::Program &chosen() const { return plan->program(program); }
 };

@@ -91,6 +91,19 @@ std::string idText(const std::vector<int32_t> &ids) {
   return text;
 }
 
+/// What the process's first token waited for, in milliseconds. The CPU executor has no context, and no graphs.
+std::string startText(const Loaded &loaded, const ExecutorStats &stats, const Timing &timing) {
+  const double other = loaded.loadMs - loaded.openMs - stats.contextMs - stats.kernelsMs - stats.constantsMs;
+  char text[256];
+  std::snprintf(
+      text, sizeof text,
+      "first token %.0f ms after the process began: process %.0f, driver, plan and weights %.0f, context %.0f, "
+      "kernels %.0f, memory and constants %.0f, session %.0f, graphs %.1f, prompt %.1f",
+      loaded.processMs + loaded.loadMs + timing.ttftMs, loaded.processMs, loaded.openMs, stats.contextMs,
+      stats.kernelsMs, stats.constantsMs, other, stats.graphsMs, timing.ttftMs - stats.graphsMs);
+  return text;
+}
+
 void printJson(const std::vector<std::vector<int32_t>> &prompts, const std::vector<Sample> &samples,
                const std::optional<Tokenizer> &tokenizer, const Timing &timing, double loadMs,
                const std::string &device) {
@@ -154,8 +167,8 @@ void run(const RunOptions &options) {
       print((i == 0 ? "" : "\n") + std::string("--- sample ") + std::to_string(i) + " (" + nameOf(samples[i].finish) +
             ")\n" + (tokenizer ? textOf(*tokenizer, samples[i].ids) : idText(samples[i].ids)) + "\n");
   flushOutput();
-  detail(options.common, "first token after " + std::to_string(timing.ttftMs) + " ms, " + std::to_string(timing.steps) +
-                             " decode steps in " + std::to_string(timing.decodeMs) + " ms");
+  detail(options.common, startText(loaded, session.stats(), timing));
+  detail(options.common, std::to_string(timing.steps) + " decode steps in " + std::to_string(timing.decodeMs) + " ms");
 }
 
 } // namespace
