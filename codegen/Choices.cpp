@@ -104,7 +104,7 @@ std::optional<Instance> instanceOf(const Problem &problem, const Choice &choice,
 /// Warpgroup products in every shape that might serve, each with as many stages as half an SM holds, which lets
 /// launches overlap, and as a whole one does; of these the best by prediction.
 static void addWarpgroups(const Product &product, std::string_view target, std::vector<Choice> &choices) {
-  constexpr size_t offered = 18;
+  constexpr size_t offered = 24;
   constexpr int64_t tiles[] = {8, 16, 32, 64, 96, 128, 192, 256};
   const std::optional<DeviceModel> device = deviceModel(target);
   if (!device || !findFamily("wgemm" + product.epilogue))

@@ -75,7 +75,9 @@ static double wgemmUs(const DeviceModel &device, const Instance &instance) {
   constexpr double stageUs = 0.9;                             // from a stage's release until it is full again
   constexpr double splitUs = 0.1, usPerReceivedByte = 2.5e-5; // what a split adds
   constexpr double piecesUs = 11.5e-3, roundUs = 0.05;        // of squares: 12 tokens by three warps; a stage
-  constexpr double inClusters = 0.9; // of the SMs: a cluster lies in one GPC, of 14 to 18, and takes them in pairs
+  // Of the SMs, for more than two: a cluster lies in one GPC. (An H100's driver says 39, 30, 22, 17, 15 and 15 clusters
+  // of 3 to 8 blocks if an SM holds one, and 79, 62, 47, 39, 32 and 30 if it holds two.)
+  constexpr double inClusters = 0.9;
   const Values v(instance);
   const uint64_t tileM = v.param("tile_m"), tileN = v.param("tile_n"), stages = v.param("stages"),
                  split = v.param("split"), share = v.param("share"), element = sizeOf(instance.params.type("T"));
@@ -86,9 +88,9 @@ static double wgemmUs(const DeviceModel &device, const Instance &instance) {
   // Blocks of an SM, by threads' registers and shared memory.
   const uint64_t fit = std::max<uint64_t>(
       1, std::min<uint64_t>({4, 576 / shape.block[0], (device.blockShared + 1024) / (shape.sharedBytes + 1024)}));
-  const uint64_t slots = cluster <= 2 ? device.sms * fit / cluster
-                                      : static_cast<uint64_t>(inClusters * device.sms * static_cast<double>(fit)) /
-                                            ((cluster + 1) / 2 * 2);
+  const uint64_t slots = cluster <= 2
+                             ? device.sms * fit / cluster
+                             : static_cast<uint64_t>(inClusters * device.sms * static_cast<double>(fit)) / cluster;
   const uint64_t together = std::clamp<uint64_t>(ceilDiv(shape.grid[0], device.sms), 1, fit);
 
   const uint64_t row = depth * element, products = tileN / 64 * (64 + tileM) * row, copies = (tileM + tileN) * row;

@@ -38,12 +38,15 @@ struct Weighed {
   double us;
   StringRef source; // `predicted` or `measured`
   uint32_t shared;  // bytes of a block
+  uint32_t cluster; // blocks that start together
 };
 /// What a launch measured alone may lose to one of which an SM holds more blocks, which leaves its neighbours more room
-/// to start early; and to one that leaves half an SM, so that it and what follows can start early at all. (On an H100,
-/// d12's q/k/v takes 2.72 us by wgemm and 2.79 by gemv, within a decode step 3.6 and 2.7; d20's c_proj of 128 rows 9.8
-/// us in a whole SM and 9.9 in half of one, within a step 3 us more.)
-constexpr double closeUs = 0.35, wholeUs = 1.5;
+/// to start early; as a share, to one of smaller clusters, which find room sooner beside neighbours of another kind;
+/// and to one that leaves half an SM, so that it and what follows can start early at all. (On an H100, d12's q/k/v
+/// takes 2.72 us by wgemm and 2.79 by gemv, within a decode step 3.6 and 2.7; of 128 rows, d20's logits take 73.5 us in
+/// clusters of two and 74.6 without, within a step 16 us more, and its c_proj 9.8 us in a whole SM and 9.9 in half of
+/// one, within a step 3 us more.)
+constexpr double closeUs = 0.35, closeShare = 0.02, wholeUs = 1.5;
 
 StringRef epilogueOf(Operation *op) {
   return llvm::TypeSwitch<Operation *, StringRef>(op)
@@ -275,8 +278,9 @@ private:
         least = std::min(least, within(w));
       const uint32_t memory = codegen::deviceModel(target)->blockShared + 1024;
       auto key = [&](const Weighed &w) {
-        const bool close = within(w) <= least + closeUs;
-        return std::tuple(!close, close ? -static_cast<int64_t>(memory / (w.shared + 1024)) : 0, within(w));
+        const bool near = within(w) <= least * (1 + closeShare), close = near || within(w) <= least + closeUs;
+        const int64_t resident = memory / (w.shared + 1024);
+        return std::tuple(!close, close ? -resident : 0, !near, near && resident > 1 ? w.cluster : 0, within(w));
       };
       auto best = std::min_element(weighed.begin(), predictions,
                                    [&](const Weighed &a, const Weighed &b) { return key(a) < key(b); });
@@ -330,13 +334,14 @@ private:
   Weighed weigh(const Task &task, codegen::Choice choice, const std::string &target, const Options &options) {
     std::string why;
     const codegen::Instance instance = *codegen::instanceOf(task.problem, choice, target, why);
-    const uint32_t shared = instance.family->shape(instance.params, instance.scalars).sharedBytes;
+    const kernels::LaunchShape shape = instance.family->shape(instance.params, instance.scalars);
     if (std::optional<double> us =
             options.measured(target, codegen::kernelName(*instance.family, instance.params), task.rows)) {
       concerned = true;
-      return {std::move(choice), *us, measured, shared};
+      return {std::move(choice), *us, measured, shape.sharedBytes, shape.cluster};
     }
-    return {std::move(choice), codegen::predictUs(*codegen::deviceModel(target), instance), predicted, shared};
+    return {std::move(choice), codegen::predictUs(*codegen::deviceModel(target), instance), predicted,
+            shape.sharedBytes, shape.cluster};
   }
 
   static void set(Operation *op, ArrayRef<Weighed> weighed, bool forced) {
