@@ -13,7 +13,8 @@ inline uint64_t warpsOf(const Params &p) {
   return std::min<uint64_t>(8, attention_decode::maxSharedBytes / warpBytes(p));
 }
 
-/// Floats of the partial results of all chunks that a head of a row may have.
+/// Floats of the partial results of all chunks that a head of a row may have: outputs and the sum of weights, and three
+/// that keep each at 16 bytes. In step with BatchLayout::record.
 inline uint64_t partialFloats(const Params &p) {
   const uint64_t chunk = p["chunk"];
   return (p["ring"] + chunk - 1) / chunk * (p["heads"] / p["kv_heads"]) * (p["D"] + 4);
@@ -40,7 +41,7 @@ inline LaunchShape shape(const Params &p, std::span<const Scalar>) {
 inline Cost cost(const Params &p, std::span<const Scalar> scalars) {
   Cost cost = attention_decode::cost(p, scalars);
   const uint64_t keys = std::min<uint64_t>(extent(scalars[1]) + 1, p["ring"]), chunk = p["chunk"];
-  cost.bytes += 8 * extent(scalars[3]) * p["heads"] * ((keys + chunk - 1) / chunk) * (p["D"] + 2);
+  cost.bytes += 8 * extent(scalars[3]) * p["heads"] * ((keys + chunk - 1) / chunk) * (p["D"] + 1);
   return cost;
 }
 

@@ -8,7 +8,7 @@ template <typename T, int group, int D> struct BatchLayout {
   static constexpr int bytes =
       Tile::bytes + 2 * D * static_cast<int>(sizeof(T)) + Query::floats * static_cast<int>(sizeof(float));
   static constexpr int warps = least(8, (96 << 10) / bytes);
-  static constexpr int record = D + 4; // floats of a head's partial result: out, sum of weights
+  static constexpr int record = D + 4; // floats of a head's partial result: out, sum of weights, and up to 16 bytes
 };
 
 // A warp's way through its work: rows in their order, heads of a row, chunks of a head, tiles of a chunk.

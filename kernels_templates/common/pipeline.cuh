@@ -148,6 +148,15 @@ template <int blocks> __device__ inline void clusterWait() {
 #endif
 }
 
+// The address that `p`, of this block's shared memory, has in block `rank` of the cluster.
+__device__ inline unsigned clusterAddress(const void *p, int rank) {
+  unsigned address = 0;
+#if __CUDA_ARCH__ >= 900
+  asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(address) : "r"(sharedAddress(p)), "r"(rank));
+#endif
+  return address;
+}
+
 // Announces `bytes` that clusterStore() will bring to this block, by one thread; awaitStores() waits for them.
 template <int blocks> __device__ inline void expectStores(Barrier *barrier, int bytes) {
 #if __CUDA_ARCH__ >= 900
@@ -170,11 +179,9 @@ template <int blocks> __device__ inline void awaitStores(Barrier *barrier) {
 template <int blocks> __device__ inline void clusterStore(float *p, int rank, float x, Barrier *barrier) {
 #if __CUDA_ARCH__ >= 900
   if constexpr (blocks > 1) {
-    unsigned address, counter;
-    asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(address) : "r"(sharedAddress(p)), "r"(rank));
-    asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(counter) : "r"(sharedAddress(barrier)), "r"(rank));
-    asm volatile("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.f32 [%0], %1, [%2];" ::"r"(address),
-                 "f"(x), "r"(counter)
+    const unsigned to = clusterAddress(p, rank), counter = clusterAddress(barrier, rank);
+    asm volatile("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.f32 [%0], %1, [%2];" ::"r"(to), "f"(x),
+                 "r"(counter)
                  : "memory");
     return;
   }

@@ -17,15 +17,6 @@ __device__ inline void arriveExpect(Barrier *barrier, int bytes) {
 #endif
 }
 
-// The address that `p`, of this block's shared memory, has in block `rank` of the cluster.
-__device__ inline unsigned clusterAddress(const void *p, int rank) {
-  unsigned address = 0;
-#if __CUDA_ARCH__ >= 900
-  asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(address) : "r"(sharedAddress(p)), "r"(rank));
-#endif
-  return address;
-}
-
 // Arrives at the barrier that block `rank` of the cluster has in the place of `barrier`. It lets that block overwrite
 // what this thread has read; it publishes nothing that this thread has written (for the cluster to see, that would take
 // a fence of all its memory accesses).

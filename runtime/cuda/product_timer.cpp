@@ -2,6 +2,7 @@
 
 #include "codegen/Instantiate.h"
 #include "codegen/Nvrtc.h"
+#include "codegen/Registry.h"
 #include "runtime/cuda/graph.h"
 #include "runtime/cuda/tensor_map.h"
 
@@ -196,24 +197,55 @@ private:
   const Image loaded;
 };
 
+/// A kernel that is launched behind a product.
+struct ProductTimer::Follower {
+  Follower(const Device &device, const codegen::Instance &instance, const std::string &name,
+           const std::vector<char> &image, DevicePtr from, DevicePtr to)
+      : shape(instance.family->shape(instance.params, instance.scalars)),
+        loaded(device, image, name, shape.sharedBytes), count(instance.scalars[0]), from(from), to(to) {}
+  KernelLaunch launch() { return {loaded.function, shape.grid, shape.block, shape.sharedBytes, arguments}; }
+
+private:
+  const kernels::LaunchShape shape;
+  const Image loaded;
+  kernels::Scalar count;
+  DevicePtr from, to;
+  void *arguments[3] = {&from, &to, &count};
+};
+
 class ProductTimer::LibraryCandidate : public Candidate {
 public:
+  /// `follower` may be null.
   LibraryCandidate(const Device &device, const CublasLt &library, size_t plan, size_t rank, const Operands &operands,
-                   uint64_t weightBytes, uint64_t copies, uint32_t chain)
-      : Candidate(device, "cublaslt", "algorithm " + std::to_string(rank), chain) {
+                   uint64_t weightBytes, uint64_t copies, uint32_t chain, std::shared_ptr<Follower> theFollower)
+      : Candidate(device, "cublaslt", "algorithm " + std::to_string(rank), chain), follower(std::move(theFollower)) {
     auto at = [&](std::string_view name) { return operands.find(name)->second->address; };
+    const std::string name = kernel + ", " + choice;
+    GraphEdge edge{0, false};
+    std::span<const GraphEdge> edges; // of the node before
+    auto next = [&] {
+      edge.from = edges.empty() ? 0 : edge.from + 1;
+      edges = std::span(&edge, 1);
+    };
     for (uint32_t launch = 0; launch < chain; ++launch) {
-      const GraphEdge edge{launch - 1, false};
       graph.addCaptured(
           [&] {
             if (int status =
                     library.run(plan, at("x"), at("w") + launch % copies * weightBytes, at("y"), at("workspace")))
               library.raise(status, "cublasLtMatmul", choice);
           },
-          launch == 0 ? std::span<const GraphEdge>() : std::span(&edge, 1), kernel + ", " + choice);
+          edges, name);
+      next();
+      if (follower) {
+        graph.addKernel(follower->launch(), edges, name);
+        next();
+      }
     }
-    graph.instantiate(kernel + ", " + choice);
+    graph.instantiate(name);
   }
+
+private:
+  const std::shared_ptr<Follower> follower;
 };
 
 ProductTimer::ProductTimer(int device, std::string theTarget, int rounds, const std::filesystem::path &cacheDir,
@@ -236,17 +268,30 @@ std::string ProductTimer::library() const { return blas ? blas->version() : ""; 
 
 void ProductTimer::addLibrary(const codegen::Product &product, int algorithms, Operands &operands, uint64_t copies,
                               uint32_t chain, std::vector<std::unique_ptr<Candidate>> &candidates) {
-  if (algorithms <= 0 || !product.epilogue.empty() || product.norm || product.relu2)
+  if (algorithms <= 0 || !product.epilogue.empty() || product.norm)
     return;
   if (!blas)
     blas = std::make_unique<CublasLt>(gpu);
   operands["workspace"] = std::make_unique<Operand>(gpu, staging, LibraryWorkspace, false);
   const GemmShape shape{static_cast<uint64_t>(product.rows), static_cast<uint64_t>(product.columns),
                         static_cast<uint64_t>(product.depth), product.in, product.out};
+  std::shared_ptr<Follower> follower;
+  if (product.relu2) {
+    const kernels::Family &family = *codegen::findFamily("relu2");
+    const uint64_t outputs = kernels::elementCount(product.rows, product.columns);
+    const codegen::Instance instance{
+        &family, {{{"T", static_cast<int64_t>(product.out)}}}, {{.i = static_cast<int32_t>(outputs)}}};
+    const std::string name = codegen::kernelName(family, instance.params);
+    operands["activated"] =
+        std::make_unique<Operand>(gpu, staging, kernels::elementCount(outputs, sizeOf(product.out)), false);
+    follower = std::make_shared<Follower>(
+        gpu, instance, name, cache.compile(*nvrtc, name, codegen::instantiate(family, instance.params), target),
+        operands["y"]->address, operands["activated"]->address);
+  }
   const std::vector<size_t> plans = blas->plans(shape, LibraryWorkspace, algorithms);
   for (size_t i = 0; i < plans.size(); ++i)
-    candidates.push_back(std::make_unique<LibraryCandidate>(gpu, *blas, plans[i], i, operands,
-                                                            shape.n * shape.k * sizeOf(product.in), copies, chain));
+    candidates.push_back(std::make_unique<LibraryCandidate>(
+        gpu, *blas, plans[i], i, operands, shape.n * shape.k * sizeOf(product.in), copies, chain, follower));
 }
 
 std::vector<ProductTimer::Time> ProductTimer::time(const codegen::Product &product, int libraryAlgorithms,

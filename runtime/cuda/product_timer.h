@@ -53,8 +53,8 @@ public:
     double us; // median over the rounds, of a launch in the chain
   };
   /// All choices of codegen::choicesFor that compile and load (`refused` hears of the others); with `libraryAlgorithms`
-  /// > 0 and a product without an epilogue also that many of cuBLASLt's, as its heuristics rank them, called
-  /// "cublaslt".
+  /// > 0 and a product without an epilogue or norm also that many of cuBLASLt's, as its heuristics rank them, called
+  /// "cublaslt"; of a product with relu2, each of them and a launch of family relu2 behind it.
   std::vector<Time> time(const codegen::Product &product, int libraryAlgorithms,
                          const std::function<void(const std::string &)> &refused);
 
@@ -67,6 +67,7 @@ private:
   class Candidate;
   class KernelCandidate;
   class LibraryCandidate;
+  struct Follower;
   using Operands = std::map<std::string, std::unique_ptr<Operand>, std::less<>>;
 
   /// Images in the order of `instances`, empty where one does not compile.

@@ -1,5 +1,6 @@
-// The best of this project's kernels against the best of cuBLASLt's algorithms, products without an epilogue.
-//   gemm_vs_cublaslt [--device N] [--rounds N] MxNxK...          (default: the shapes of a d32 at 512 and 2,048 tokens)
+// The best of this project's kernels against the best of cuBLASLt's algorithms: products without an epilogue, or with
+// --relu2 that epilogue fused against the pair, cuBLASLt and a launch of relu2 (which is as fast as memory).
+//   gemm_vs_cublaslt [--device N] [--rounds N] [--relu2] MxNxK...  (default: a d32 at 512 and 2,048 tokens)
 // In shuffled turns, random data, weights not in L2 (runtime/cuda/product_timer.h). Prints a table and, last, a JSON
 // line.
 #include "runtime/base/error.h"
@@ -15,6 +16,7 @@ using nanort::cuda::ProductTimer;
 
 int main(int argc, char **argv) {
   int device = 0, rounds = 15;
+  bool relu2 = false;
   std::vector<std::string> shapes;
   for (int i = 1; i < argc; ++i) {
     const bool more = i + 1 < argc;
@@ -22,6 +24,8 @@ int main(int argc, char **argv) {
       device = std::atoi(argv[++i]);
     else if (more && std::strcmp(argv[i], "--rounds") == 0)
       rounds = std::max(1, std::atoi(argv[++i]));
+    else if (std::strcmp(argv[i], "--relu2") == 0)
+      relu2 = true;
     else
       shapes.push_back(argv[i]);
   }
@@ -30,15 +34,15 @@ int main(int argc, char **argv) {
   try {
     ProductTimer timer(device, "sm_90a", rounds, {}, false);
     nlohmann::ordered_json json = {{"device", timer.device().name()}, {"results", nlohmann::ordered_json::array()}};
-    std::printf("%-18s %10s %8s %10s %8s %7s  %s\n", "tokens x N x K", "ours us", "TFLOP/s", "cuBLASLt", "TFLOP/s",
-                "ratio", "ours");
+    std::printf("%-18s %10s %8s %10s %8s %7s  %s\n", "tokens x N x K", "ours us", "TFLOP/s",
+                relu2 ? "pair" : "cuBLASLt", "TFLOP/s", "ratio", "ours");
     for (const std::string &shape : shapes) {
       long long m = 0, n = 0, k = 0;
       if (std::sscanf(shape.c_str(), "%lldx%lldx%lld", &m, &n, &k) != 3 || m < 1 || n < 1 || k < 1) {
         std::fprintf(stderr, "gemm_vs_cublaslt: %s is not MxNxK\n", shape.c_str());
         return 2;
       }
-      const auto times = timer.time({"", kernels::DType::BF16, kernels::DType::BF16, m, n, k}, 16,
+      const auto times = timer.time({"", kernels::DType::BF16, kernels::DType::BF16, m, n, k, false, relu2}, 16,
                                     [](const std::string &why) { std::fprintf(stderr, "%s\n", why.c_str()); });
       const ProductTimer::Time *ours = nullptr, *theirs = nullptr;
       for (const auto &time : times) {

@@ -81,9 +81,10 @@ template <int blocks> void awaitStores(Barrier *barrier) {
   else
     __syncthreads();
 }
+inline unsigned clusterAddress(const void *p, int rank) { return emulator::clusterAddress(p, rank); }
 template <int blocks> void clusterStore(float *p, int rank, float x, Barrier *barrier) {
   if (blocks > 1)
-    emulator::storeLater(emulator::clusterAddress(p, rank), &x, 1, emulator::clusterAddress(barrier, rank));
+    emulator::storeLater(clusterAddress(p, rank), &x, 1, clusterAddress(barrier, rank));
   else
     *p = x;
 }
@@ -113,7 +114,6 @@ inline unsigned transposeMatrix(unsigned m) { return emulator::transposeMatrix(m
 // ---- wgmma.cuh
 
 inline void arriveExpect(Barrier *barrier, int bytes) { emulator::arriveExpect(barrier, bytes); }
-inline unsigned clusterAddress(const void *p, int rank) { return emulator::clusterAddress(p, rank); }
 inline void arriveAt(Barrier *barrier, int rank) { emulator::arriveLater(clusterAddress(barrier, rank)); }
 inline void clusterStore4(unsigned to, const float *x, unsigned barrier) { emulator::storeLater(to, x, 4, barrier); }
 inline void publishToAsync() { emulator::publishToAsync(); }

@@ -47,7 +47,7 @@ TEST(Choices, WarpgroupProducts) {
     for (const Choice &choice : codegen::choicesFor(product(rows, 2048, 2048), "sm_90a"))
       offered += choice.stem == "wgemm";
     EXPECT_GT(offered, 0) << rows;
-    EXPECT_LE(offered, 18) << rows; // a tuner compiles and measures them all
+    EXPECT_LE(offered, 24) << rows; // a tuner compiles and measures them all
     for (const Choice &choice : codegen::choicesFor(product(rows, 2048, 2048), "sm_100a"))
       EXPECT_NE(choice.stem, "wgemm"); // wgmma exists on sm_90a alone
   }

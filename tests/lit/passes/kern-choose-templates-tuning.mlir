@@ -12,16 +12,29 @@
 // CHECK: func.func @near_64
 // CHECK: by {family = "gemm", tile_m = 32 : i64, tile_n = 32 : i64}
 // CHECK-SAME: considered = ["gemm tile_m=32 tile_n=32: 3.50 us measured", "gemm tile_m=64 tile_n=64: 3.30 us measured",
+// And in smaller clusters, if it is as good as equal.
+// CHECK: func.func @single_128
+// CHECK: by {{.*}} share = 1 : i64
+// CHECK-SAME: share=1 blocks=264: 73.50 us measured", "wgemm tile_m=128 tile_n=64 stages=4 split=1 share=2 blocks=264: 72.50 us measured"
+// CHECK: func.func @pairs_128
+// CHECK: by {{.*}} share = 2 : i64
+// CHECK-SAME: share=2 blocks=264: 72.50 us measured", "wgemm tile_m=128 tile_n=64 stages=4 split=1 share=1 blocks=264: 74.50 us measured"
 module attributes {nano.options = {targets = ["sm_90a"], batches = array<i64: 1>, prefill = array<i64: 64>,
     max_seq = 64 : i64, precision = "bf16", fuse = "all",
     templates = ["score_*=gemm,tile_m=64,tile_n=64", "score_64/w=gemm,tile_m=128,tile_n=64"],
     tuning = {sm_90a = {"gemm_bf16_bf16_256_512_64_64_0_0@64" = 4.0 : f64,
                         "gemm_bf16_bf16_256_512_32_32_0_0@64" = 3.5 : f64,
                         "gemm_bf16_bf16_256_256_64_64_0_0@64" = 3.3 : f64,
-                        "gemm_bf16_bf16_256_256_32_32_0_0@64" = 3.5 : f64}}}} {
+                        "gemm_bf16_bf16_256_256_32_32_0_0@64" = 3.5 : f64,
+                        "wgemm_bf16_bf16_1280_65536_128_64_4_1_2_264_0_0@128" = 72.5 : f64,
+                        "wgemm_bf16_bf16_1280_65536_128_64_4_1_1_264_0_0@128" = 73.5 : f64,
+                        "wgemm_bf16_bf16_1280_65472_128_64_4_1_2_264_0_0@128" = 72.5 : f64,
+                        "wgemm_bf16_bf16_1280_65472_128_64_4_1_1_264_0_0@128" = 74.5 : f64}}}} {
   kern.program @sm_90a precision "bf16" {
     kern.weight @w : tensor<512x256xbf16> cast @w
     kern.weight @v : tensor<256x256xbf16> cast @v
+    kern.weight @s : tensor<65536x1280xbf16> cast @s
+    kern.weight @p : tensor<65472x1280xbf16> cast @p
     func.func @prefill_64(%x: tensor<64x256xbf16>) -> tensor<64x512xbf16> {
       %w = kern.ref @w : tensor<512x256xbf16>
       %0 = kern.product %x, %w : (tensor<64x256xbf16>, tensor<512x256xbf16>) -> tensor<64x512xbf16>
@@ -36,6 +49,16 @@ module attributes {nano.options = {targets = ["sm_90a"], batches = array<i64: 1>
       %v = kern.ref @v : tensor<256x256xbf16>
       %0 = kern.product %x, %v : (tensor<64x256xbf16>, tensor<256x256xbf16>) -> tensor<64x256xbf16>
       return %0 : tensor<64x256xbf16>
+    }
+    func.func @single_128(%x: tensor<128x1280xbf16>) -> tensor<128x65536xbf16> {
+      %s = kern.ref @s : tensor<65536x1280xbf16>
+      %0 = kern.product %x, %s : (tensor<128x1280xbf16>, tensor<65536x1280xbf16>) -> tensor<128x65536xbf16>
+      return %0 : tensor<128x65536xbf16>
+    }
+    func.func @pairs_128(%x: tensor<128x1280xbf16>) -> tensor<128x65472xbf16> {
+      %p = kern.ref @p : tensor<65472x1280xbf16>
+      %0 = kern.product %x, %p : (tensor<128x1280xbf16>, tensor<65472x1280xbf16>) -> tensor<128x65472xbf16>
+      return %0 : tensor<128x65472xbf16>
     }
   }
 }
