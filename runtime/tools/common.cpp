@@ -164,7 +164,7 @@ static int32_t checkedId(int64_t id, const std::string &place) {
   return static_cast<int32_t>(id);
 }
 
-std::vector<std::vector<int32_t>> readIds(const std::string &fileAndKey, const std::string &flag) {
+std::vector<std::vector<int32_t>> readIds(const std::string &fileAndKey, const std::string &flag, bool padded) {
   const size_t colon = fileAndKey.rfind(':');
   if (colon == std::string::npos || colon == 0 || colon + 1 == fileAndKey.size())
     fail(Exit::Usage, flag + " " + quote(fileAndKey) + ": pass FILE.safetensors:KEY");
@@ -181,7 +181,8 @@ std::vector<std::vector<int32_t>> readIds(const std::string &fileAndKey, const s
     fail(Exit::Input, place + " has the shape " + shapeText(tensor.shape) + "; it holds no ids");
   const size_t size = tensor.dtype == "I32" ? 4 : 8;
   std::vector<std::vector<int32_t>> result(rows);
-  for (uint64_t r = 0; r < rows; ++r)
+  for (uint64_t r = 0; r < rows; ++r) {
+    bool ended = false;
     for (uint64_t i = 0; i < length; ++i) {
       const std::byte *at = tensor.data.data() + (r * length + i) * size;
       int64_t wide = 0;
@@ -192,14 +193,20 @@ std::vector<std::vector<int32_t>> readIds(const std::string &fileAndKey, const s
       } else {
         std::memcpy(&wide, at, 8);
       }
-      result[r].push_back(checkedId(wide, place));
+      ended |= padded && wide == -1 && i > 0;
+      if (!ended)
+        result[r].push_back(checkedId(wide, place));
+      else if (wide != -1)
+        fail(Exit::Input,
+             place + " has an id behind padding (-1) in row " + std::to_string(r) + "; pad rows at their ends");
     }
+  }
   return result;
 }
 
 std::vector<std::vector<int32_t>> parseIds(const std::string &text, const std::string &flag) {
   if (text.starts_with('@'))
-    return readIds(text.substr(1), flag);
+    return readIds(text.substr(1), flag, true);
   std::vector<int32_t> ids;
   const char *p = text.data(), *end = p + text.size();
   for (bool more = true; more;) {

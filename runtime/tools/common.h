@@ -79,10 +79,10 @@ Session openSession(const CommonOptions &options, Loaded &loaded);
 /// The tokenizer of --tokenizer or the plan; nullopt if neither names one.
 std::optional<Tokenizer> openTokenizer(const CommonOptions &options, const Plan &plan);
 
-/// Rows of ids: "1,2,3", or "@FILE.safetensors:KEY" (I32 or I64, [T] or [rows, T]).
+/// Rows of ids: "1,2,3", or "@FILE.safetensors:KEY" (I32 or I64, [T] or [rows, T], shorter rows padded with -1).
 std::vector<std::vector<int32_t>> parseIds(const std::string &text, const std::string &flag);
-/// The file form without '@'.
-std::vector<std::vector<int32_t>> readIds(const std::string &fileAndKey, const std::string &flag);
+/// The file form without '@'; `padded`: shorter rows may end in -1.
+std::vector<std::vector<int32_t>> readIds(const std::string &fileAndKey, const std::string &flag, bool padded);
 
 /// "1.5 GiB (1610612736 bytes)"
 std::string bytesText(uint64_t bytes);

@@ -19,7 +19,7 @@ void eval(const EvalOptions &options) {
   if (options.logits == "-")
     fail(Exit::Usage, "--logits -: the logits go to a file; standard output holds the result");
   const std::vector<std::vector<int32_t>> rows =
-      readIds(options.ids.starts_with('@') ? options.ids.substr(1) : options.ids, "--ids");
+      readIds(options.ids.starts_with('@') ? options.ids.substr(1) : options.ids, "--ids", false);
   Loaded loaded = load(options.common);
   const uint64_t length = rows.front().size();
   if (length > loaded.plan->root().model()->max_seq())

@@ -182,7 +182,9 @@ void addRun(CLI::App &app) {
       ->type_name("TEXT");
   source->add_option("--chat", options->chat, "One user turn, as upstream renders it ('-': standard input)")
       ->type_name("TEXT");
-  source->add_option("--ids", options->ids, "Token ids 1,2,3 or @FILE.safetensors:KEY; no bos is added")
+  source
+      ->add_option("--ids", options->ids,
+                   "Token ids 1,2,3 or @FILE.safetensors:KEY, a prompt a row (-1 behind shorter ones); no bos is added")
       ->type_name("IDS");
   source->require_option(1);
   command->add_option("-n", options->maxNew, "New tokens at most")->type_name("N")->capture_default_str();

@@ -104,9 +104,13 @@ def tensors(path):
     return result
 
 
-def write_ids(path, ids):
-    header = json.dumps({"ids": {"dtype": "I32", "shape": [1, len(ids)], "data_offsets": [0, 4 * len(ids)]}}).encode()
-    Path(path).write_bytes(len(header).to_bytes(8, "little") + header + np.asarray(ids, "<i4").tobytes())
+def write_ids(path, ids, padding=-1):
+    """A row, or several of different lengths."""
+    rows = ids if isinstance(ids[0], list) else [ids]
+    longest = max(map(len, rows))
+    array = np.asarray([row + [padding] * (longest - len(row)) for row in rows], "<i4")
+    header = json.dumps({"ids": {"dtype": "I32", "shape": array.shape, "data_offsets": [0, array.nbytes]}}).encode()
+    Path(path).write_bytes(len(header).to_bytes(8, "little") + header + array.tobytes())
 
 
 def metadata(path):
@@ -218,6 +222,40 @@ def long_context(checks, plan):
     worst = float(np.abs(found[checks.device][0] - found["cpu"][0]).max())
     equal = found[checks.device][1] == found["cpu"][1]
     return worst <= F32_MAX and equal, f"logits max {worst:.2e} (bound {F32_MAX:.0e}), next 8 ids {'equal' if equal else 'differ'}"
+
+
+def batch_alone(checks, rows):
+    """f32, d4: prompts of 1 to 2,048 tokens together, and each alone by a plan for one row: the same ids."""
+    lengths = [(1, 2048, 2, 31, 2047, 64, 128, 129, 511, 512, 513, 1024, 1023, 33, 32, 257)[i % 16] for i in range(rows)]
+    prompts = [[(7919 * (i + 1) + 104729 * row) % 32000 for i in range(length)] for row, length in enumerate(lengths)]
+    path = checks.bundle / f"batch{rows}.safetensors"
+    write_ids(path, prompts)
+    ids = [checks.generate(checks.bundle / f"preset/d4/{plan}.fb", "--random-weights", 1, "--ids", f"@{path}:ids", "-n", 8,
+                           "--no-stop")["ids"] for plan in ("batches", "single")]
+    splits = [row for row, (together, alone) in enumerate(zip(*ids)) if together != alone]
+    return not splits and len(ids[0]) == rows, (f"{rows} prompts of 1 to 2,048 tokens, 8 new: " +
+                                                (f"rows {splits} differ from alone" if splits else "ids as each alone"))
+
+
+def batch_choices(checks, model, rows):
+    """bf16, lexicon-d4: what each row of a batch chooses is, by logits of the row alone, the most likely or a tie."""
+    heldout = tensors(model / "eval.safetensors")["heldout_ids"]
+    prompts = [heldout[row % len(heldout), :1 + 37 * row % 240].tolist() for row in range(rows)]
+    path, texts, logits = (checks.bundle / f"choices{rows}.{kind}.safetensors" for kind in ("prompts", "texts", "logits"))
+    write_ids(path, prompts)
+    chosen = checks.generate(model / "batches.fb", "--ids", f"@{path}:ids", "-n", 8, "--no-stop")["ids"]
+    write_ids(texts, [prompt + ids for prompt, ids in zip(prompts, chosen)], padding=0)  # no token sees a later one
+    checks.evaluate(model / "bf16.fb", f"{texts}:ids", "--logits", logits)
+    alone, worst, equal = tensors(logits)["logits"], 0.0, 0
+    for row, (prompt, ids) in enumerate(zip(prompts, chosen)):
+        for i, id in enumerate(ids):
+            there = alone[row, len(prompt) - 1 + i]
+            gap = float(there.max() - there[id])
+            worst, equal = max(worst, gap), equal + (gap == 0)
+    count = sum(map(len, chosen))
+    return worst <= SAMPLE_TIE and count == 8 * rows, (
+        f"{rows} prompts of 1 to 240 tokens, 8 new: {equal} of {count} the most likely alone, the others by at most "
+        f"{worst:.3f} less (bound {SAMPLE_TIE})")
 
 
 def against_cpu(checks, plan):
@@ -376,6 +414,9 @@ def main():
                                 lambda plan=plan, a=arguments, s=seed: same_under(
                                     checks, plan, "64 tokens with blocks late at random and a poisoned arena", "--ids", ids,
                                     "-n", 64, "--no-stop", *a, NANORT_CHAOS=str(s), NANORT_POISON="1")))
+    for rows in (8, 32, 128):
+        correctness.append((f"batch {rows} d4 f32", lambda rows=rows: batch_alone(checks, rows)))
+        correctness.append((f"batch {rows} lexicon bf16", lambda rows=rows: batch_choices(checks, lexicon, rows)))
     correctness.append(("2,000 positions", lambda: long_context(checks, options.bundle / "preset/d4/f32.fb")))
     correctness.append(("sampling as on the CPU",
                         lambda: same_under(checks, lexicon / "f32.fb", "f32, temperature 0.8, top 50", "--ids", ids, "-n",

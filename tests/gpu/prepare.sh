@@ -52,6 +52,13 @@ done
 mkdir -p "$stage/preset/d4"
 "$build/bin/nanocc-import" --preset d4 -o "$stage/preset/d4"
 compile "$stage/preset/d4"
+# What a row of a batch gives, against the row alone.
+"$build/bin/nanocc" "$stage/preset/d4/model.mlir" -o "$stage/preset/d4/batches.fb" --target sm_90a,cpu --precision f32 \
+  --batch 8,32,128 --max-seq 2056
+"$build/bin/nanocc" "$stage/preset/d4/model.mlir" -o "$stage/preset/d4/single.fb" --target sm_90a,cpu --precision f32 \
+  --batch 1 --max-seq 2056
+"$build/bin/nanocc" "$stage/lexicon/model.mlir" -o "$stage/lexicon/batches.fb" --target sm_90a,cpu --precision bf16 \
+  --batch 8,32,128
 # What tests/bench/compare_torch.py measures; TUNING: files of nanort tune that decide the templates.
 tuning=()
 for file in ${TUNING:-}; do tuning+=(--tuning "$file"); done
