@@ -37,16 +37,25 @@ struct Weighed {
   codegen::Choice choice;
   double us;
   StringRef source; // `predicted` or `measured`
-  uint32_t shared;  // bytes of a block
-  uint32_t cluster; // blocks that start together
+  kernels::LaunchShape shape;
+
+  bool leavesHalf() const { return shape.sharedBytes <= codegen::halfSmShared; }
+  bool inPairs() const {
+    return llvm::any_of(choice.tuning, [](const auto &t) { return t.first == "share" && t.second > 1; });
+  }
 };
-/// What a launch measured alone may lose to one of which an SM holds more blocks, which leaves its neighbours more room
-/// to start early; as a share, to one of smaller clusters, which find room sooner beside neighbours of another kind;
-/// and to one that leaves half an SM, so that it and what follows can start early at all. (On an H100, d12's q/k/v
-/// takes 2.72 us by wgemm and 2.79 by gemv, within a decode step 3.6 and 2.7; of 128 rows, d20's logits take 73.5 us in
-/// clusters of two and 74.6 without, within a step 16 us more, and its c_proj 9.8 us in a whole SM and 9.9 in half of
-/// one, within a step 3 us more.)
-constexpr double closeUs = 0.35, closeShare = 0.02, wholeUs = 1.5;
+/// A launch is measured among its likes; in a step its neighbours are others. Within one, on an H100, ...
+/// one that takes a whole SM can start early no more, nor can what follows (d20's c_proj of 128 rows: alone 9.8 us, and
+/// 9.9 in half an SM, within a step 3 us more);
+constexpr double wholeUs = 1.5;
+/// blocks that share a fetch wait for two SMs at a time (d20's logits of 128 rows: alone 73.5 us, and 74.6 without,
+/// within a step 16 us more; its c_fc 10.0 and 10.7, within a step 0.3 us more);
+constexpr double pairUs = 0.6;
+/// of those this close, the one of which an SM holds more blocks leaves its neighbours more room to start early (d12's
+/// q/k/v of one row: 2.72 us by wgemm and 2.79 by gemv, within a step 3.6 and 2.7);
+constexpr double closeUs = 0.35;
+/// and of those closer still, that of smaller clusters finds room sooner, if it has no fewer blocks.
+constexpr double nearShare = 0.02;
 
 StringRef epilogueOf(Operation *op) {
   return llvm::TypeSwitch<Operation *, StringRef>(op)
@@ -271,19 +280,23 @@ private:
     auto rank = [](const Weighed &w) { return std::tuple(w.source != measured, w.us); };
     llvm::stable_sort(weighed, [&](const Weighed &a, const Weighed &b) { return rank(a) < rank(b); });
     if (!weighed.empty() && weighed.front().source == measured) {
-      auto within = [](const Weighed &w) { return w.us + (w.shared > codegen::halfSmShared ? wholeUs : 0); };
-      auto predictions = llvm::find_if(weighed, [&](const Weighed &w) { return w.source != measured; });
+      auto within = [](const Weighed &w) { return w.us + (!w.leavesHalf() ? wholeUs : w.inPairs() ? pairUs : 0); };
+      auto end = llvm::find_if(weighed, [&](const Weighed &w) { return w.source != measured; });
       double least = within(weighed.front());
-      for (const Weighed &w : llvm::make_range(weighed.begin(), predictions))
+      for (const Weighed &w : llvm::make_range(weighed.begin(), end))
         least = std::min(least, within(w));
       const uint32_t memory = codegen::deviceModel(target)->blockShared + 1024;
+      auto resident = [&](const Weighed &w) { return memory / (w.shape.sharedBytes + 1024); };
       auto key = [&](const Weighed &w) {
-        const bool near = within(w) <= least * (1 + closeShare), close = near || within(w) <= least + closeUs;
-        const int64_t resident = memory / (w.shared + 1024);
-        return std::tuple(!close, close ? -resident : 0, !near, near && resident > 1 ? w.cluster : 0, within(w));
+        const bool close = within(w) <= least + closeUs;
+        return std::tuple(!close, close ? -static_cast<int64_t>(resident(w)) : 0, within(w));
       };
-      auto best = std::min_element(weighed.begin(), predictions,
-                                   [&](const Weighed &a, const Weighed &b) { return key(a) < key(b); });
+      auto best =
+          std::min_element(weighed.begin(), end, [&](const Weighed &a, const Weighed &b) { return key(a) < key(b); });
+      for (auto other = weighed.begin(); other != end; ++other)
+        if (within(*other) <= least * (1 + nearShare) && other->leavesHalf() && resident(*other) >= resident(*best) &&
+            other->shape.cluster < best->shape.cluster && other->shape.grid[0] >= best->shape.grid[0])
+          best = other;
       std::rotate(weighed.begin(), best, best + 1);
     }
     if (forced) {
@@ -338,10 +351,9 @@ private:
     if (std::optional<double> us =
             options.measured(target, codegen::kernelName(*instance.family, instance.params), task.rows)) {
       concerned = true;
-      return {std::move(choice), *us, measured, shape.sharedBytes, shape.cluster};
+      return {std::move(choice), *us, measured, shape};
     }
-    return {std::move(choice), codegen::predictUs(*codegen::deviceModel(target), instance), predicted,
-            shape.sharedBytes, shape.cluster};
+    return {std::move(choice), codegen::predictUs(*codegen::deviceModel(target), instance), predicted, shape};
   }
 
   static void set(Operation *op, ArrayRef<Weighed> weighed, bool forced) {
