@@ -40,21 +40,16 @@ struct Weighed {
   kernels::LaunchShape shape;
 
   bool leavesHalf() const { return shape.sharedBytes <= codegen::halfSmShared; }
-  bool inPairs() const {
-    return llvm::any_of(choice.tuning, [](const auto &t) { return t.first == "share" && t.second > 1; });
-  }
 };
 /// A launch is measured among its likes; in a step its neighbours are others. Within one, on an H100, ...
 /// one that takes a whole SM can start early no more, nor can what follows (d20's c_proj of 128 rows: alone 9.8 us, and
 /// 9.9 in half an SM, within a step 3 us more);
 constexpr double wholeUs = 1.5;
-/// blocks that share a fetch wait for two SMs at a time (d20's logits of 128 rows: alone 73.5 us, and 74.6 without,
-/// within a step 16 us more; its c_fc 10.0 and 10.7, within a step 0.3 us more);
-constexpr double pairUs = 0.6;
 /// of those this close, the one of which an SM holds more blocks leaves its neighbours more room to start early (d12's
 /// q/k/v of one row: 2.72 us by wgemm and 2.79 by gemv, within a step 3.6 and 2.7);
 constexpr double closeUs = 0.35;
-/// and of those closer still, that of smaller clusters finds room sooner, if it has no fewer blocks.
+/// and of those closer still, that of smaller clusters finds room sooner, if it has no fewer blocks (d20's logits of
+/// 128 rows: alone 73.5 us in clusters of two and 74.3 without, within a step 16 us more).
 constexpr double nearShare = 0.02;
 
 StringRef epilogueOf(Operation *op) {
@@ -280,7 +275,7 @@ private:
     auto rank = [](const Weighed &w) { return std::tuple(w.source != measured, w.us); };
     llvm::stable_sort(weighed, [&](const Weighed &a, const Weighed &b) { return rank(a) < rank(b); });
     if (!weighed.empty() && weighed.front().source == measured) {
-      auto within = [](const Weighed &w) { return w.us + (!w.leavesHalf() ? wholeUs : w.inPairs() ? pairUs : 0); };
+      auto within = [](const Weighed &w) { return w.us + (w.leavesHalf() ? 0 : wholeUs); };
       auto end = llvm::find_if(weighed, [&](const Weighed &w) { return w.source != measured; });
       double least = within(weighed.front());
       for (const Weighed &w : llvm::make_range(weighed.begin(), end))

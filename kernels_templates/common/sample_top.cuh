@@ -51,7 +51,7 @@ __device__ inline int sampleColumnOf(int tile, int i) { return tile + i / 4 * sa
 // sampleColumnOf(tile, i). `begin` is a multiple of sampleColumns, `end` too or V.
 template <int V, int Vp, typename Visit>
 __device__ inline void sampleVisit(const float *z, int begin, int end, Visit visit) {
-#pragma unroll 4
+#pragma unroll 2
   for (int tile = begin + static_cast<int>(threadIdx.x) * 4; tile < end; tile += sampleColumns) {
     float x[samplePerThread];
 #pragma unroll
