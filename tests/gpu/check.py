@@ -52,9 +52,11 @@ class Checks:
 
     def check(self, name, body):
         """body() returns (passed, detail) or (passed, detail, numbers); anything it throws is a failure."""
+        begin = time.monotonic()
         try:
             passed, detail, *numbers = body()
-            self.record("PASS" if passed else "FAIL", name, detail, **(numbers[0] if numbers else {}))
+            self.record("PASS" if passed else "FAIL", name, f"{detail} ({time.monotonic() - begin:.1f} s)",
+                        **(numbers[0] if numbers else {}))
         except Skip as reason:
             self.record("SKIP", name, str(reason))
         except Exception as error:
@@ -364,7 +366,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, required=True, help="what prepare.sh packed, unpacked")
     parser.add_argument("--out", type=Path, required=True, help="folder for logs and numbers")
-    parser.add_argument("--budget", type=float, default=285, help="seconds; what does not fit is skipped")
+    parser.add_argument("--budget", type=float, default=540, help="seconds; what does not fit is skipped")
     parser.add_argument("--only", default="", help="regular expression on the names of checks")
     parser.add_argument("--device", default="cuda", help="cpu tries out this script")
     options = parser.parse_args()

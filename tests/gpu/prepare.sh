@@ -9,14 +9,14 @@ golden=$build/golden
 limit=$((40 << 20))
 [ -f "$build/build.ninja" ] || cmake -G Ninja -S "$root" -B "$build" -DCMAKE_BUILD_TYPE=Release \
   -DLLVM_DIR=/usr/lib/llvm-22/lib/cmake/llvm -DMLIR_DIR=/usr/lib/llvm-22/lib/cmake/mlir
-ninja -C "$build" nanocc nanocc-import nanort_tool gpu_tests gemm_vs_cublaslt
+ninja -C "$build" nanocc nanocc-import nanort_tool gpu_tests gemm_vs_cublaslt prefill_attention
 
 "$root/tests/golden/unpack.sh" "$golden"
 
 stage=$(mktemp -d /tmp/nano_prepare.XXXXXX)
 trap 'rm -rf "$stage"' EXIT
 mkdir -p "$stage/bin" "$stage/lib" "$root/carry"
-for program in nanort gpu_tests gemm_vs_cublaslt; do strip -o "$stage/bin/$program" "$build/bin/$program"; done
+for program in nanort gpu_tests gemm_vs_cublaslt prefill_attention; do strip -o "$stage/bin/$program" "$build/bin/$program"; done
 library=$(readlink -f "$build/lib/libnanort.so")
 soname=$(objdump -p "$library" | awk '/SONAME/ {print $2}')
 strip -o "$stage/lib/$soname" "$library"
