@@ -48,8 +48,9 @@ constexpr double wholeUs = 1.5;
 /// of those this close, the one of which an SM holds more blocks leaves its neighbours more room to start early (d12's
 /// q/k/v of one row: 2.72 us by wgemm and 2.79 by gemv, within a step 3.6 and 2.7);
 constexpr double closeUs = 0.35;
-/// and of those closer still, that of smaller clusters finds room sooner, if it has no fewer blocks (d20's logits of
-/// 128 rows: alone 73.5 us in clusters of two and 74.3 without, within a step 16 us more).
+/// and of those within this share of the least, that of smaller clusters finds room sooner, if it leaves as much and
+/// has no fewer blocks (d20's logits of 128 rows: alone 73.5 us in clusters of two and 74.3 without, within a step 16
+/// us more).
 constexpr double nearShare = 0.02;
 
 StringRef epilogueOf(Operation *op) {
@@ -288,10 +289,11 @@ private:
       };
       auto best =
           std::min_element(weighed.begin(), end, [&](const Weighed &a, const Weighed &b) { return key(a) < key(b); });
-      for (auto other = weighed.begin(); other != end; ++other)
-        if (within(*other) <= least * (1 + nearShare) && other->leavesHalf() && resident(*other) >= resident(*best) &&
-            other->shape.cluster < best->shape.cluster && other->shape.grid[0] >= best->shape.grid[0])
-          best = other;
+      for (auto fastest = best, other = weighed.begin(); other != end; ++other)
+        if (within(*other) <= least * (1 + nearShare) && other->leavesHalf() &&
+            resident(*other) >= resident(*fastest) && other->shape.grid[0] >= fastest->shape.grid[0] &&
+            other->shape.cluster < best->shape.cluster)
+          best = other; // the first of a size is the fastest
       std::rotate(weighed.begin(), best, best + 1);
     }
     if (forced) {

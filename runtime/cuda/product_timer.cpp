@@ -41,42 +41,31 @@ const std::vector<uint16_t> &randomPattern() {
   return pattern;
 }
 
+} // namespace
+
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const size_t half = values.size() / 2;
   return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
-/// A loaded image, so that nothing is left of it when what follows fails.
-class Image {
-public:
-  Image(const Device &device, const std::vector<char> &bytes, const std::string &name, uint32_t sharedBytes)
-      : device(device) {
-    const Driver &driver = device.driver();
-    driver.check(driver.cuModuleLoadData(&module, bytes.data()), "cuModuleLoadData", name);
-    try {
-      driver.check(driver.cuModuleGetFunction(&function, module, name.c_str()), "cuModuleGetFunction", name);
-      if (sharedBytes > 0)
-        driver.check(driver.cuFuncSetAttribute(function, FunctionMaxDynamicSharedBytes, static_cast<int>(sharedBytes)),
-                     "cuFuncSetAttribute", name);
-      driver.check(driver.cuFuncSetAttribute(function, FunctionSharedCarveout, 100), "cuFuncSetAttribute", name);
-    } catch (...) {
-      driver.cuModuleUnload(module);
-      throw;
-    }
+Image::Image(const Device &device, const std::vector<char> &bytes, const std::string &name, uint32_t sharedBytes)
+    : device(device) {
+  const Driver &driver = device.driver();
+  driver.check(driver.cuModuleLoadData(&module, bytes.data()), "cuModuleLoadData", name);
+  try {
+    driver.check(driver.cuModuleGetFunction(&function, module, name.c_str()), "cuModuleGetFunction", name);
+    if (sharedBytes > 0)
+      driver.check(driver.cuFuncSetAttribute(function, FunctionMaxDynamicSharedBytes, static_cast<int>(sharedBytes)),
+                   "cuFuncSetAttribute", name);
+    driver.check(driver.cuFuncSetAttribute(function, FunctionSharedCarveout, 100), "cuFuncSetAttribute", name);
+  } catch (...) {
+    driver.cuModuleUnload(module);
+    throw;
   }
-  ~Image() { device.driver().cuModuleUnload(module); }
-  Image(const Image &) = delete;
-  Image &operator=(const Image &) = delete;
+}
 
-  Function function = nullptr;
-
-private:
-  const Device &device;
-  Module module = nullptr;
-};
-
-} // namespace
+Image::~Image() { device.driver().cuModuleUnload(module); }
 
 EventClock::EventClock(const Device &device) : device(device) {
   device.makeCurrent();
@@ -139,8 +128,10 @@ private:
 /// One way to compute a product, as a chain of launches in a graph.
 class ProductTimer::Candidate {
 public:
-  Candidate(const Device &device, std::string kernel, std::string choice, uint32_t chain)
-      : kernel(std::move(kernel)), choice(std::move(choice)), chain(chain), graph(device) {}
+  /// `held`: what the graph's nodes need.
+  Candidate(const Device &device, std::string kernel, std::string choice, uint32_t chain,
+            std::shared_ptr<const void> held)
+      : kernel(std::move(kernel)), choice(std::move(choice)), chain(chain), held(std::move(held)), graph(device) {}
   virtual ~Candidate() = default;
 
   const std::string kernel, choice;
@@ -154,16 +145,17 @@ public:
 
 protected:
   const uint32_t chain;
-  Graph graph;
+  const std::shared_ptr<const void> held;
+  Graph graph; // goes before what it needs
 };
 
 class ProductTimer::KernelCandidate : public Candidate {
 public:
   KernelCandidate(const Device &device, const codegen::Instance &instance, const codegen::Choice &choice,
-                  const std::string &name, const std::vector<char> &image, const Operands &operands,
+                  const std::string &name, std::shared_ptr<const Image> image, const Operands &operands,
                   uint64_t weightBytes, uint64_t copies, uint32_t chain)
-      : Candidate(device, name, choice.text(), chain), shape(instance.family->shape(instance.params, instance.scalars)),
-        loaded(device, image, name, shape.sharedBytes) {
+      : Candidate(device, name, choice.text(), chain, image) {
+    const kernels::LaunchShape shape = instance.family->shape(instance.params, instance.scalars);
     const bool early = instance.family->waitsItself && shape.sharedBytes <= codegen::halfSmShared;
     for (uint32_t launch = 0; launch < chain; ++launch) {
       const auto &args = instance.family->args;
@@ -186,15 +178,11 @@ public:
         arguments.push_back(
             &maps.emplace_back(encode(device.driver(), map, elementType(instance, args[arg]), places[arg], name)));
       const GraphEdge edge{launch - 1, early};
-      graph.addKernel({loaded.function, shape.grid, shape.block, shape.sharedBytes, arguments.data()},
+      graph.addKernel({image->function, shape.grid, shape.block, shape.sharedBytes, arguments.data()},
                       launch == 0 ? std::span<const GraphEdge>() : std::span(&edge, 1), name);
     }
     graph.instantiate(name);
   }
-
-private:
-  const kernels::LaunchShape shape;
-  const Image loaded;
 };
 
 /// A kernel that is launched behind a product.
@@ -217,8 +205,8 @@ class ProductTimer::LibraryCandidate : public Candidate {
 public:
   /// `follower` may be null.
   LibraryCandidate(const Device &device, const CublasLt &library, size_t plan, size_t rank, const Operands &operands,
-                   uint64_t weightBytes, uint64_t copies, uint32_t chain, std::shared_ptr<Follower> theFollower)
-      : Candidate(device, "cublaslt", "algorithm " + std::to_string(rank), chain), follower(std::move(theFollower)) {
+                   uint64_t weightBytes, uint64_t copies, uint32_t chain, std::shared_ptr<Follower> follower)
+      : Candidate(device, "cublaslt", "algorithm " + std::to_string(rank), chain, follower) {
     auto at = [&](std::string_view name) { return operands.find(name)->second->address; };
     const std::string name = kernel + ", " + choice;
     GraphEdge edge{0, false};
@@ -243,9 +231,6 @@ public:
     }
     graph.instantiate(name);
   }
-
-private:
-  const std::shared_ptr<Follower> follower;
 };
 
 ProductTimer::ProductTimer(int device, std::string theTarget, int rounds, const std::filesystem::path &cacheDir,
@@ -279,6 +264,9 @@ void ProductTimer::addLibrary(const codegen::Product &product, int algorithms, O
   if (product.relu2) {
     const kernels::Family &family = *codegen::findFamily("relu2");
     const uint64_t outputs = kernels::elementCount(product.rows, product.columns);
+    if (outputs > INT32_MAX)
+      fail(Exit::Usage, std::to_string(product.rows) + " x " + std::to_string(product.columns) +
+                            " outputs are more than relu2 counts, 2^31 - 1; take a smaller product");
     const codegen::Instance instance{
         &family, {{{"T", static_cast<int64_t>(product.out)}}}, {{.i = static_cast<int32_t>(outputs)}}};
     const std::string name = codegen::kernelName(family, instance.params);
@@ -330,8 +318,10 @@ std::vector<ProductTimer::Time> ProductTimer::time(const codegen::Product &produ
     if (!images[i].empty())
       try {
         const std::string name = codegen::kernelName(*instances[i].family, instances[i].params);
-        candidates.push_back(std::make_unique<KernelCandidate>(gpu, instances[i], choices[i], name, images[i], operands,
-                                                               weightBytes, copies, chain));
+        const uint32_t shared = instances[i].family->shape(instances[i].params, instances[i].scalars).sharedBytes;
+        candidates.push_back(std::make_unique<KernelCandidate>(
+            gpu, instances[i], choices[i], name, std::make_shared<const Image>(gpu, images[i], name, shared), operands,
+            weightBytes, copies, chain));
       } catch (const Error &error) {
         refused(error.what());
       }

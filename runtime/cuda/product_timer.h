@@ -33,6 +33,23 @@ private:
   Event events[2] = {};
 };
 
+/// A loaded image, so that nothing is left of it when what follows fails.
+class Image {
+public:
+  Image(const Device &device, const std::vector<char> &bytes, const std::string &name, uint32_t sharedBytes);
+  ~Image();
+  Image(const Image &) = delete;
+  Image &operator=(const Image &) = delete;
+
+  Function function = nullptr;
+
+private:
+  const Device &device;
+  Module module = nullptr;
+};
+
+double median(std::vector<double> values);
+
 /// Candidates take turns, every round in another order (of a fixed seed), so that all see the same clocks: large
 /// products run at the limit of power, and whoever has the turn inherits the clock that the one before left. On an H100
 /// 80GB HBM3, 700 W, at 8192 x 8192 x 8192 (1,300 to 1,480 MHz of 1,980), the best of wgemm took 1.09 to 1.13 times as
@@ -50,7 +67,7 @@ public:
 
   struct Time {
     std::string kernel, choice;
-    double us; // median over the rounds, of a launch in the chain
+    double us; // median over the rounds, of a launch (or pair of them) in the chain
   };
   /// All choices of codegen::choicesFor that compile and load (`refused` hears of the others); with `libraryAlgorithms`
   /// > 0 and a product without an epilogue or norm also that many of cuBLASLt's, as its heuristics rank them, called

@@ -193,7 +193,11 @@ std::vector<std::vector<int32_t>> readIds(const std::string &fileAndKey, const s
       } else {
         std::memcpy(&wide, at, 8);
       }
-      ended |= padded && wide == -1 && i > 0;
+      if (wide == -1 && !(padded && i > 0))
+        fail(Exit::Input,
+             place + " has -1 in row " + std::to_string(r) +
+                 (padded ? "; a prompt needs an id before its padding" : "; rows must be of equal length here"));
+      ended |= wide == -1;
       if (!ended)
         result[r].push_back(checkedId(wide, place));
       else if (wide != -1)

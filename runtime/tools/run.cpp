@@ -52,8 +52,13 @@ std::vector<std::vector<int32_t>> promptRows(const RunOptions &options, const st
 std::vector<int32_t> stopIds(const RunOptions &options, const std::optional<Tokenizer> &tokenizer) {
   if (options.noStop)
     return {};
-  if (options.stopIds)
-    return parseIds(*options.stopIds, "--stop-ids").front();
+  if (options.stopIds) {
+    std::vector<std::vector<int32_t>> rows = parseIds(*options.stopIds, "--stop-ids");
+    if (rows.size() > 1)
+      fail(Exit::Usage,
+           "--stop-ids " + *options.stopIds + ": " + std::to_string(rows.size()) + " rows; pass one row of ids");
+    return rows.front();
+  }
   std::vector<int32_t> stops;
   if (tokenizer)
     for (const char *name : {"<|assistant_end|>", "<|bos|>"})

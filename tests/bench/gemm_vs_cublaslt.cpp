@@ -33,7 +33,8 @@ int main(int argc, char **argv) {
     shapes = {"8192x8192x8192", "2048x8192x2048", "2048x2048x8192", "2048x2048x2048", "512x8192x2048", "512x6144x2048"};
   try {
     ProductTimer timer(device, "sm_90a", rounds, {}, false);
-    nlohmann::ordered_json json = {{"device", timer.device().name()}, {"results", nlohmann::ordered_json::array()}};
+    nlohmann::ordered_json json = {
+        {"device", timer.device().name()}, {"relu2", relu2}, {"results", nlohmann::ordered_json::array()}};
     std::printf("%-18s %10s %8s %10s %8s %7s  %s\n", "tokens x N x K", "ours us", "TFLOP/s",
                 relu2 ? "pair" : "cuBLASLt", "TFLOP/s", "ratio", "ours");
     for (const std::string &shape : shapes) {
@@ -50,8 +51,11 @@ int main(int argc, char **argv) {
         if (!best || time.us < best->us)
           best = &time;
       }
-      if (!ours || !theirs)
+      if (!ours || !theirs) {
+        std::fprintf(stderr, "gemm_vs_cublaslt: %s: nothing of %s serves it\n", shape.c_str(),
+                     ours ? "cuBLASLt" : "this project");
         continue;
+      }
       const double flops = 2e-6 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
       std::printf("%-18s %10.2f %8.0f %10.2f %8.0f %7.3f  %s\n", shape.c_str(), ours->us, flops / ours->us, theirs->us,
                   flops / theirs->us, ours->us / theirs->us, ours->choice.c_str());

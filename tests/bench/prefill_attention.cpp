@@ -29,11 +29,16 @@ constexpr int64_t heads = 16, dim = 128;
 constexpr uint32_t chain = 20;
 constexpr const char *target = "sm_90a";
 
-/// Device memory with the contents of a host array.
+/// Device memory: zeros, or the contents of a host array.
 class Array {
 public:
-  template <typename T> Array(const Device &device, Staging &staging, const std::vector<T> &values) : device(device) {
-    device.driver().check(device.driver().cuMemAlloc(&address, values.size() * sizeof(T)), "cuMemAlloc", "operand");
+  Array(const Device &device, uint64_t bytes) : device(device) {
+    device.driver().check(device.driver().cuMemAlloc(&address, bytes), "cuMemAlloc", "operand");
+    device.driver().cuMemsetD8Async(address, 0, bytes, device.stream());
+  }
+  template <typename T>
+  Array(const Device &device, Staging &staging, const std::vector<T> &values)
+      : Array(device, values.size() * sizeof(T)) { // complete from here on: freed if what follows throws
     staging.write(address, values.data(), values.size() * sizeof(T));
   }
   ~Array() { device.driver().cuMemFree(address); }
@@ -45,6 +50,20 @@ public:
 private:
   const Device &device;
 };
+
+/// Of N(0, 1), in bf16.
+std::vector<uint16_t> noise(size_t count, unsigned seed) {
+  std::vector<uint16_t> values(count);
+  std::mt19937 generator(seed);
+  std::normal_distribution<float> normal;
+  for (uint16_t &value : values) {
+    const float x = normal(generator);
+    uint32_t bits;
+    std::memcpy(&bits, &x, sizeof bits);
+    value = static_cast<uint16_t>(bits >> 16);
+  }
+  return values;
+}
 
 struct Shape {
   int64_t prompts, tokens, window; // keys of the past that a token sees besides its own
@@ -60,6 +79,8 @@ class Attention {
 public:
   explicit Attention(int ordinal)
       : device(Driver::require(), ordinal), staging(device), clock(device), cache(codegen::Cache::open({})) {
+    if (!cubinFits(*parseArch(target), device.arch()))
+      fail(Exit::Device, std::string("attention_prefill is for ") + target + ", and " + device.name() + " is none");
     std::string reason;
     if (!(nvrtc = codegen::Nvrtc::open(reason)))
       fail(Exit::Device, "prefill_attention compiles kernels, and there is no NVRTC: " + reason);
@@ -88,29 +109,21 @@ std::vector<Attention::Time> Attention::time(const Shape &shape, int rounds) {
   const codegen::Problem problem =
       problemOf(codegen::Attention{kernels::DType::BF16, n, heads, heads, dim, ring, shape.window});
 
-  std::mt19937 generator(1);
-  std::normal_distribution<float> normal;
-  std::vector<uint16_t> noise(static_cast<size_t>(n * heads * dim));
-  for (uint16_t &value : noise) {
-    const float x = normal(generator);
-    uint32_t bits;
-    std::memcpy(&bits, &x, sizeof bits);
-    value = static_cast<uint16_t>(bits >> 16);
-  }
+  const auto elements = static_cast<size_t>(n * heads * dim);
   std::vector<int32_t> row(static_cast<size_t>(n)), position(row), start(static_cast<size_t>(shape.prompts));
   for (int64_t t = 0; t < n; ++t) {
     row[static_cast<size_t>(t)] = static_cast<int32_t>(t / shape.tokens);
     position[static_cast<size_t>(t)] = static_cast<int32_t>(t % shape.tokens);
   }
-  const std::vector<uint16_t> nothing(static_cast<size_t>(shape.prompts * 2 * heads * ring * dim));
-  const Array q(device, staging, noise), k(device, staging, noise), v(device, staging, noise),
-      kv(device, staging, nothing), rows(device, staging, row), positions(device, staging, position),
-      starts(device, staging, start), y(device, staging, noise);
+  const Array q(device, staging, noise(elements, 1)), k(device, staging, noise(elements, 2)),
+      v(device, staging, noise(elements, 3)), y(device, elements * 2),
+      kv(device, static_cast<uint64_t>(shape.prompts * 2 * heads * ring * dim) * 2), rows(device, staging, row),
+      positions(device, staging, position), starts(device, staging, start);
 
   struct Candidate {
     std::string choice;
-    Module module;
-    std::unique_ptr<Graph> graph;
+    std::unique_ptr<Image> image;
+    std::unique_ptr<Graph> graph; // goes first
     std::vector<double> us;
   };
   std::vector<Candidate> candidates;
@@ -125,13 +138,9 @@ std::vector<Attention::Time> Attention::time(const Shape &shape, int rounds) {
     const std::vector<char> image =
         cache.compile(*nvrtc, name, codegen::instantiate(*instance.family, instance.params), target);
     const kernels::LaunchShape launch = instance.family->shape(instance.params, instance.scalars);
-    Candidate &candidate = candidates.emplace_back(choice.text(), nullptr, std::make_unique<Graph>(device));
-    Function function = nullptr;
-    driver.check(driver.cuModuleLoadData(&candidate.module, image.data()), "cuModuleLoadData", name);
-    driver.check(driver.cuModuleGetFunction(&function, candidate.module, name.c_str()), "cuModuleGetFunction", name);
-    driver.check(
-        driver.cuFuncSetAttribute(function, FunctionMaxDynamicSharedBytes, static_cast<int>(launch.sharedBytes)),
-        "cuFuncSetAttribute", name);
+    Candidate &candidate =
+        candidates.emplace_back(choice.text(), std::make_unique<Image>(device, image, name, launch.sharedBytes),
+                                std::make_unique<Graph>(device));
     DevicePtr places[] = {q.address,    k.address,         v.address,      kv.address,
                           rows.address, positions.address, starts.address, y.address};
     std::vector<void *> arguments;
@@ -146,26 +155,32 @@ std::vector<Attention::Time> Attention::time(const Shape &shape, int rounds) {
       arguments.push_back(&maps.emplace_back(encode(driver, map, kernels::DType::BF16, places[arg], name)));
     for (uint32_t i = 0; i < chain; ++i) {
       const GraphEdge edge{i - 1, false};
-      candidate.graph->addKernel({function, launch.grid, launch.block, launch.sharedBytes, arguments.data()},
-                                 i == 0 ? std::span<const GraphEdge>() : std::span(&edge, 1), name);
+      candidate.graph->addKernel(
+          {candidate.image->function, launch.grid, launch.block, launch.sharedBytes, arguments.data()},
+          i == 0 ? std::span<const GraphEdge>() : std::span(&edge, 1), name);
     }
     candidate.graph->instantiate(name);
   }
-  for (int round = -1; round < rounds; ++round) // the first to warm up
-    for (Candidate &candidate : candidates) {
-      clock.start(candidate.choice);
-      candidate.graph->launch(candidate.choice);
-      const double us = clock.stopUs(candidate.choice) / chain;
+  if (candidates.empty())
+    fail(Exit::Unsupported, "attention_prefill serves no attention of " + std::to_string(n) +
+                                " tokens and a window of " + std::to_string(shape.window));
+  std::vector<Candidate *> turns;
+  for (Candidate &candidate : candidates)
+    turns.push_back(&candidate);
+  std::mt19937 generator(1);
+  for (int round = -1; round < rounds; ++round) { // the first to warm up
+    std::shuffle(turns.begin(), turns.end(), generator);
+    for (Candidate *candidate : turns) {
+      clock.start(candidate->choice);
+      candidate->graph->launch(candidate->choice);
+      const double us = clock.stopUs(candidate->choice) / chain;
       if (round >= 0)
-        candidate.us.push_back(us);
+        candidate->us.push_back(us);
     }
-  std::vector<Time> times;
-  for (Candidate &candidate : candidates) {
-    std::nth_element(candidate.us.begin(), candidate.us.begin() + candidate.us.size() / 2, candidate.us.end());
-    times.push_back({candidate.choice, candidate.us[candidate.us.size() / 2]});
-    candidate.graph.reset();
-    driver.cuModuleUnload(candidate.module);
   }
+  std::vector<Time> times;
+  for (const Candidate &candidate : candidates)
+    times.push_back({candidate.choice, median(candidate.us)});
   return times;
 }
 
@@ -185,23 +200,34 @@ int main(int argc, char **argv) {
   }
   if (texts.empty())
     texts = {"8x2048", "1x2048", "8x2048x512"};
+  std::vector<Shape> shapes;
+  for (const std::string &text : texts) {
+    constexpr long long most = 1 << 20;
+    long long prompts = 0, tokens = 0, window = 0;
+    int end = 0;
+    if (std::sscanf(text.c_str(), "%lldx%lld%n", &prompts, &tokens, &end) == 2 && text[end] == 'x')
+      std::sscanf(text.c_str(), "%lldx%lldx%lld%n", &prompts, &tokens, &window, &end);
+    else
+      window = tokens;
+    if (static_cast<size_t>(end) != text.size() || prompts < 1 || prompts > most || tokens < 64 || tokens > most ||
+        prompts * tokens > most || window < 1 || window > tokens) {
+      std::fprintf(stderr,
+                   "prefill_attention: %s is not PROMPTSxTOKENS[xWINDOW] with at least 64 tokens a prompt, 2^20 in "
+                   "all, and a window of 1 to TOKENS\n",
+                   text.c_str());
+      return 2;
+    }
+    shapes.push_back({prompts, tokens, window});
+  }
   try {
     Attention attention(ordinal);
     nlohmann::ordered_json json = {{"device", attention.gpu().name()}, {"results", nlohmann::ordered_json::array()}};
     std::printf("%-24s %10s %8s  %s\n", "prompts x tokens[x window]", "us", "TFLOP/s", "by");
-    for (const std::string &text : texts) {
-      long long prompts = 0, tokens = 0, window = 0;
-      const int found = std::sscanf(text.c_str(), "%lldx%lldx%lld", &prompts, &tokens, &window);
-      if (found < 2 || prompts < 1 || tokens < 64 || prompts * tokens > 1 << 20 || (found == 3 && window < 1)) {
-        std::fprintf(stderr, "prefill_attention: %s is not PROMPTSxTOKENS[xWINDOW] of 64 to 2^20 tokens\n",
-                     text.c_str());
-        return 2;
-      }
-      const Shape shape{prompts, tokens, found == 3 ? window : tokens};
-      for (const Attention::Time &time : attention.time(shape, rounds)) {
-        const double rate = shape.flops() / time.us / 1e6;
-        std::printf("%-26s %10.2f %8.0f  %s\n", text.c_str(), time.us, rate, time.choice.c_str());
-        json["results"].push_back({{"shape", text}, {"us", time.us}, {"tflops", rate}, {"choice", time.choice}});
+    for (size_t i = 0; i < shapes.size(); ++i) {
+      for (const Attention::Time &time : attention.time(shapes[i], rounds)) {
+        const double rate = shapes[i].flops() / time.us / 1e6;
+        std::printf("%-26s %10.2f %8.0f  %s\n", texts[i].c_str(), time.us, rate, time.choice.c_str());
+        json["results"].push_back({{"shape", texts[i]}, {"us", time.us}, {"tflops", rate}, {"choice", time.choice}});
       }
     }
     std::printf("%s\n", json.dump().c_str());

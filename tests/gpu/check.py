@@ -234,8 +234,8 @@ def batch_alone(checks, rows):
     write_ids(path, prompts)
     ids = [checks.generate(checks.bundle / f"preset/d4/{plan}.fb", "--random-weights", 1, "--ids", f"@{path}:ids", "-n", 8,
                            "--no-stop")["ids"] for plan in ("batches", "single")]
-    splits = [row for row, (together, alone) in enumerate(zip(*ids)) if together != alone]
-    return not splits and len(ids[0]) == rows, (f"{rows} prompts of 1 to 2,048 tokens, 8 new: " +
+    splits = [row for row, (together, alone) in enumerate(zip(*ids, strict=True)) if together != alone]
+    return not splits and [len(row) for row in ids[0]] == [8] * rows, (f"{rows} prompts of 1 to 2,048 tokens, 8 new: " +
                                                 (f"rows {splits} differ from alone" if splits else "ids as each alone"))
 
 

@@ -19,6 +19,11 @@
 // CHECK: func.func @pairs_128
 // CHECK: by {{.*}} share = 2 : i64
 // CHECK-SAME: share=2 blocks=264: 72.50 us measured", "wgemm tile_m=128 tile_n=64 stages=4 split=1 share=1 blocks=264: 75.50 us measured"
+// Not with fewer blocks, nor where a block takes a whole SM.
+// CHECK: func.func @parts_8
+// CHECK: by {{.*}} split = 8 : i64
+// CHECK: func.func @whole_2048
+// CHECK: by {{.*}} share = 2 : i64, split = 1 : i64, stages = 4 : i64, tile_m = 256 : i64
 module attributes {nano.options = {targets = ["sm_90a"], batches = array<i64: 1>, prefill = array<i64: 64>,
     max_seq = 64 : i64, precision = "bf16", fuse = "all",
     templates = ["score_*=gemm,tile_m=64,tile_n=64", "score_64/w=gemm,tile_m=128,tile_n=64"],
@@ -29,12 +34,18 @@ module attributes {nano.options = {targets = ["sm_90a"], batches = array<i64: 1>
                         "wgemm_bf16_bf16_1280_65536_128_64_4_1_2_264_0_0@128" = 72.5 : f64,
                         "wgemm_bf16_bf16_1280_65536_128_64_4_1_1_264_0_0@128" = 73.5 : f64,
                         "wgemm_bf16_bf16_1280_65472_128_64_4_1_2_264_0_0@128" = 72.5 : f64,
-                        "wgemm_bf16_bf16_1280_65472_128_64_4_1_1_264_0_0@128" = 75.5 : f64}}}} {
+                        "wgemm_bf16_bf16_1280_65472_128_64_4_1_1_264_0_0@128" = 75.5 : f64,
+                        "wgemm_bf16_bf16_3072_768_8_64_10_8_1_264_0_0@8" = 3.15 : f64,
+                        "wgemm_bf16_bf16_3072_768_8_64_10_7_1_259_0_0@8" = 3.19 : f64,
+                        "wgemm_bf16_bf16_768_3072_256_128_4_1_2_132_0_0@2048" = 30.0 : f64,
+                        "wgemm_bf16_bf16_768_3072_256_128_4_1_1_132_0_0@2048" = 30.1 : f64}}}} {
   kern.program @sm_90a precision "bf16" {
     kern.weight @w : tensor<512x256xbf16> cast @w
     kern.weight @v : tensor<256x256xbf16> cast @v
     kern.weight @s : tensor<65536x1280xbf16> cast @s
     kern.weight @p : tensor<65472x1280xbf16> cast @p
+    kern.weight @down : tensor<768x3072xbf16> cast @down
+    kern.weight @up : tensor<3072x768xbf16> cast @up
     func.func @prefill_64(%x: tensor<64x256xbf16>) -> tensor<64x512xbf16> {
       %w = kern.ref @w : tensor<512x256xbf16>
       %0 = kern.product %x, %w : (tensor<64x256xbf16>, tensor<512x256xbf16>) -> tensor<64x512xbf16>
@@ -59,6 +70,16 @@ module attributes {nano.options = {targets = ["sm_90a"], batches = array<i64: 1>
       %p = kern.ref @p : tensor<65472x1280xbf16>
       %0 = kern.product %x, %p : (tensor<128x1280xbf16>, tensor<65472x1280xbf16>) -> tensor<128x65472xbf16>
       return %0 : tensor<128x65472xbf16>
+    }
+    func.func @parts_8(%x: tensor<8x3072xbf16>) -> tensor<8x768xbf16> {
+      %w = kern.ref @down : tensor<768x3072xbf16>
+      %0 = kern.product %x, %w : (tensor<8x3072xbf16>, tensor<768x3072xbf16>) -> tensor<8x768xbf16>
+      return %0 : tensor<8x768xbf16>
+    }
+    func.func @whole_2048(%x: tensor<2048x768xbf16>) -> tensor<2048x3072xbf16> {
+      %w = kern.ref @up : tensor<3072x768xbf16>
+      %0 = kern.product %x, %w : (tensor<2048x768xbf16>, tensor<3072x768xbf16>) -> tensor<2048x3072xbf16>
+      return %0 : tensor<2048x3072xbf16>
     }
   }
 }
