@@ -3,12 +3,9 @@
 #include "codegen/Instantiate.h"
 #include "codegen/Nvrtc.h"
 #include "codegen/Registry.h"
-#include "runtime/cuda/graph.h"
 #include "runtime/cuda/tensor_map.h"
 
 #include <algorithm>
-#include <cstring>
-#include <random>
 
 namespace nanort::cuda {
 
@@ -24,137 +21,14 @@ kernels::DType elementType(const codegen::Instance &instance, const kernels::Arg
   return kernels::elementType(arg, instance.params);
 }
 
-/// Of either element type finite and of about 1 in magnitude: pairs of bf16, whose upper one decides as f32.
-const std::vector<uint16_t> &randomPattern() {
-  static const std::vector<uint16_t> pattern = [] {
-    std::vector<uint16_t> values(1 << 20);
-    std::mt19937 generator(1);
-    std::normal_distribution<float> normal;
-    for (uint16_t &value : values) {
-      const float x = normal(generator);
-      uint32_t bits;
-      std::memcpy(&bits, &x, sizeof bits);
-      value = static_cast<uint16_t>(bits >> 16);
-    }
-    return values;
-  }();
-  return pattern;
-}
-
 } // namespace
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t half = values.size() / 2;
-  return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
-}
-
-Image::Image(const Device &device, const std::vector<char> &bytes, const std::string &name, uint32_t sharedBytes)
-    : device(device) {
-  const Driver &driver = device.driver();
-  driver.check(driver.cuModuleLoadData(&module, bytes.data()), "cuModuleLoadData", name);
-  try {
-    driver.check(driver.cuModuleGetFunction(&function, module, name.c_str()), "cuModuleGetFunction", name);
-    if (sharedBytes > 0)
-      driver.check(driver.cuFuncSetAttribute(function, FunctionMaxDynamicSharedBytes, static_cast<int>(sharedBytes)),
-                   "cuFuncSetAttribute", name);
-    driver.check(driver.cuFuncSetAttribute(function, FunctionSharedCarveout, 100), "cuFuncSetAttribute", name);
-  } catch (...) {
-    driver.cuModuleUnload(module);
-    throw;
-  }
-}
-
-Image::~Image() { device.driver().cuModuleUnload(module); }
-
-EventClock::EventClock(const Device &device) : device(device) {
-  device.makeCurrent();
-  for (Event &event : events)
-    if (Result result = device.driver().cuEventCreate(&event, 0)) {
-      release();
-      device.driver().raise(result, "cuEventCreate", device.name());
-    }
-}
-
-EventClock::~EventClock() { release(); }
-
-void EventClock::release() {
-  for (Event event : events)
-    if (event)
-      device.driver().cuEventDestroy(event);
-}
-
-void EventClock::start(const std::string &thing) {
-  device.driver().check(device.driver().cuEventRecord(events[0], device.stream()), "cuEventRecord", thing);
-}
-
-double EventClock::stopUs(const std::string &thing) {
-  const Driver &driver = device.driver();
-  driver.check(driver.cuEventRecord(events[1], device.stream()), "cuEventRecord", thing);
-  device.synchronize(thing);
-  float milliseconds = 0;
-  driver.check(driver.cuEventElapsedTime(&milliseconds, events[0], events[1]), "cuEventElapsedTime", thing);
-  return 1e3 * static_cast<double>(milliseconds);
-}
-
-/// Memory of the arguments of one name, filled once.
-class ProductTimer::Operand {
-public:
-  Operand(const Device &device, Staging &staging, uint64_t bytes, bool random) : device(device) {
-    const std::string thing = "operand of " + std::to_string(bytes) + " bytes";
-    device.driver().check(device.driver().cuMemAlloc(&address, bytes), "cuMemAlloc", thing);
-    try {
-      if (!random)
-        device.driver().check(device.driver().cuMemsetD8Async(address, 0, bytes, device.stream()), "cuMemsetD8Async",
-                              thing);
-      const uint64_t piece = randomPattern().size() * sizeof(uint16_t);
-      for (uint64_t at = 0; random && at < bytes; at += piece)
-        staging.write(address + at, randomPattern().data(), std::min(piece, bytes - at));
-    } catch (...) {
-      device.driver().cuMemFree(address);
-      throw;
-    }
-  }
-  ~Operand() { device.driver().cuMemFree(address); }
-  Operand(const Operand &) = delete;
-  Operand &operator=(const Operand &) = delete;
-
-  DevicePtr address = 0;
-
-private:
-  const Device &device;
-};
-
-/// One way to compute a product, as a chain of launches in a graph.
-class ProductTimer::Candidate {
-public:
-  /// `held`: what the graph's nodes need.
-  Candidate(const Device &device, std::string kernel, std::string choice, uint32_t chain,
-            std::shared_ptr<const void> held)
-      : kernel(std::move(kernel)), choice(std::move(choice)), chain(chain), held(std::move(held)), graph(device) {}
-  virtual ~Candidate() = default;
-
-  const std::string kernel, choice;
-  std::vector<double> times; // us a launch, by round
-
-  void run(EventClock &clock) {
-    clock.start(kernel);
-    graph.launch(kernel);
-    times.push_back(clock.stopUs(kernel) / chain);
-  }
-
-protected:
-  const uint32_t chain;
-  const std::shared_ptr<const void> held;
-  Graph graph; // goes before what it needs
-};
-
-class ProductTimer::KernelCandidate : public Candidate {
+class ProductTimer::KernelCandidate : public TimedChain {
 public:
   KernelCandidate(const Device &device, const codegen::Instance &instance, const codegen::Choice &choice,
                   const std::string &name, std::shared_ptr<const Image> image, const Operands &operands,
                   uint64_t weightBytes, uint64_t copies, uint32_t chain)
-      : Candidate(device, name, choice.text(), chain, image) {
+      : TimedChain(device, name, choice.text(), chain, image) {
     const kernels::LaunchShape shape = instance.family->shape(instance.params, instance.scalars);
     const bool early = instance.family->waitsItself && shape.sharedBytes <= codegen::halfSmShared;
     for (uint32_t launch = 0; launch < chain; ++launch) {
@@ -201,12 +75,12 @@ private:
   void *arguments[3] = {&from, &to, &count};
 };
 
-class ProductTimer::LibraryCandidate : public Candidate {
+class ProductTimer::LibraryCandidate : public TimedChain {
 public:
   /// `follower` may be null.
   LibraryCandidate(const Device &device, const CublasLt &library, size_t plan, size_t rank, const Operands &operands,
                    uint64_t weightBytes, uint64_t copies, uint32_t chain, std::shared_ptr<Follower> follower)
-      : Candidate(device, "cublaslt", "algorithm " + std::to_string(rank), chain, follower) {
+      : TimedChain(device, "cublaslt", "algorithm " + std::to_string(rank), chain, follower) {
     auto at = [&](std::string_view name) { return operands.find(name)->second->address; };
     const std::string name = kernel + ", " + choice;
     GraphEdge edge{0, false};
@@ -252,12 +126,12 @@ ProductTimer::~ProductTimer() { gpu.bind(); }
 std::string ProductTimer::library() const { return blas ? blas->version() : ""; }
 
 void ProductTimer::addLibrary(const codegen::Product &product, int algorithms, Operands &operands, uint64_t copies,
-                              uint32_t chain, std::vector<std::unique_ptr<Candidate>> &candidates) {
+                              uint32_t chain, std::vector<std::unique_ptr<TimedChain>> &candidates) {
   if (algorithms <= 0 || !product.epilogue.empty() || product.norm)
     return;
   if (!blas)
     blas = std::make_unique<CublasLt>(gpu);
-  operands["workspace"] = std::make_unique<Operand>(gpu, staging, LibraryWorkspace, false);
+  operands["workspace"] = std::make_unique<Operand>(gpu, LibraryWorkspace);
   const GemmShape shape{static_cast<uint64_t>(product.rows), static_cast<uint64_t>(product.columns),
                         static_cast<uint64_t>(product.depth), product.in, product.out};
   std::shared_ptr<Follower> follower;
@@ -270,8 +144,7 @@ void ProductTimer::addLibrary(const codegen::Product &product, int algorithms, O
     const codegen::Instance instance{
         &family, {{{"T", static_cast<int64_t>(product.out)}}}, {{.i = static_cast<int32_t>(outputs)}}};
     const std::string name = codegen::kernelName(family, instance.params);
-    operands["activated"] =
-        std::make_unique<Operand>(gpu, staging, kernels::elementCount(outputs, sizeOf(product.out)), false);
+    operands["activated"] = std::make_unique<Operand>(gpu, kernels::elementCount(outputs, sizeOf(product.out)));
     follower = std::make_shared<Follower>(
         gpu, instance, name, cache.compile(*nvrtc, name, codegen::instantiate(family, instance.params), target),
         operands["y"]->address, operands["activated"]->address);
@@ -309,10 +182,11 @@ std::vector<ProductTimer::Time> ProductTimer::time(const codegen::Product &produ
   bytes["w"] = weightBytes * copies;
   Operands operands;
   for (auto [name, size] : bytes)
-    operands[std::string(name)] = std::make_unique<Operand>(gpu, staging, size, name != "counters");
+    operands[std::string(name)] =
+        name == "counters" ? std::make_unique<Operand>(gpu, size) : std::make_unique<Operand>(gpu, staging, size);
 
   // One that does not compile or load is no reason to lose the others.
-  std::vector<std::unique_ptr<Candidate>> candidates;
+  std::vector<std::unique_ptr<TimedChain>> candidates;
   const std::vector<std::vector<char>> images = compile(instances, refused);
   for (size_t i = 0; i < instances.size(); ++i)
     if (!images[i].empty())
@@ -326,23 +200,11 @@ std::vector<ProductTimer::Time> ProductTimer::time(const codegen::Product &produ
         refused(error.what());
       }
   addLibrary(product, libraryAlgorithms, operands, copies, chain, candidates);
-  for (auto &candidate : candidates) { // clocks and caches as they are in the middle of work
-    candidate->run(clock);
-    candidate->times.clear();
-  }
-  std::vector<Candidate *> turns;
-  for (auto &candidate : candidates)
-    turns.push_back(candidate.get());
-  std::mt19937 generator(1);
-  for (int round = 0; round < rounds; ++round) {
-    std::shuffle(turns.begin(), turns.end(), generator);
-    for (Candidate *candidate : turns)
-      candidate->run(clock);
-  }
+  takeTurns(candidates, clock, rounds);
 
   std::vector<Time> result;
   for (const auto &candidate : candidates)
-    result.push_back({candidate->kernel, candidate->choice, median(candidate->times)});
+    result.push_back({candidate->kernel, candidate->choice, candidate->us()});
   return result;
 }
 

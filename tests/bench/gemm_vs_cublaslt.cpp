@@ -6,10 +6,8 @@
 #include "runtime/base/error.h"
 #include "runtime/cuda/product_timer.h"
 
-#include <algorithm>
+#include <CLI/CLI.hpp>
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 using nanort::cuda::ProductTimer;
@@ -17,20 +15,20 @@ using nanort::cuda::ProductTimer;
 int main(int argc, char **argv) {
   int device = 0, rounds = 15;
   bool relu2 = false;
-  std::vector<std::string> shapes;
-  for (int i = 1; i < argc; ++i) {
-    const bool more = i + 1 < argc;
-    if (more && std::strcmp(argv[i], "--device") == 0)
-      device = std::atoi(argv[++i]);
-    else if (more && std::strcmp(argv[i], "--rounds") == 0)
-      rounds = std::max(1, std::atoi(argv[++i]));
-    else if (std::strcmp(argv[i], "--relu2") == 0)
-      relu2 = true;
-    else
-      shapes.push_back(argv[i]);
+  std::vector<std::string> shapes = {"8192x8192x8192", "2048x8192x2048", "2048x2048x8192",
+                                     "2048x2048x2048", "512x8192x2048",  "512x6144x2048"};
+  CLI::App app("The best of this project's kernels against the best of cuBLASLt's algorithms");
+  app.add_option("--device", device, "CUDA device")->capture_default_str();
+  app.add_option("--rounds", rounds, "Times that every choice is measured")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_flag("--relu2", relu2, "relu2 fused, against cuBLASLt and a launch of it");
+  app.add_option("shapes", shapes, "MxNxK: tokens, outputs of each, inputs of each")->capture_default_str();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError &error) {
+    return app.exit(error) == 0 ? 0 : 2;
   }
-  if (shapes.empty())
-    shapes = {"8192x8192x8192", "2048x8192x2048", "2048x2048x8192", "2048x2048x2048", "512x8192x2048", "512x6144x2048"};
   try {
     ProductTimer timer(device, "sm_90a", rounds, {}, false);
     nlohmann::ordered_json json = {
