@@ -33,7 +33,10 @@ std::string defectOf(const std::string &log) {
     if (log.find(code) != std::string::npos)
       return std::string("ptxas warning ") + code;
   static const std::regex usage("([0-9]+) bytes (stack frame|spill stores|spill loads)");
-  for (std::sregex_iterator it(log.begin(), log.end(), usage), end; it != end; ++it)
+  std::sregex_iterator it(log.begin(), log.end(), usage), end;
+  if (it == end)
+    return "ptxas does not say whether it spills"; // an image from a cache, for one
+  for (; it != end; ++it)
     if ((*it)[1] != "0")
       return it->str();
   return "";
@@ -54,6 +57,7 @@ public:
     library.bind("nvrtcGetCUBIN", api.cubin);
     int major = 0, minor = 0;
     check(api.version(&major, &minor), "", "nvrtcVersion");
+    caches = std::pair(major, minor) >= std::pair(12, 9);
     versionText = std::to_string(major) + "." + std::to_string(minor);
   }
 
@@ -69,6 +73,8 @@ public:
     const std::string arch = "-arch=" + target;
     std::vector<const char *> options = {arch.c_str()};
     options.insert(options.end(), std::begin(compileOptions), std::end(compileOptions));
+    if (caches) // what comes from the driver's cache comes without ptxas' log
+      options.push_back("--no-cache");
     const int result = api.compile(raw, static_cast<int>(options.size()), options.data());
     const std::string log = logOf(raw);
     if (result != 0)
@@ -103,6 +109,7 @@ private:
 
   Api api;
   std::string versionText;
+  bool caches = false; // compiled kernels, in the driver's cache
 };
 
 } // namespace

@@ -68,15 +68,27 @@ __device__ inline void endCopies(Barrier *barrier) {
 #endif
 }
 
-// At most 32 rows of `bytes` (a multiple of 16), `stride` bytes apart in global memory and `pitch` in shared memory.
+// For copies of what a step reads once, weights and old keys: from L2 it goes first, so that what the step's kernels
+// leave for each other stays there. Nothing else takes a policy: copies with the normal one are slower than without.
+__device__ inline unsigned long long readOnce() {
+  unsigned long long policy = 0;
+#if __CUDA_ARCH__ >= 900
+  asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
+#endif
+  return policy;
+}
+
+// Read once: at most 32 rows of `bytes` (a multiple of 16), `stride` bytes apart in global memory and `pitch` in shared
+// memory.
 __device__ inline void copyRows(void *to, int pitch, const void *from, long long stride, int rows, int bytes,
                                 Barrier *barrier) {
   const int lane = threadIdx.x % 32;
 #if __CUDA_ARCH__ >= 900
   if (lane < rows)
-    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
-                     sharedAddress(to) + lane * pitch),
-                 "l"(static_cast<const char *>(from) + lane * stride), "r"(bytes), "r"(sharedAddress(barrier))
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint [%0], [%1], %2, "
+                 "[%3], %4;" ::"r"(sharedAddress(to) + lane * pitch),
+                 "l"(static_cast<const char *>(from) + lane * stride), "r"(bytes), "r"(sharedAddress(barrier)),
+                 "l"(readOnce())
                  : "memory");
 #else
   const int vectors = bytes / 16;
@@ -89,13 +101,13 @@ __device__ inline void copyRows(void *to, int pitch, const void *from, long long
 #endif
 }
 
-// A row of this lane's own, of 0 bytes or a multiple of 16.
+// Read once: a row of this lane's own, of 0 bytes or a multiple of 16.
 __device__ inline void copyRow(void *to, const void *from, int bytes, Barrier *barrier) {
 #if __CUDA_ARCH__ >= 900
   if (bytes > 0)
-    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
-                     sharedAddress(to)),
-                 "l"(from), "r"(bytes), "r"(sharedAddress(barrier))
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint [%0], [%1], %2, "
+                 "[%3], %4;" ::"r"(sharedAddress(to)),
+                 "l"(from), "r"(bytes), "r"(sharedAddress(barrier)), "l"(readOnce())
                  : "memory");
 #else
 #pragma unroll 1

@@ -72,31 +72,37 @@ struct SampleDraw {
 // are noise below 32 and a scaled logit; here with a wide berth. NaN if infinities leave none.
 __device__ inline float sampleContender(float most) { return most - (1e-4f + 1e-5f * fabsf(most)); }
 
-// The choice among the k <= 64 orders of `top`, none of them 0, by one warp.
+// The choice among the k <= 64 orders of `top`, none of them 0: the first warp returns it. All threads of the block
+// call.
 __device__ inline int sampleDecide(const SampleOrder (&top)[sampleFew], int k, const SampleDraw &draw) {
-  const int lane = threadIdx.x % 32;
-  float scores[sampleFew / 32], most = -infinity();
-#pragma unroll
-  for (int i = 0; i < sampleFew / 32; ++i) {
-    const SampleOrder order = top[lane + 32 * i];
-    const int id = sampleIdOf(order);
-    scores[i] = order == 0 ? -infinity() : draw.fast(sampleValueOf(order), sampleWord(draw.noise(id / 4), id % 4));
-    most = fmaxf(most, scores[i]);
+  __shared__ float scores[sampleFew];
+  const int thread = static_cast<int>(threadIdx.x);
+  if (thread < sampleFew) {
+    const int id = sampleIdOf(top[thread]);
+    scores[thread] =
+        thread < k ? draw.fast(sampleValueOf(top[thread]), sampleWord(draw.noise(id / 4), id % 4)) : -infinity();
   }
+  __syncthreads();
+  if (thread >= 32)
+    return -1;
+  float most = -infinity();
+#pragma unroll
+  for (int i = thread; i < sampleFew; i += 32)
+    most = fmaxf(most, scores[i]);
   const float least = sampleContender(warpMax(most));
   unsigned contenders = 0; // bits of the lanes' own
 #pragma unroll
   for (int i = 0; i < sampleFew / 32; ++i)
-    contenders |= static_cast<unsigned>(lane + 32 * i < k && !(scores[i] < least)) << i;
+    contenders |= static_cast<unsigned>(thread + 32 * i < k && !(scores[thread + 32 * i] < least)) << i;
   const unsigned some = __ballot_sync(0xffffffffu, contenders != 0);
   const int first = __ffs(static_cast<int>(contenders)) - 1;
   if (__popc(some) == 1 && !__any_sync(0xffffffffu, (contenders & (contenders - 1)) != 0))
-    return __shfl_sync(0xffffffffu, contenders != 0 ? sampleIdOf(top[lane + 32 * first]) : -1,
+    return __shfl_sync(0xffffffffu, contenders != 0 ? sampleIdOf(top[thread + 32 * first]) : -1,
                        __ffs(static_cast<int>(some)) - 1);
   SampleChoice mine = {0, -1};
 #pragma unroll 1
   for (; contenders != 0; contenders &= contenders - 1) {
-    const SampleOrder order = top[lane + 32 * (__ffs(static_cast<int>(contenders)) - 1)];
+    const SampleOrder order = top[thread + 32 * (__ffs(static_cast<int>(contenders)) - 1)];
     mine = sampleBetter(mine, {draw.exact(sampleValueOf(order), sampleIdOf(order)), sampleIdOf(order)});
   }
   return sampleBestOfWarp(mine).id;
@@ -256,13 +262,13 @@ __device__ inline bool sampleRows(const float *z, const int *index, const int *s
   }
 
   const bool among = k > 0 && k < V, fewer = merges && among && k <= sampleFew;
-  SampleChoice choice = {0, -1};
+  SampleOrder bound = 0;
   if (among) {
     if (!fewer && slice > 0)
       return false;
     const int first = fewer ? begin : 0, last = fewer ? end : V;
     __shared__ SampleOrder top[sampleFew];
-    SampleOrder bound = 0, mine = 0;
+    SampleOrder mine = 0;
     if (fewer) {
       mine = sampleMost<V, Vp>(z, begin, end);
       bound = sampleBound(mine, k);
@@ -271,23 +277,8 @@ __device__ inline bool sampleRows(const float *z, const int *index, const int *s
     for (bool exact = !fewer;; exact = true) {
       if (exact)
         bound = sampleThreshold(z, first, last, k);
-      if (!fewer || sampleTop<samplePerThread * sampleFew>(k, top, [&](const SampleList &list) {
-            const float floor = sampleValueOf(bound);
-            if (mine < bound)
-              return;
-            sampleVisit<V, Vp>(z, begin, end, [&](const float(&x)[samplePerThread], int tile) {
-              unsigned may = 0;
-#pragma unroll
-              for (int i = 0; i < samplePerThread; ++i)
-                may |= static_cast<unsigned>(!(x[i] < floor)) << i;
-              for (; may != 0; may &= may - 1) { // few: rather read again than in as many copies of this code
-                const int id = sampleColumnOf(tile, __ffs(static_cast<int>(may)) - 1);
-                const SampleOrder order = id < V ? sampleOrder(sampleClean(z[id]), id) : 0;
-                if (order >= bound)
-                  list.add(order);
-              }
-            });
-          }))
+      if (!fewer || sampleTop<samplePerThread * sampleFew>(
+                        k, top, [&](const SampleList &list) { sampleGather<V, Vp>(list, z, begin, end, mine, bound); }))
         break;
     }
     if constexpr (merges) {
@@ -308,24 +299,24 @@ __device__ inline bool sampleRows(const float *z, const int *index, const int *s
         }
         bound = sampleBound(mine, k);
         sampleTop<2 * items * sampleFew>(k, top, [&](const SampleList &list) {
-          unsigned may = 0;
+          if (mine >= bound)
+            list.add(mine);
+          unsigned more = 0;
 #pragma unroll
           for (int i = 0; i < items; ++i)
-            may |= static_cast<unsigned>(candidates[i] >= bound) << i;
-          for (; may != 0; may &= may - 1)
-            list.add(found[static_cast<int>(threadIdx.x) + (__ffs(static_cast<int>(may)) - 1) * sampleThreads]);
+            more |= static_cast<unsigned>(candidates[i] >= bound && candidates[i] != mine) << i;
+          for (; more != 0; more &= more - 1) // few: rather read again than in as many copies of this code
+            list.add(found[static_cast<int>(threadIdx.x) + (__ffs(static_cast<int>(more)) - 1) * sampleThreads]);
         });
-        if (threadIdx.x >= 32)
-          return false;
         const int id = sampleDecide(top, k, draw);
         if (threadIdx.x == 0)
           next[row] = id;
-        return true;
+        return threadIdx.x < 32;
       }
     }
-    choice = sampleScan<V, Vp>(z, 0, V, bound, draw);
-  } else {
-    choice = sampleBest(sampleScan<V, Vp>(z, begin, end, 0, draw));
+  }
+  SampleChoice choice = sampleBest(sampleScan<V, Vp>(z, among ? 0 : begin, among ? V : end, bound, draw));
+  if (!among && slices > 1) {
     double *scores = reinterpret_cast<double *>(found); // and then ids
     int *ids = reinterpret_cast<int *>(scores + slices);
     if (threadIdx.x == 0) {
@@ -338,8 +329,8 @@ __device__ inline bool sampleRows(const float *z, const int *index, const int *s
 #pragma unroll 1
     for (int i = threadIdx.x; i < slices; i += sampleThreads)
       choice = sampleBetter(choice, {scores[i], ids[i]});
+    choice = sampleBest(choice);
   }
-  choice = sampleBest(choice);
   if (threadIdx.x == 0)
     next[row] = choice.id;
   return threadIdx.x < 32;

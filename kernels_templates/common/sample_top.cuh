@@ -129,6 +129,7 @@ __device__ inline bool sampleTop(int k, SampleOrder (&top)[sampleFew], Visit vis
     const int i = base + static_cast<int>(threadIdx.x) / 4;
     const SampleOrder mine = i < count ? passed[i] : 0;
     int before = 0;
+#pragma unroll 8
     for (int j = static_cast<int>(threadIdx.x) % 4; j < count; j += 4)
       before += passed[j] > mine;
     before += __shfl_xor_sync(0xffffffffu, before, 1);
@@ -138,6 +139,48 @@ __device__ inline bool sampleTop(int k, SampleOrder (&top)[sampleFew], Visit vis
   }
   __syncthreads();
   return true;
+}
+
+// Adds what reaches `bound` of the slice [begin, end) to the list; `mine` is this thread's largest order of its columns
+// there. Only threads whose own reaches it hold such columns: their warps share in reading those.
+template <int V, int Vp>
+__device__ inline void sampleGather(const SampleList &list, const float *z, int begin, int end, SampleOrder mine,
+                                    SampleOrder bound) {
+  constexpr int together = 2; // fours of a lane under way
+  __shared__ int holders[sampleThreads];
+  const int lane = static_cast<int>(threadIdx.x % 32), warp = static_cast<int>(threadIdx.x) - lane;
+  const unsigned holding = __ballot_sync(0xffffffffu, mine >= bound);
+  if (mine >= bound)
+    holders[warp + __popc(holding & ((1u << lane) - 1))] = static_cast<int>(threadIdx.x);
+  __syncwarp();
+  const float floor = sampleValueOf(bound);
+  const int fours = (end - begin + sampleColumns - 1) / sampleColumns * 2;
+  const int shift = fours <= 2 ? 1 : fours <= 8 ? 3 : 5; // lanes of a holder: 2^shift
+#pragma unroll 1
+  for (int four = lane & ((1 << shift) - 1); four < fours; four += 1 << shift)
+#pragma unroll 1
+    for (int holder = lane >> shift; holder < __popc(holding); holder += together * (32 >> shift)) {
+      int columns[together];
+      float x[4 * together];
+      unsigned may = 0;
+#pragma unroll
+      for (int i = 0; i < together; ++i) {
+        const int at = holder + i * (32 >> shift);
+        columns[i] = at < __popc(holding) ? begin + (four * sampleThreads + holders[warp + at]) * 4 : V;
+        sampleLoad<V, Vp>(z, columns[i], x + 4 * i);
+      }
+#pragma unroll
+      for (int i = 0; i < 4 * together; ++i)
+        may |= static_cast<unsigned>(!(x[i] < floor)) << i;
+#pragma unroll 1
+      for (; may != 0; may &= may - 1) { // few: rather read again than in as many copies of this code
+        const int i = __ffs(static_cast<int>(may)) - 1;
+        const int id = (i < 4 ? columns[0] : columns[1]) + i % 4;
+        const SampleOrder order = id < V ? sampleOrder(sampleClean(z[id]), id) : 0;
+        if (order >= bound)
+          list.add(order);
+      }
+    }
 }
 
 // A bound that exactly the k first ids of [begin, end) in order reach (0 < k < end - begin): a radix search from the

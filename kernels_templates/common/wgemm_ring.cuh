@@ -102,9 +102,15 @@ template <int K, int N, int tileM, int tileN, int stages, int split, int share, 
 
   // ---- thread 0
 
-  __device__ void fetchWeights(int stage, int unit, int step) const {
+  // Whether nothing reads the weights again soon, as in a step; those of a prompt's tokens serve tile after tile.
+  __device__ bool readsOnce() const { return M <= 128; }
+
+  template <bool once> __device__ void fetchWeights(int stage, int unit, int step) const {
     arriveExpect(full + stage, stageBytes); // the stage's tokens as well
-    copyTile(weightsOf(stage), wMap, full + stage, step * 64, tileOf(unit).feature);
+    if constexpr (once)
+      copyTileOnce(weightsOf(stage), wMap, full + stage, step * 64, tileOf(unit).feature);
+    else
+      copyTile(weightsOf(stage), wMap, full + stage, step * 64, tileOf(unit).feature);
   }
   __device__ void fetchTokens(int stage, int unit, int step) const {
     const int token = tileOf(unit).token;
@@ -118,7 +124,8 @@ template <int K, int N, int tileM, int tileN, int stages, int split, int share, 
   }
 
   // Before the wait. Stages are left to fill only if there are fewer steps; returns how many were filled.
-  __device__ int fetchFirstWeights() const {
+  __device__ int fetchFirstWeights() const { return readsOnce() ? fetchFirst<true>() : fetchFirst<false>(); }
+  template <bool once> __device__ int fetchFirst() const {
     int filled = 0;
 #pragma unroll 1
     for (int unit = first; unit < count; unit += stride)
@@ -126,12 +133,18 @@ template <int K, int N, int tileM, int tileN, int stages, int split, int share, 
       for (int step = firstStep; step < endStep; ++step) {
         if (filled == stages)
           return filled;
-        fetchWeights(filled++, unit, step);
+        fetchWeights<once>(filled++, unit, step);
       }
     return filled;
   }
 
   __device__ void feed(int filled) const {
+    if (readsOnce())
+      feedAll<true>(filled);
+    else
+      feedAll<false>(filled);
+  }
+  template <bool once> __device__ void feedAll(int filled) const {
     Slot slot;
 #pragma unroll 1
     for (int unit = first; unit < count; unit += stride)
@@ -139,7 +152,7 @@ template <int K, int N, int tileM, int tileN, int stages, int split, int share, 
       for (int step = firstStep; step < endStep; ++step, slot.advance()) {
         if (--filled < 0) {
           await(empty + slot.stage, slot.parity ^ 1);
-          fetchWeights(slot.stage, unit, step);
+          fetchWeights<once>(slot.stage, unit, step);
         }
         fetchTokens(slot.stage, unit, step);
       }

@@ -72,6 +72,14 @@ __device__ inline void copyTile(void *to, const TensorMap *map, Barrier *barrier
                : "memory");
 #endif
 }
+__device__ inline void copyTileOnce(void *to, const TensorMap *map, Barrier *barrier, int c0, int c1) { // readOnce()
+#if __CUDA_ARCH__ >= 900
+  asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint [%0], "
+               "[%1, {%3, %4}], [%2], %5;" ::"r"(sharedAddress(to)),
+               "l"(map), "r"(sharedAddress(barrier)), "r"(c0), "r"(c1), "l"(readOnce())
+               : "memory");
+#endif
+}
 __device__ inline void copyTile(void *to, const TensorMap *map, Barrier *barrier, int c0, int c1, int c2) {
 #if __CUDA_ARCH__ >= 900
   asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5}], "

@@ -123,6 +123,9 @@ inline void prefetchMap(const TensorMap *) {}
 template <typename... C> void copyTile(void *to, const TensorMap *map, Barrier *barrier, C... place) {
   emulator::copyTile(to, *map->map, barrier, {place...});
 }
+inline void copyTileOnce(void *to, const TensorMap *map, Barrier *barrier, int c0, int c1) {
+  emulator::copyTile(to, *map->map, barrier, {c0, c1});
+}
 inline void copyTileToAll(void *to, const TensorMap *map, Barrier *barrier, int c0, int c1, unsigned short blocks) {
   emulator::copyTile(to, *map->map, barrier, {c0, c1}, blocks);
 }

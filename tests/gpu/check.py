@@ -26,6 +26,10 @@ LEXICON_NLL = {"f32": (2.5615, 0.0005), "bf16": (2.5615, 0.002)}
 # lexicon-d4: what lies between these was put there by upstream's calculator.
 OUTPUT_START, OUTPUT_END = 4094, 4095
 SAMPLE_TIE = 0.05  # bf16 logits of this size are that coarse
+# What decode steps in bf16 choose, by logits of a prefill in bf16: where the model wavers between two tokens, roundings
+# move their difference by up to 0.28, of a row alone as well (CPU executor, row 108 of batch_choices); twice that.
+# Another row's keys or tokens cost whole units.
+DECODE_TIE = 0.56
 
 
 class Skip(Exception):
@@ -240,7 +244,7 @@ def batch_alone(checks, rows):
 
 
 def batch_choices(checks, model, rows):
-    """bf16, lexicon-d4: what each row of a batch chooses is, by logits of the row alone, the most likely or a tie."""
+    """bf16, lexicon-d4: what each row of a batch chooses is, by logits of the row alone, the most likely or nearly so."""
     heldout = tensors(model / "eval.safetensors")["heldout_ids"]
     prompts = [heldout[row % len(heldout), :1 + 37 * row % 240].tolist() for row in range(rows)]
     path, texts, logits = (checks.bundle / f"choices{rows}.{kind}.safetensors" for kind in ("prompts", "texts", "logits"))
@@ -255,9 +259,9 @@ def batch_choices(checks, model, rows):
             gap = float(there.max() - there[id])
             worst, equal = max(worst, gap), equal + (gap == 0)
     count = sum(map(len, chosen))
-    return worst <= SAMPLE_TIE and count == 8 * rows, (
+    return worst <= DECODE_TIE and equal >= 0.97 * count and count == 8 * rows, (
         f"{rows} prompts of 1 to 240 tokens, 8 new: {equal} of {count} the most likely alone, the others by at most "
-        f"{worst:.3f} less (bound {SAMPLE_TIE})")
+        f"{worst:.3f} less (bounds 97 %, {DECODE_TIE})")
 
 
 def against_cpu(checks, plan):
