@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
+#include <utility>
 
 namespace nanort {
 
@@ -63,7 +64,7 @@ private:
 
 std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path &path) {
   // O_NONBLOCK: opening a FIFO must not wait for a writer, it is refused below.
-  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   struct stat status;
   if (file.fd < 0 || ::fstat(file.fd, &status) != 0)
     failRead(path, errno);
@@ -80,12 +81,30 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path &
   if (data == MAP_FAILED)
     failRead(path, errno);
   mapped->data = {static_cast<const std::byte *>(data), size};
+  mapped->fd = std::exchange(file.fd, -1);
   return mapped;
+}
+
+void MappedFile::read(uint64_t offset, std::span<std::byte> to) const {
+  while (!to.empty()) {
+    const ssize_t count = ::pread(fd, to.data(), to.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR)
+      continue;
+    if (count < 0)
+      failRead(name, errno);
+    if (count == 0)
+      fail(Exit::Input, "cannot read " + quote(name.native()) + ": it was cut while in use, to at most " +
+                            std::to_string(offset) + " bytes; put a new file in its place instead of changing it");
+    to = to.subspan(static_cast<size_t>(count));
+    offset += static_cast<uint64_t>(count);
+  }
 }
 
 MappedFile::~MappedFile() {
   if (!data.empty())
     ::munmap(const_cast<std::byte *>(data.data()), data.size());
+  if (fd >= 0)
+    ::close(fd);
 }
 
 AtomicFile::AtomicFile(const std::filesystem::path &path) : target(path) {

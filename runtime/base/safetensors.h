@@ -29,6 +29,10 @@ public:
   const Tensor *find(const std::string &name) const;
   /// As find, but a missing name is Exit::Input listing the nearest ones.
   const Tensor &at(const std::string &name) const;
+  /// Copies bytes of a tensor of this file from its `first` on (MappedFile::read).
+  void read(const Tensor &tensor, uint64_t first, std::span<std::byte> to) const {
+    file->read(static_cast<uint64_t>(tensor.data.data() - file->bytes().data()) + first, to);
+  }
   const std::map<std::string, Tensor> &tensors() const { return entries; }
   const std::map<std::string, std::string> &metadata() const { return meta; }
   const std::filesystem::path &path() const { return file->path(); }

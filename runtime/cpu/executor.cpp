@@ -196,10 +196,11 @@ private:
         addresses[buffer] = const_cast<std::byte *>(view);
         continue;
       }
-      constants.emplace_back(program.buffers()->Get(buffer)->bytes());
+      const schema::Buffer &place = *program.buffers()->Get(buffer);
+      constants.emplace_back(place.bytes());
       addresses[buffer] = constants.back().data();
-      weights.write(program, *constant, addresses[buffer], *math);
-      numbers.constants += program.buffers()->Get(buffer)->bytes();
+      weights.write(program, *constant, 0, place.bytes() / kernels::sizeOf(dtypeOf(place)), addresses[buffer], *math);
+      numbers.constants += place.bytes();
     }
   }
 

@@ -12,17 +12,6 @@ namespace {
 
 constexpr size_t Alignment = 256;
 
-void copyOnHost(std::byte *to, const std::byte *from, size_t bytes, kernels::HostMath *math) {
-  if (!math) {
-    std::memcpy(to, from, bytes);
-    return;
-  }
-  // Large enough that a thread's start costs nothing beside the page faults of a mapped file.
-  constexpr int64_t Grain = 256 << 10;
-  math->parallelFor(static_cast<int64_t>(bytes), Grain,
-                    [&](int64_t begin, int64_t end) { std::memcpy(to + begin, from + begin, end - begin); });
-}
-
 } // namespace
 
 Spaces::Spaces(const Device &device, const schema::Program &program) : device(device) {
@@ -135,11 +124,11 @@ void Staging::send(DevicePtr to, size_t bytes) {
   used = std::min(PieceBytes, (used + bytes + Alignment - 1) / Alignment * Alignment);
 }
 
-void Staging::write(DevicePtr to, const void *from, size_t bytes, kernels::HostMath *math) {
+void Staging::write(DevicePtr to, const void *from, size_t bytes) {
   auto source = static_cast<const std::byte *>(from);
   while (bytes > 0) {
     size_t piece = std::min(bytes, PieceBytes);
-    copyOnHost(reserve(piece), source, piece, math);
+    std::memcpy(reserve(piece), source, piece);
     send(to, piece);
     to += piece;
     source += piece;
@@ -209,19 +198,13 @@ void Inputs::send() {
 void uploadConstants(const schema::Program &program, const Weights &weights, const Spaces &spaces, Staging &staging,
                      kernels::HostMath &math) {
   const Range range("upload");
-  std::vector<std::byte> made;
   for (const schema::Constant *constant : *program.constants()) {
     const schema::Buffer &buffer = *program.buffers()->Get(constant->buffer());
-    DevicePtr to = spaces.at(buffer);
-    if (const std::byte *view = weights.view(program, *constant)) {
-      staging.write(to, view, buffer.bytes(), &math);
-    } else if (buffer.bytes() <= Staging::PieceBytes) {
-      weights.write(program, *constant, staging.reserve(buffer.bytes()), math);
-      staging.send(to, buffer.bytes());
-    } else {
-      made.resize(std::max<size_t>(made.size(), buffer.bytes()));
-      weights.write(program, *constant, made.data(), math);
-      staging.write(to, made.data(), buffer.bytes(), &math);
+    const uint64_t size = kernels::sizeOf(dtypeOf(buffer)), elements = buffer.bytes() / size;
+    for (uint64_t first = 0, count; first < elements; first += count) {
+      count = std::min(Staging::PieceBytes / size, elements - first);
+      weights.write(program, *constant, first, count, staging.reserve(count * size), math);
+      staging.send(spaces.at(buffer) + first * size, count * size);
     }
   }
 }

@@ -50,8 +50,7 @@ public:
 
   static constexpr size_t PieceBytes = size_t{8} << 20;
 
-  /// Copies to the device; with `math`, on all its threads (for constants: one thread does not keep up with the bus).
-  void write(DevicePtr to, const void *from, size_t bytes, kernels::HostMath *math = nullptr);
+  void write(DevicePtr to, const void *from, size_t bytes);
   /// Room for at most PieceBytes to be filled by the caller, then sent by send().
   std::byte *reserve(size_t bytes);
   void send(DevicePtr to, size_t bytes);
@@ -93,8 +92,8 @@ private:
   std::vector<int32_t> stretchOf; // by buffer; -1: not an input
 };
 
-/// Makes every constant of the program and moves it to its place. At most one constant that needs its value steps is in
-/// host memory at a time.
+/// Makes every constant of the program and moves it to its place: piece by piece, by all threads of `math` straight
+/// into page-locked memory, while the piece before is on its way.
 void uploadConstants(const schema::Program &program, const Weights &weights, const Spaces &spaces, Staging &staging,
                      kernels::HostMath &math);
 

@@ -38,17 +38,20 @@ void store(kernels::DType type, std::span<const float> values, uint64_t first, s
   }
 }
 
-/// Loads elements [first, ...) of a file's tensor, which need not be aligned.
-void load(const Tensor &tensor, uint64_t first, std::span<float> values) {
+/// Loads elements [first, ...) of a tensor.
+void load(const Safetensors &file, const Tensor &tensor, uint64_t first, std::span<float> values) {
   if (tensor.dtype == "F32") {
-    std::memcpy(values.data(), tensor.data.data() + first * 4, values.size_bytes());
+    file.read(tensor, first * 4, std::as_writable_bytes(values));
     return;
   }
-  for (size_t i = 0; i < values.size(); ++i) {
-    bf16 value;
-    std::memcpy(&value, tensor.data.data() + (first + i) * 2, 2);
-    values[i] = kernels::toFloat(value);
-  }
+  std::vector<bf16> stored(values.size());
+  file.read(tensor, first * 2, std::as_writable_bytes(std::span(stored)));
+  for (size_t i = 0; i < values.size(); ++i)
+    values[i] = kernels::toFloat(stored[i]);
+}
+
+bool holds(const Tensor &tensor, kernels::DType type) {
+  return tensor.dtype == (type == kernels::DType::F32 ? "F32" : "BF16");
 }
 
 } // namespace
@@ -87,39 +90,51 @@ Weights Weights::random(std::shared_ptr<const Plan> plan, uint64_t seed) {
   return weights;
 }
 
-void Weights::write(const schema::Program &program, const schema::Constant &constant, std::byte *out,
-                    kernels::HostMath &math) const {
+void Weights::write(const schema::Program &program, const schema::Constant &constant, uint64_t first, uint64_t count,
+                    std::byte *out, kernels::HostMath &math) const {
   const kernels::DType type = dtypeOf(*program.buffers()->Get(constant.buffer()));
+  const uint64_t size = kernels::sizeOf(type), last = first + count;
   for (uint32_t s = 0; s < constant.steps()->size(); ++s) {
     if (constant.steps_type()->GetEnum<schema::Step>(s) == schema::Step::RopeStep) {
       const auto &rope = *constant.steps()->GetAs<schema::RopeStep>(s);
-      math.parallelFor(static_cast<int64_t>(rope.positions()), 64, [&](int64_t begin, int64_t end) {
-        std::vector<float> row(rope.head_dim());
-        for (int64_t t = begin; t < end; ++t) {
-          ropeRow(rope.base(), static_cast<uint64_t>(t), row);
-          store(type, row, static_cast<uint64_t>(t) * rope.head_dim(), out);
+      const uint64_t width = rope.head_dim(), top = first / width, bottom = (last + width - 1) / width;
+      math.parallelFor(static_cast<int64_t>(bottom - top), 64, [&](int64_t begin, int64_t end) {
+        std::vector<float> row(width);
+        for (uint64_t t = top + static_cast<uint64_t>(begin); t < top + static_cast<uint64_t>(end); ++t) {
+          ropeRow(rope.base(), t, row);
+          const uint64_t from = std::max(first, t * width), to = std::min(last, (t + 1) * width);
+          store(type, std::span(row).subspan(from - t * width, to - from), from - first, out);
         }
       });
       continue;
     }
-    std::byte *part = out;
+    uint64_t start = 0; // of a parameter in the constant
     for (uint32_t source : *constant.steps()->GetAs<schema::CastStep>(s)->sources()) {
       const schema::Parameter &parameter = *plan->root().parameters()->Get(source);
       const std::string name = parameter.name()->str();
       const std::vector<uint64_t> shape = shapeOf(parameter);
       const Tensor *tensor = file ? file->find(name) : nullptr;
-      math.parallelFor(static_cast<int64_t>(elementsOf(parameter)), kGrain, [&](int64_t begin, int64_t end) {
+      const uint64_t next = start + elementsOf(parameter);
+      const uint64_t from = std::max(first, start), to = std::min(last, next);
+      math.parallelFor(to > from ? static_cast<int64_t>(to - from) : 0, kGrain, [&](int64_t begin, int64_t end) {
+        if (tensor && holds(*tensor, type)) {
+          std::byte *place = out + (from - first + static_cast<uint64_t>(begin)) * size;
+          file->read(*tensor, (from - start + static_cast<uint64_t>(begin)) * size,
+                     {place, static_cast<size_t>(end - begin) * size});
+          return;
+        }
         std::vector<float> values;
         for (int64_t i = begin; i < end; i += kGrain) {
           values.resize(static_cast<size_t>(std::min(kGrain, end - i)));
+          const uint64_t element = from + static_cast<uint64_t>(i);
           if (tensor)
-            load(*tensor, static_cast<uint64_t>(i), values);
+            load(*file, *tensor, element - start, values);
           else
-            randomValues(seed, name, shape, static_cast<uint64_t>(i), values);
-          store(type, values, static_cast<uint64_t>(i), part);
+            randomValues(seed, name, shape, element - start, values);
+          store(type, values, element - first, out);
         }
       });
-      part += elementsOf(parameter) * kernels::sizeOf(type);
+      start = next;
     }
   }
 }
@@ -134,8 +149,7 @@ const std::byte *Weights::view(const schema::Program &program, const schema::Con
   const schema::Parameter *source = plan->root().parameters()->Get(sources[0]);
   const Tensor *tensor = file->find(source->name()->str());
   const kernels::DType type = dtypeOf(*program.buffers()->Get(constant.buffer()));
-  if (tensor->dtype != (type == kernels::DType::F32 ? "F32" : "BF16") ||
-      reinterpret_cast<uintptr_t>(tensor->data.data()) % kernels::sizeOf(type) != 0)
+  if (!holds(*tensor, type) || reinterpret_cast<uintptr_t>(tensor->data.data()) % kernels::sizeOf(type) != 0)
     return nullptr;
   return tensor->data.data();
 }
@@ -157,7 +171,7 @@ void Weights::save(const std::filesystem::path &path, kernels::HostMath &math) c
       math.parallelFor(static_cast<int64_t>(values.size()), kGrain, [&](int64_t begin, int64_t end) {
         const std::span part = std::span(values).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
         if (tensor)
-          load(*tensor, first + static_cast<uint64_t>(begin), part);
+          load(*file, *tensor, first + static_cast<uint64_t>(begin), part);
         else
           randomValues(seed, name, shape, first + static_cast<uint64_t>(begin), part);
       });

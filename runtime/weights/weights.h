@@ -22,9 +22,10 @@ public:
   /// deviation 1/sqrt(k); vectors and scalars: uniform in [0.25, 0.75]. No tensor is zero.
   static Weights random(std::shared_ptr<const Plan> plan, uint64_t seed);
 
-  /// Runs the value steps of a constant into `out` (bytes of its buffer, its dtype).
-  void write(const schema::Program &program, const schema::Constant &constant, std::byte *out,
-             kernels::HostMath &math) const;
+  /// Elements [first, first + count) of a constant, as its value steps make them, into `out` in its dtype. Errors:
+  /// Exit::Input if the weights file can no longer be read.
+  void write(const schema::Program &program, const schema::Constant &constant, uint64_t first, uint64_t count,
+             std::byte *out, kernels::HostMath &math) const;
   /// The constant's bytes without a copy, if its only step is a cast of one parameter to the dtype that the file
   /// already has; else null.
   const std::byte *view(const schema::Program &program, const schema::Constant &constant) const;

@@ -97,7 +97,13 @@ TEST(WeightsFile, CastsAndViews) {
     for (const schema::Constant *constant : *plan->program(0).constants()) {
       const schema::Buffer &buffer = *plan->program(0).buffers()->Get(constant->buffer());
       std::vector<float> values(buffer.bytes() / 4);
-      weights.write(plan->program(0), *constant, reinterpret_cast<std::byte *>(values.data()), *math);
+      weights.write(plan->program(0), *constant, 0, values.size(), reinterpret_cast<std::byte *>(values.data()), *math);
+      for (size_t first = 0; first < values.size(); first += 3) { // any range is the same elements
+        float some[3] = {};
+        const size_t count = std::min<size_t>(3, values.size() - first);
+        weights.write(plan->program(0), *constant, first, count, reinterpret_cast<std::byte *>(some), *math);
+        ASSERT_EQ(std::memcmp(some, &values[first], count * 4), 0) << buffer.name()->str() << " at " << first;
+      }
       const std::byte *view = weights.view(plan->program(0), *constant);
       if (constant->steps_type()->GetEnum<schema::Step>(0) == schema::Step::RopeStep) {
         EXPECT_EQ(view, nullptr);
@@ -111,6 +117,27 @@ TEST(WeightsFile, CastsAndViews) {
         EXPECT_EQ(std::memcmp(view, values.data(), buffer.bytes()), 0);
       }
     }
+  }
+}
+
+TEST(WeightsFile, CutWhileInUseIsAnError) {
+  TempDir dir;
+  const Json json = tinyPlan();
+  const auto plan = openPlan(dir, json);
+  auto math = makeHostMath(1);
+  File(json, "BF16").write(dir / "model.safetensors");
+  const Weights weights = Weights::fromFile(plan, dir / "model.safetensors");
+  const auto size = std::filesystem::file_size(dir / "model.safetensors");
+  std::filesystem::resize_file(dir / "model.safetensors", 16);
+  try {
+    for (const schema::Constant *constant : *plan->program(0).constants()) {
+      std::vector<std::byte> values(plan->program(0).buffers()->Get(constant->buffer())->bytes());
+      weights.write(plan->program(0), *constant, 0, values.size() / 4, values.data(), *math);
+    }
+    FAIL() << "read " << size << " bytes of 16";
+  } catch (const Error &error) {
+    EXPECT_EQ(error.code, Exit::Input);
+    EXPECT_NE(std::string(error.what()).find("was cut while in use"), std::string::npos) << error.what();
   }
 }
 
@@ -160,8 +187,8 @@ TEST(WeightsFile, SavedRandomWeightsAreTheSame) {
   for (const schema::Constant *constant : *plan->program(0).constants()) {
     const uint64_t bytes = plan->program(0).buffers()->Get(constant->buffer())->bytes();
     std::vector<std::byte> a(bytes), b(bytes);
-    random.write(plan->program(0), *constant, a.data(), *math);
-    saved.write(plan->program(0), *constant, b.data(), *math);
+    random.write(plan->program(0), *constant, 0, bytes / 4, a.data(), *math);
+    saved.write(plan->program(0), *constant, 0, bytes / 4, b.data(), *math);
     EXPECT_EQ(a, b);
     EXPECT_EQ(random.view(plan->program(0), *constant), nullptr);
   }
