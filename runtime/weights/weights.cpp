@@ -32,10 +32,9 @@ void store(kernels::DType type, std::span<const float> values, uint64_t first, s
     std::memcpy(out + first * 4, values.data(), values.size_bytes());
     return;
   }
-  for (size_t i = 0; i < values.size(); ++i) {
-    const bf16 rounded = kernels::roundToBf16(values[i]);
-    std::memcpy(out + (first + i) * 2, &rounded, 2);
-  }
+  auto *to = reinterpret_cast<bf16 *>(out) + first; // constants are aligned to their elements
+  for (size_t i = 0; i < values.size(); ++i)
+    to[i] = kernels::roundToBf16(values[i]);
 }
 
 /// Loads elements [first, ...) of a tensor.

@@ -144,6 +144,8 @@ def sampling(options):
         plan = options.bundle / "bench" / f"{model}.fb"
         ways = [nanort(options, plan, "graph", "--explain", *flags)["explain"] for flags in ((), ("-t", "0.8", "-k", "50"))]
         for steps in zip(*ways):
+            if not steps[0]["entry"].startswith("decode"):
+                continue
             us = [sum(launch["us"] for launch in step["launches"] if launch["kernel"].startswith("sample_")) for step in steps]
             print(f"| {model} | {steps[0]['batch']} | {us[0]:.2f} | {us[1]:.2f} |", flush=True)
 
