@@ -77,7 +77,8 @@ std::vector<char> Cache::compile(Nvrtc &nvrtc, const std::string &name, const st
                                  const std::string &target) {
   if (root.empty())
     return nvrtc.compile(name, source, target);
-  std::string key = "cubin of NVRTC " + nvrtc.version() + "\n" + target + "\n";
+  // "checked": earlier ones may have come from the driver's cache, which says nothing of spills.
+  std::string key = "checked cubin of NVRTC " + nvrtc.version() + "\n" + target + "\n";
   for (const char *option : compileOptions)
     key += std::string(option) + "\n";
   const fs::path path = root / (nanort::toHex(digestOf(key + source)) + ".cubin");

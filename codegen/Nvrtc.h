@@ -7,7 +7,8 @@
 
 namespace codegen {
 
-/// Besides the target's -arch. Verbose ptxas output is what compile() finds spills in.
+/// Besides the target's -arch, and --no-cache from NVRTC 12.9 on. Verbose ptxas output is what compile() finds spills
+/// in.
 inline constexpr const char *compileOptions[] = {"-std=c++17", "-lineinfo", "--ptxas-options=-v"};
 
 /// compile() may be called from several threads at once.
@@ -22,7 +23,7 @@ public:
 
   /// Compiles for exactly `target` ("sm_90a"). Same source, target and version give the same bytes. Throws
   /// nanort::Error (Exit::Internal) with NVRTC's log on errors, and on what silently ruins a kernel: warnings C7508,
-  /// C7511, C7514, a spill or a stack frame.
+  /// C7511, C7514, a spill or a stack frame, or a log that does not say.
   virtual std::vector<char> compile(const std::string &name, const std::string &source, const std::string &target) = 0;
 };
 

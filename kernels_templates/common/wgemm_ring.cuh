@@ -102,7 +102,8 @@ template <int K, int N, int tileM, int tileN, int stages, int split, int share, 
 
   // ---- thread 0
 
-  // Whether nothing reads the weights again soon, as in a step; those of a prompt's tokens serve tile after tile.
+  // Whether so few tiles of tokens read a weight that they do so at about the same time, as in a step, and nothing
+  // reads it again soon.
   __device__ bool readsOnce() const { return M <= 128; }
 
   template <bool once> __device__ void fetchWeights(int stage, int unit, int step) const {

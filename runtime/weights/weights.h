@@ -27,7 +27,7 @@ public:
   void write(const schema::Program &program, const schema::Constant &constant, uint64_t first, uint64_t count,
              std::byte *out, kernels::HostMath &math) const;
   /// The constant's bytes without a copy, if its only step is a cast of one parameter to the dtype that the file
-  /// already has; else null.
+  /// already has; else null. Through the mapping: the file must not be cut while they are used.
   const std::byte *view(const schema::Program &program, const schema::Constant &constant) const;
 
   /// All parameters as a safetensors file (for --random-weights).

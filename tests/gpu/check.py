@@ -26,9 +26,9 @@ LEXICON_NLL = {"f32": (2.5615, 0.0005), "bf16": (2.5615, 0.002)}
 # lexicon-d4: what lies between these was put there by upstream's calculator.
 OUTPUT_START, OUTPUT_END = 4094, 4095
 SAMPLE_TIE = 0.05  # bf16 logits of this size are that coarse
-# What decode steps in bf16 choose, by logits of a prefill in bf16: where the model wavers between two tokens, roundings
-# move their difference by up to 0.28, of a row alone as well (CPU executor, row 108 of batch_choices); twice that.
-# Another row's keys or tokens cost whole units.
+# What a batch in bf16 chooses, in its prefill or in decode steps, by logits of another prefill in bf16: where the model
+# wavers between two tokens, roundings move their difference by up to 0.28, of a row alone as well (CPU executor, row 108
+# of batch_choices); twice that. Another row's keys or tokens cost whole units.
 DECODE_TIE = 0.56
 
 
@@ -257,7 +257,7 @@ def batch_choices(checks, model, rows):
         for i, id in enumerate(ids):
             there = alone[row, len(prompt) - 1 + i]
             gap = float(there.max() - there[id])
-            worst, equal = max(worst, gap), equal + (gap == 0)
+            worst, equal = worst if gap <= worst else gap, equal + (gap == 0)  # NaN stays
     count = sum(map(len, chosen))
     return worst <= DECODE_TIE and equal >= 0.97 * count and count == 8 * rows, (
         f"{rows} prompts of 1 to 240 tokens, 8 new: {equal} of {count} the most likely alone, the others by at most "
