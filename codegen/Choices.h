@@ -38,6 +38,8 @@ struct DecodeAttention {
 struct Problem {
   std::string suffix; // of a family's name, behind the choice's stem
   std::vector<std::pair<std::string_view, int64_t>> params, scalars;
+
+  auto operator<=>(const Problem &) const = default;
 };
 Problem problemOf(const Product &product);
 Problem problemOf(const DecodeAttention &attention);

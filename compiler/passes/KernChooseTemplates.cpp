@@ -12,6 +12,8 @@
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/GlobPattern.h"
 
+#include <map>
+
 using namespace mlir;
 
 namespace nanocc {
@@ -82,6 +84,7 @@ struct KernChooseTemplatesPass : nanocc::impl::KernChooseTemplatesBase<KernChoos
         return signalPassFailure();
       }
       concerned = false;
+      offered.clear();
       WalkResult walk = program.walk([&](Operation *op) -> WalkResult {
         if (auto linear = dyn_cast<kern::LinearOp>(op)) {
           const Override *forced = forcedFor(op, nameOf(op, linear.getWeight()), overrides);
@@ -114,8 +117,16 @@ struct KernChooseTemplatesPass : nanocc::impl::KernChooseTemplatesBase<KernChoos
   }
 
 private:
+  template <typename Shape> Task makeTask(const Shape &shape, int64_t rows, Value operand, const std::string &target) {
+    codegen::Problem problem = codegen::problemOf(shape);
+    auto [known, isNew] = offered.try_emplace(problem);
+    if (isNew)
+      known->second = codegen::choicesFor(shape, target);
+    return {std::move(problem), known->second, rows, operand};
+  }
+
   /// Nullopt for what has no choice, and for what kern-verify will refuse.
-  static std::optional<Task> taskOf(Operation *op, const std::string &target) {
+  std::optional<Task> taskOf(Operation *op, const std::string &target) {
     auto typeOf = [](Value value) { return dyn_cast<RankedTensorType>(value.getType()); };
     if (auto attention = dyn_cast<kern::AttentionOp>(op)) {
       RankedTensorType q = typeOf(attention.getQ());
@@ -130,7 +141,7 @@ private:
                                      kv.getDim(),
                                      kv.getPositions(),
                                      static_cast<int64_t>(attention.getWindow())};
-      return Task{codegen::problemOf(shape), codegen::choicesFor(shape, target), shape.tokens, attention.getKv()};
+      return makeTask(shape, shape.tokens, attention.getKv(), target);
     }
     if (auto attention = dyn_cast<kern::AttentionDecodeOp>(op))
       return decodeTask(attention, {}, {}, target);
@@ -146,12 +157,11 @@ private:
     const codegen::Product product{
         epilogueOf(op).str(), *in, *out, x.getDimSize(0), y.getDimSize(1), x.getDimSize(1), op->hasAttr("norm"),
         op->hasAttr("relu2")};
-    return Task{codegen::problemOf(product), codegen::choicesFor(product, target), product.rows, op->getOperand(1)};
+    return makeTask(product, product.rows, op->getOperand(1), target);
   }
 
   /// `x` and `gate` are the value gate's, if there is one.
-  template <typename Op>
-  static std::optional<Task> decodeTask(Op attention, Value x, Value gate, const std::string &target) {
+  template <typename Op> std::optional<Task> decodeTask(Op attention, Value x, Value gate, const std::string &target) {
     auto columns = [](Value value) {
       return value ? cast<RankedTensorType>(value.getType()).getShape().back() : int64_t{0};
     };
@@ -165,7 +175,7 @@ private:
         *in,           *table,       type.getDimSize(0), type.getDimSize(1) / kv.getDim(),
         kv.getHeads(), kv.getDim(),  kv.getPositions(),  static_cast<int64_t>(attention.getWindow()),
         columns(x),    columns(gate)};
-    return Task{codegen::problemOf(shape), codegen::choicesFor(shape, target), shape.tokens, attention.getKv()};
+    return makeTask(shape, shape.tokens, attention.getKv(), target);
   }
 
   /// "decode_8/h0.c_fc"
@@ -376,6 +386,7 @@ private:
   llvm::SmallDenseSet<size_t> used; // overrides that some launch has met
   bool concerned = false;           // a time of --tuning is of some launch of the program
   std::string example;
+  std::map<codegen::Problem, std::vector<codegen::Choice>> offered; // layers have the same problems, of one target
 };
 
 } // namespace
