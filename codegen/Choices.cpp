@@ -173,8 +173,11 @@ std::vector<Choice> choicesFor(const Attention &attention, std::string_view targ
   struct Shape {
     int64_t queries, keys, stages;
   };
-  for (Shape s : {Shape{128, 128, 2}, Shape{128, 128, 3}, Shape{192, 128, 2}, Shape{64, 128, 1}, Shape{64, 64, 2}}) {
-    Choice choice{"attention_prefill", {{"tile_q", s.queries}, {"tile_k", s.keys}, {"stages", s.stages}}};
+  const std::optional<DeviceModel> device = deviceModel(target);
+  for (Shape s : {Shape{128, 128, 2}, Shape{128, 128, 3}, Shape{64, 128, 1}, Shape{64, 64, 2}}) {
+    const int64_t blocks = device ? device->sms * (s.queries == 64 ? 2 : 1) : 1; // as are resident
+    Choice choice{"attention_prefill",
+                  {{"tile_q", s.queries}, {"tile_k", s.keys}, {"stages", s.stages}, {"blocks", blocks}}};
     std::string why;
     if (instanceOf(problemOf(attention), choice, target, why))
       choices.push_back(std::move(choice));

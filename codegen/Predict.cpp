@@ -122,8 +122,8 @@ static double gemvUs(const DeviceModel &device, double rate, const Instance &ins
          static_cast<double>(x * sizeOf(instance.params.type("T")) * shape.grid[0]) / device.l2BytesPerUs;
 }
 
-/// One prompt: later tiles of queries see more keys. The SMs share all steps evenly, but no block is shorter than its
-/// own.
+/// One prompt: later tiles of queries see more keys. The SMs share all steps evenly, as far as there are blocks for
+/// them, but no block is shorter than its own.
 static double attentionUs(const DeviceModel &device, double rate, const Instance &instance) {
   const Values v(instance);
   const uint64_t queries = v.param("tile_q"), keys = v.param("tile_k"), dim = v.param("D");
@@ -133,7 +133,11 @@ static double attentionUs(const DeviceModel &device, double rate, const Instance
     total += steps * v.param("heads");
     longest = std::max(longest, steps);
   }
-  const double share = std::max(static_cast<double>(total) / device.sms, static_cast<double>(longest));
+  const kernels::LaunchShape shape = instance.family->shape(instance.params, instance.scalars);
+  const uint64_t room = device.sms * std::max(1u, (device.blockShared + 1024) / (shape.sharedBytes + 1024)),
+                 items = ceilDiv(v.scalar("n"), queries) * v.param("heads");
+  const double used = std::min(1.0, static_cast<double>(shape.grid[0]) / static_cast<double>(std::min(items, room)));
+  const double share = std::max(static_cast<double>(total) / device.sms / used, static_cast<double>(longest));
   return share * stepUs(device, rate, 4 * queries * keys * dim, 2 * keys * dim * sizeOf(instance.params.type("T")));
 }
 

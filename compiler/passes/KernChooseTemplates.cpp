@@ -238,7 +238,7 @@ private:
         {type.getDimSize(0) * kv.getHeads(), static_cast<int64_t>(kernels::attention_batch::partialFloats(params))},
         builder.getF32Type());
     SmallVector<Value> operands(attention->getOperands());
-    operands.push_back(counters(attention, kv));
+    operands.push_back(counters(attention, kv.getRows() * kv.getHeads())); // one for each row and head
     SmallVector<NamedAttribute> attributes = {builder.getNamedAttr("mult", attention.getMultAttr()),
                                               builder.getNamedAttr("window", attention.getWindowAttr()),
                                               builder.getNamedAttr("chunk", tuning("chunk")),
@@ -251,12 +251,12 @@ private:
     return batch;
   }
 
-  /// One for each row and head, of all such launches: data orders those.
-  static Value counters(Operation *attention, kern::KvType kv) {
+  /// Of all launches that need as many: data orders those.
+  static Value counters(Operation *attention, int64_t count) {
     auto program = attention->getParentOfType<kern::ProgramOp>();
     OpBuilder builder(attention);
-    auto type = RankedTensorType::get({kv.getRows() * kv.getHeads()}, builder.getIntegerType(32, false));
-    const std::string name = llvm::formatv("attention.counters.{0}", type.getNumElements()).str();
+    auto type = RankedTensorType::get({count}, builder.getIntegerType(32, false));
+    const std::string name = llvm::formatv("attention.counters.{0}", count).str();
     if (!program.lookupSymbol(name)) {
       OpBuilder declarations(builder.getContext());
       declarations.setInsertionPoint(*program.getBody().getOps<func::FuncOp>().begin());
@@ -373,6 +373,9 @@ private:
       op = asDecode(op, builder.getDictionaryAttr(choice));
     else
       op->setAttr("choice", builder.getDictionaryAttr(choice));
+    if (auto attention = dyn_cast<kern::AttentionOp>(op);
+        attention && weighed.front().choice.stem == "attention_prefill")
+      attention.getCountersMutable().assign(counters(op, 1));
     if (weighed.size() < 2)
       return;
     SmallVector<Attribute> lines;

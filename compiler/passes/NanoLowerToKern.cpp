@@ -226,8 +226,9 @@ private:
     Value k = at(e.getK()), v = at(e.getV());
     Value rowOf = input("rows", tokens), positions = input("positions", tokens);
     Value starts = input("starts", rows), ends = input("ends", rows);
-    auto launch = kern::AttentionOp::create(builder, e.getLoc(), e.getType(), at(e.getQ()), k, v, ring, rowOf,
-                                            positions, starts, program.window(cache), DictionaryAttr(), ArrayAttr());
+    auto launch =
+        kern::AttentionOp::create(builder, e.getLoc(), e.getType(), at(e.getQ()), k, v, ring, rowOf, positions, starts,
+                                  /*counters=*/Value(), program.window(cache), DictionaryAttr(), ArrayAttr());
     kern::KvWriteOp::create(builder, e.getLoc(), k, v, rowOf, positions, ends, ring);
     return done(e, launch);
   }

@@ -243,14 +243,15 @@ def Kern_AttentionOp : Kern_LaunchOp<"attention", [AllTypesMatch<["q", "result"]
     Keys of this chunk come from k and v, older ones from the ring, which `kern.kv_write` updates afterwards: with rings of
     window + 1 positions a chunk's own tokens would otherwise overwrite keys that its first tokens still need.
     `window` is the number of earlier positions seen. `choice` and `considered` are as for kern.product; without a choice
-    the family is attention.
+    the family is attention. Blocks of the family attention_prefill draw their work by ticket: it needs one of `counters`.
   }];
   let arguments = (ins Kern_Float:$q, Kern_Float:$k, Kern_Float:$v, Arg<Kern_KvType, "", [MemRead]>:$kv,
-                       Kern_Ids:$rows, Kern_Ids:$positions, Kern_Ids:$starts, I64Attr:$window,
+                       Kern_Ids:$rows, Kern_Ids:$positions, Kern_Ids:$starts,
+                       Arg<Optional<Kern_Words>, "", [MemRead, MemWrite]>:$counters, I64Attr:$window,
                        OptionalAttr<DictionaryAttr>:$choice, OptionalAttr<StrArrayAttr>:$considered);
   let results = (outs Kern_Float:$result);
-  let assemblyFormat = [{$q `,` $k `,` $v `kv` $kv `at` $rows `,` $positions `,` $starts `window` $window
-                         (`by` $choice^)? attr-dict `:` functional-type(operands, results)}];
+  let assemblyFormat = [{$q `,` $k `,` $v `kv` $kv `at` $rows `,` $positions `,` $starts (`counters` $counters^)?
+                         `window` $window (`by` $choice^)? attr-dict `:` functional-type(operands, results)}];
   let hasVerifier = 1;
 }
 

@@ -227,16 +227,20 @@ static APFloat attentionScale(KvType kv) {
   return APFloat(static_cast<float>(1.0 / std::sqrt(static_cast<double>(kv.getDim()))));
 }
 
+static StringRef familyOf(AttentionOp op) {
+  DictionaryAttr choice = op.getChoiceAttr();
+  return choice ? choice.getAs<StringAttr>("family").getValue() : "attention";
+}
+
 KernelCall AttentionOp::getKernelCall() {
   auto kv = cast<KvType>(getKv().getType());
-  DictionaryAttr choice = getChoiceAttr();
-  Call call(*this, choice ? choice.getAs<StringAttr>("family").getValue() : "attention");
+  Call call(*this, familyOf(*this));
   call.type("T", getQ())
       .dim("heads", channels(getQ()) / kv.getDim())
       .dim("kv_heads", kv.getHeads())
       .dim("D", kv.getDim())
       .dim("ring", kv.getPositions());
-  if (choice)
+  if (DictionaryAttr choice = getChoiceAttr())
     call.spread(choice);
   return call.scalar(getWindow()).scalar(attentionScale(kv)).scalar(slots(getQ()));
 }
@@ -244,6 +248,9 @@ KernelCall AttentionOp::getKernelCall() {
 LogicalResult AttentionOp::verify() {
   if (failed(verifyChoice(*this, getChoiceAttr())))
     return failure();
+  if ((familyOf(*this) == "attention_prefill") != (getCounters() != nullptr))
+    return emitOpError() << (getCounters() ? "has counters, which " : "has no counters, which ") << familyOf(*this)
+                         << (getCounters() ? " has no use for" : " needs");
   auto kv = cast<KvType>(getKv().getType());
   if (channels(getK()) != kv.getHeads() * kv.getDim() || channels(getV()) != channels(getK()))
     return emitOpError() << "k and v must have " << kv.getHeads() << " heads of " << kv.getDim() << " like the ring";

@@ -2,30 +2,27 @@
 
 namespace kernels::attention_prefill {
 
-// As PrefillShared of common/prefill_keys.cuh: queries, keys, values; the queries' reach; per stage a tile's place and
-// four barriers.
+// As PrefillShared of common/prefill_keys.cuh: queries of two items and their reach, keys, values; per stage a tile's
+// place and item, and four barriers; six of the queries, one of values that are cleaned, and its phase.
 static uint64_t sharedBytes(const Params &p) {
-  const uint64_t stages = p["stages"], rows = p["tile_q"] + 2 * stages * p["tile_k"];
-  return rows * p["D"] * 2 + p["tile_q"] * 16 + stages * (16 + 4 * 8) + 32;
+  const uint64_t stages = p["stages"], rows = 2 * p["tile_q"] + 2 * stages * p["tile_k"];
+  return rows * p["D"] * 2 + 2 * p["tile_q"] * 16 + stages * (16 + 4 + 4 * 8) + 4 + 6 * 8 + 8 + 8;
 }
 
 /// A block's most on sm_90.
 constexpr uint64_t maxSharedBytes = 227 << 10;
 
 static std::string constraint(const Params &p) {
-  std::string violated = firstOf({requireRange(p, "kv_heads", 1, maxExtent), requireRange(p, "heads", 1, maxExtent),
-                                  requireMultiple(p, "heads", std::max<int64_t>(1, p["kv_heads"]), "kv_heads"),
-                                  requireRange(p, "D", 32, 128), requireMultiple(p, "D", 32, "32"),
-                                  requireRange(p, "ring", 1, maxExtent), requireRange(p, "tile_q", 64, 192),
-                                  requireMultiple(p, "tile_q", 64, "64"), requireRange(p, "tile_k", 64, 128),
-                                  requireMultiple(p, "tile_k", 64, "64"), requireRange(p, "stages", 1, 8)});
+  std::string violated = firstOf(
+      {requireRange(p, "kv_heads", 1, maxExtent), requireRange(p, "heads", 1, maxExtent),
+       requireMultiple(p, "heads", std::max<int64_t>(1, p["kv_heads"]), "kv_heads"), requireRange(p, "D", 32, 128),
+       requireMultiple(p, "D", 32, "32"), requireRange(p, "ring", 1, maxExtent), requireRange(p, "tile_q", 64, 128),
+       requireMultiple(p, "tile_q", 64, "64"), requireRange(p, "tile_k", 64, 128),
+       requireMultiple(p, "tile_k", 64, "64"), requireRange(p, "stages", 1, 8), requireRange(p, "blocks", 1, 1 << 12)});
   if (!violated.empty())
     return violated;
   if (p.type("T") != DType::BF16)
     return "T must be bf16";
-  // Sums, scores and weights of a thread; of three consumer warpgroups it has 160 registers.
-  if (p["tile_q"] == 192 && p["D"] / 2 + p["tile_k"] / 2 + p["tile_k"] / 4 > 128)
-    return "tile_q is 192, with which D and tile_k take too many registers; 128 works";
   if (sharedBytes(p) > maxSharedBytes)
     return "stages is " + std::to_string(p["stages"]) + ", which take " + std::to_string(sharedBytes(p)) +
            " bytes of shared memory; " + std::to_string(maxSharedBytes) + " work";
@@ -35,7 +32,8 @@ static std::string constraint(const Params &p) {
 static LaunchShape shape(const Params &p, std::span<const Scalar> scalars) {
   LaunchShape shape;
   shape.block[0] = static_cast<uint32_t>(128 + 2 * p["tile_q"]); // the producer's warpgroup, then one for 64 queries
-  shape.grid[0] = blocksFor(elementCount(blocksFor(extent(scalars[2]), p["tile_q"]), p["heads"]), 1);
+  const uint64_t items = elementCount(blocksFor(extent(scalars[2]), p["tile_q"]), p["heads"]);
+  shape.grid[0] = static_cast<uint32_t>(std::min<uint64_t>(items, p["blocks"]));
   shape.sharedBytes = static_cast<uint32_t>(sharedBytes(p));
   return shape;
 }
@@ -49,7 +47,9 @@ static Cost cost(const Params &p, std::span<const Scalar> scalars) { return atte
 static double tolerance(const Params &p) { return attention::family.tolerance(p) + roundingOf(DType::BF16) / 2; }
 
 static std::vector<uint64_t> extents(const Params &p, std::span<const Scalar> scalars, const Limits &limits) {
-  return attention::family.extents(p, scalars, limits);
+  std::vector<uint64_t> extents = attention::family.extents(p, scalars, limits);
+  extents.insert(extents.end() - 1, 1); // the counter
+  return extents;
 }
 
 // Boxes of the rows of a tile, and of as many columns as the swizzle has bytes: 64 or 32.
@@ -66,27 +66,29 @@ static std::vector<TensorMap> maps(const Params &p, std::span<const Scalar> scal
           {{D, ring, std::clamp<uint64_t>(planes, 1, INT32_MAX)}, {2 * D, 2 * D * ring}, {width, keys, 1}, swizzle}};
 }
 
-const Family family = {"attention_prefill",
-                       {{"T", true}, {"heads"}, {"kv_heads"}, {"D"}, {"ring"}, {"tile_q"}, {"tile_k"}, {"stages"}},
-                       {{"q", ArgKind::In, "T", true},
-                        {"k", ArgKind::In, "T", true},
-                        {"v", ArgKind::In, "T", true},
-                        {"kv", ArgKind::In, "T", true},
-                        {"rows", ArgKind::In, "i32"},
-                        {"positions", ArgKind::In, "i32"},
-                        {"starts", ArgKind::In, "i32"},
-                        {"y", ArgKind::Out, "T"},
-                        {"window", ArgKind::I32},
-                        {"scale", ArgKind::F32},
-                        {"n", ArgKind::I32}},
-                       constraint,
-                       shape,
-                       cost,
-                       tolerance,
-                       extents,
-                       true,
-                       true,
-                       maps,
-                       "sm_90a"};
+const Family family = {
+    "attention_prefill",
+    {{"T", true}, {"heads"}, {"kv_heads"}, {"D"}, {"ring"}, {"tile_q"}, {"tile_k"}, {"stages"}, {"blocks"}},
+    {{"q", ArgKind::In, "T", true},
+     {"k", ArgKind::In, "T", true},
+     {"v", ArgKind::In, "T", true},
+     {"kv", ArgKind::In, "T", true},
+     {"rows", ArgKind::In, "i32"},
+     {"positions", ArgKind::In, "i32"},
+     {"starts", ArgKind::In, "i32"},
+     {"counters", ArgKind::InOut, "u32"},
+     {"y", ArgKind::Out, "T"},
+     {"window", ArgKind::I32},
+     {"scale", ArgKind::F32},
+     {"n", ArgKind::I32}},
+    constraint,
+    shape,
+    cost,
+    tolerance,
+    extents,
+    true,
+    true,
+    maps,
+    "sm_90a"};
 
 } // namespace kernels::attention_prefill

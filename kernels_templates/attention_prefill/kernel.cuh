@@ -1,11 +1,12 @@
-// attention_prefill<T, heads, kv_heads, D, ring, tile_q, tile_k, stages>: what attention computes (for scale > 0;
-// attention/kernel.cuh) on Hopper's warpgroup products. A block takes tile_q neighbouring token slots of one head, 64
-// for each of its consumer warpgroups, and walks over tiles of tile_k keys that one producer warp copies to shared
-// memory `stages` deep, keys and values apart. Per tile a consumer has scores S = Q K^T, weights P = 2^(S - the row's
-// top so far) in bf16, and out = out * shrink + P V, sums in f32. The scores of the next tile are computed while the
-// weights of this one are multiplied by its values; consumers take turns in issuing products, so that one's
-// exponentials run under the other's products. Which tiles of keys there are, what a query sees of them and what must
-// not reach a product: common/prefill_keys.cuh.
+// attention_prefill<T, heads, kv_heads, D, ring, tile_q, tile_k, stages, blocks>: what attention computes (for scale >
+// 0; attention/kernel.cuh) on Hopper's warpgroup products. An item is tile_q neighbouring token slots of one head, 64
+// for each consumer warpgroup of a block. For it a block walks over tiles of tile_k keys, which one producer warp
+// copies to shared memory `stages` deep, keys and values apart. Per tile a consumer has scores S = Q K^T, weights P =
+// 2^(S - the row's top so far) in bf16, and out = out * shrink + P V, sums in f32. The scores of the next tile are
+// computed while the weights of this one are multiplied by its values, and that tile may be the first of the next item;
+// consumers take turns in issuing products, so that one's exponentials run under the other's products. At most `blocks`
+// blocks share the items: each has its first one by its number, and draws further ones by ticket. Which tiles of keys
+// there are, what a query sees of them and what must not reach a product: common/prefill_keys.cuh.
 
 // The descriptor of a piece: 8 rows are 8 * rowBytes; `next` bytes to the next piece of columns where they are N.
 template <int rowBytes> __device__ inline Matrix prefillMatrix(const void *piece, int next) {
@@ -14,44 +15,36 @@ template <int rowBytes> __device__ inline Matrix prefillMatrix(const void *piece
          eightRows << 32 | swizzle << 62;
 }
 
-// A consumer warpgroup: queries `group` * 64 and on of those from slot `firstQuery` on.
+// A consumer warpgroup: 64 queries, those from `group` * 64 on, of every item.
 template <int heads, int D, int tileQ, int tileK, int stages>
 __device__ inline void prefillConsume(PrefillShared<D, tileQ, tileK, stages> &shared, const int *rows,
                                       const int *positions, const int *starts, bf16 *y, int window, float scale, int n,
-                                      int firstQuery, int head, int group) {
+                                      int group) {
   using Shared = PrefillShared<D, tileQ, tileK, stages>;
   constexpr int groups = tileQ / 64, rowBytes = Shared::rowBytes, width = Shared::width;
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32 % 4;
-  const Matrix queries = prefillMatrix<rowBytes>(shared.queries + group * 64 * rowBytes, 16);
+  const Matrix queries = prefillMatrix<rowBytes>(shared.queries[0] + group * 64 * rowBytes, 16);
   const Matrix keys = prefillMatrix<rowBytes>(shared.keys, 16);
   const Matrix values = prefillMatrix<rowBytes>(shared.values, Shared::keyPiece);
   const float slope = scale * 1.44269504f; // scores to powers of two
 
-  const int inTile = threadIdx.x - 128;
-  if (inTile < tileQ)
-    shared.reach[inTile] = reachOf(rows, positions, starts, window, n, firstQuery + inTile);
-  __syncwarp();
-  groupBarrier<reachThreads<tileQ>>(reachBarrier);
   // A thread has parts of two rows: columns 8 j + 2 (lane % 4) + {0, 1} of row lane / 4 and of the 8th after it.
-  QueryReach reach[2];
-  int slots[2];
-#pragma unroll
-  for (int i = 0; i < 2; ++i) {
-    const int row = group * 64 + warp * 16 + lane / 4 + i * 8;
-    reach[i] = shared.reach[row];
-    slots[i] = firstQuery + row;
-  }
-
+  const int row = group * 64 + warp * 16 + lane / 4;
+  int round = 0, item = blockIdx.x;
+  int slot = PrefillItem<heads, tileQ>(item, n).firstQuery + row; // of the first of the two rows
+  QueryReach reach[2] = {reachOf(rows, positions, starts, window, n, slot),
+                         reachOf(rows, positions, starts, window, n, slot + 8)};
   float scores[tileK / 2], out[D / 2] = {}, tops[2] = {-infinity(), -infinity()}, sums[2] = {}, shrink[2];
   unsigned weights[tileK / 16][4] = {};
 
   auto startScores = [&](int use) {
+    const Matrix own = queries + round % 2 * (Shared::pieces * Shared::queryPiece / 16);
     const Matrix tile = keys + use % stages * (Shared::pieces * Shared::keyPiece / 16);
     pinSums(scores);
     beginProducts();
 #pragma unroll
     for (int k = 0; k < D; k += 16)
-      multiply(scores, queries + (k / width * Shared::queryPiece + k % width * 2) / 16,
+      multiply(scores, own + (k / width * Shared::queryPiece + k % width * 2) / 16,
                tile + (k / width * Shared::keyPiece + k % width * 2) / 16, k > 0);
     endProducts();
   };
@@ -76,7 +69,7 @@ __device__ inline void prefillConsume(PrefillShared<D, tileQ, tileK, stages> &sh
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
       low[i] = tile.row == inChunk ? reach[i].low : max(0, reach[i].oldest - tile.shift);
-      high[i] = tile.row == inChunk ? slots[i] : tile.row == reach[i].row ? tile.end : -1;
+      high[i] = tile.row == inChunk ? slot + 8 * i : tile.row == reach[i].row ? tile.end : -1;
       whole = whole && (reach[i].row < 0 || (low[i] <= tile.first && high[i] >= tile.first + tileK - 1));
       low[i] -= tile.first + lane % 4 * 2;
       high[i] -= tile.first + lane % 4 * 2;
@@ -126,23 +119,68 @@ __device__ inline void prefillConsume(PrefillShared<D, tileQ, tileK, stages> &sh
         weights[k][part] = packBf16(scores[k * 8 + part * 2], scores[k * 8 + part * 2 + 1]);
   };
 
-  await(&shared.queriesFull, 0);
-  await(&shared.keysFull[0], 0);
-  KeyTile tile = shared.tiles[0];
-  startScores(0);
-  awaitProducts<0>();
-  pinSums(scores);
-  release(&shared.keysEmpty[0]);
-  mask(tile);
-  weigh();
+  // The item whose first scores have been computed.
+  auto enter = [&](int next) {
+    item = next;
+    await(&shared.reachFull[round % 2], round / 2 & 1);
+    slot = PrefillItem<heads, tileQ>(item, n).firstQuery + row;
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      reach[i] = shared.reach[round % 2][row + 8 * i];
+      tops[i] = -infinity();
+      sums[i] = 0;
+    }
+  };
+  // The item whose weights are summed: only the last products with values are still to be added.
+  int done = 0;
+  float share[2]; // 1 / the sum of a row's weights, 0 for padding
+  auto leave = [&] {
+    done = item;
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      const float sum = groupSum<4>(sums[i]);
+      share[i] = reach[i].row >= 0 ? 1 / sum : 0;
+    }
+  };
+  // The four lanes of a row exchange columns, so that each has 8 neighbours of every 32.
+  auto store = [&] {
+    const PrefillItem<heads, tileQ> it(done, n);
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      const int slot = it.firstQuery + row + 8 * i;
+      const bool odd = lane & 1, high = lane & 2;
+      bf16 *place = y + (static_cast<long long>(slot) * heads + it.head) * D + lane % 4 * 8;
+#pragma unroll
+      for (int j = 0; j < D / 8; j += 4) {
+        unsigned word[4];
+#pragma unroll
+        for (int l = 0; l < 4; ++l)
+          word[l] = share[i] != 0
+                        ? packBf16(out[(j + l) * 4 + i * 2] * share[i], out[(j + l) * 4 + i * 2 + 1] * share[i])
+                        : 0;
+        // First in pairs of lanes, an odd lane giving up columns j and j + 2, then across the pairs.
+        const unsigned a = __shfl_xor_sync(0xffffffffu, odd ? word[0] : word[1], 1);
+        const unsigned b = __shfl_xor_sync(0xffffffffu, odd ? word[2] : word[3], 1);
+        const unsigned front[2] = {odd ? a : word[0], odd ? word[1] : a};
+        const unsigned back[2] = {odd ? b : word[2], odd ? word[3] : b};
+        const unsigned c = __shfl_xor_sync(0xffffffffu, high ? front[0] : back[0], 2);
+        const unsigned d = __shfl_xor_sync(0xffffffffu, high ? front[1] : back[1], 2);
+        if (slot < n)
+          *reinterpret_cast<uint4 *>(place + j * 8) =
+              high ? make_uint4(c, d, back[0], back[1]) : make_uint4(front[0], front[1], c, d);
+      }
+    }
+  };
 
   if (groups > 1 && group == groups - 1)
     passBarrier<256>(1); // the first turn is the first group's
-  // Each round ends with scores turned to weights, while the products with the weights before may still run: their end
-  // is awaited at the head of the next round, where the compiler cannot move it to before the exponentials.
-  int use = 1;
+  // Each pass ends with scores turned to weights, while the products with the weights before may still run: their end
+  // is awaited at the head of the next pass, where the compiler cannot move it to before the exponentials. Where an
+  // item begins, its first scores run beside the last products of the one before.
+  bool begins = false, over = false;
+  await(&shared.queriesFull[0], 0);
 #pragma unroll 1
-  for (;; ++use) {
+  for (int use = 0;; ++use) {
     awaitProducts<0>();
     pinSums(out);
 #pragma unroll
@@ -152,92 +190,93 @@ __device__ inline void prefillConsume(PrefillShared<D, tileQ, tileK, stages> &sh
         asm volatile("" : "+r"(weights[k][part])::"memory"); // the products have read them until here
     if (use > 1)
       release(&shared.valuesEmpty[(use - 2) % stages]);
+    if (begins) {
+      store();
+      if (over)
+        break;
 #pragma unroll
-    for (int j = 0; j < D / 2; ++j)
-      out[j] *= shrink[j / 2 % 2];
-    packWeights();
+      for (int j = 0; j < D / 2; ++j)
+        out[j] = 0;
+    }
+    if (use > 0) {
+#pragma unroll
+      for (int j = 0; j < D / 2; ++j)
+        out[j] *= shrink[j / 2 % 2];
+      packWeights();
+    }
 
     const int stage = use % stages, before = (use - 1) % stages;
     await(&shared.keysFull[stage], use / stages & 1);
-    tile = shared.tiles[stage];
-    if (tile.row == noMoreTiles)
-      break;
+    const KeyTile tile = shared.tiles[stage];
+    const int whose = shared.items[stage];
+    over = tile.row == noMoreTiles;
+    begins = over || whose != item;
+    if (over) {
+      await(&shared.valuesFull[before], (use - 1) / stages & 1);
+      startOut(use - 1);
+      leave();
+      continue;
+    }
+    if (begins) {
+      ++round;
+      await(&shared.queriesFull[round % 2], round / 2 & 1);
+    }
     if (groups > 1)
       groupBarrier<256>(1 + group);
     startScores(use);
-    await(&shared.valuesFull[before], (use - 1) / stages & 1);
-    startOut(use - 1);
+    if (use > 0) {
+      await(&shared.valuesFull[before], (use - 1) / stages & 1);
+      startOut(use - 1);
+    } else {
+      beginProducts(); // a round of none, so that the scores are the last but one
+      endProducts();
+    }
     if (groups > 1)
       passBarrier<256>(1 + (group + 1) % groups);
     awaitProducts<1>();
     pinSums(scores);
     release(&shared.keysEmpty[stage]);
+    if (begins) {
+      leave();
+      release(&shared.queriesEmpty[(round + 1) % 2]);
+      enter(whose);
+    }
     mask(tile);
     weigh();
     pinSums(scores);
   }
-  await(&shared.valuesFull[(use - 1) % stages], (use - 1) / stages & 1);
-  startOut(use - 1);
   if (groups > 1 && group == 0)
     groupBarrier<256>(1); // takes the last turn, so that none is left over
-  awaitProducts<0>();
-  pinSums(out);
-
-  // The four lanes of a row exchange columns, so that each has 8 neighbours of every 32.
-#pragma unroll
-  for (int i = 0; i < 2; ++i) {
-    const float sum = groupSum<4>(sums[i]), share = 1 / sum;
-    const bool live = reach[i].row >= 0, odd = lane & 1, high = lane & 2;
-#pragma unroll
-    for (int j = 0; j < D / 8; j += 4) {
-      unsigned word[4];
-#pragma unroll
-      for (int l = 0; l < 4; ++l)
-        word[l] = live ? packBf16(out[(j + l) * 4 + i * 2] * share, out[(j + l) * 4 + i * 2 + 1] * share) : 0;
-      // First in pairs of lanes, an odd lane giving up columns j and j + 2, then across the pairs.
-      const unsigned a = __shfl_xor_sync(0xffffffffu, odd ? word[0] : word[1], 1);
-      const unsigned b = __shfl_xor_sync(0xffffffffu, odd ? word[2] : word[3], 1);
-      const unsigned front[2] = {odd ? a : word[0], odd ? word[1] : a};
-      const unsigned back[2] = {odd ? b : word[2], odd ? word[3] : b};
-      const unsigned c = __shfl_xor_sync(0xffffffffu, high ? front[0] : back[0], 2);
-      const unsigned d = __shfl_xor_sync(0xffffffffu, high ? front[1] : back[1], 2);
-      if (slots[i] < n)
-        *reinterpret_cast<uint4 *>(y + (static_cast<long long>(slots[i]) * heads + head) * D + (j + lane % 4) * 8) =
-            high ? make_uint4(c, d, back[0], back[1]) : make_uint4(front[0], front[1], c, d);
-    }
-  }
 }
 
-template <typename T, int heads, int kv_heads, int D, int ring, int tile_q, int tile_k, int stages>
+template <typename T, int heads, int kv_heads, int D, int ring, int tile_q, int tile_k, int stages, int blocks>
 __device__ void attention_prefill(const T *, const T *, const T *, const T *, const int *rows, const int *positions,
-                                  const int *starts, T *y, int window, float scale, int n, const TensorMap *q_map,
-                                  const TensorMap *k_map, const TensorMap *v_map, const TensorMap *kv_map) {
+                                  const int *starts, unsigned *counters, T *y, int window, float scale, int n,
+                                  const TensorMap *q_map, const TensorMap *k_map, const TensorMap *v_map,
+                                  const TensorMap *kv_map) {
   constexpr int groups = tile_q / 64;
-  // Registers of a thread: of 65,536 for one block of 384 or 512 threads, or for two of 256.
-  constexpr int producerRegisters = groups == 3 ? 32 : 40, consumerRegisters = groups == 1   ? 216
-                                                                               : groups == 2 ? 232
-                                                                                             : 160;
+  // Registers of a thread: of 65,536 for one block of 384 threads, or for two of 256. The producer's are those that it
+  // needs when it is timed.
+  constexpr int producerRegisters = groups == 1 ? 56 : 72, consumerRegisters = groups == 1 ? 200 : 216;
   extern __shared__ __align__(1024) unsigned char prefillShared[];
   auto &shared = *reinterpret_cast<PrefillShared<D, tile_q, tile_k, stages> *>(prefillShared);
-
-  // Heads that share a kv head are neighbours; causal tiles with the most keys come first, so that the last ones to run
-  // are short.
-  const int tiles = (n + tile_q - 1) / tile_q;
-  const int head = static_cast<int>(blockIdx.x) % heads,
-            firstQuery = (tiles - 1 - static_cast<int>(blockIdx.x) / heads) * tile_q;
 
   if (threadIdx.x == 0) {
     prefetchMap(q_map);
     prefetchMap(k_map);
     prefetchMap(v_map);
     prefetchMap(kv_map);
-    initBarrier(&shared.queriesFull, 1);
+    for (int half = 0; half < 2; ++half) {
+      initBarrier(&shared.queriesFull[half], 1);
+      initBarrier(&shared.queriesEmpty[half], groups * 4); // a warp each
+      initBarrier(&shared.reachFull[half], 1);
+    }
     initBarrier(&shared.landed, 1);
     shared.landings = 0;
     for (int stage = 0; stage < stages; ++stage) {
       initBarrier(&shared.keysFull[stage], 1);
       initBarrier(&shared.valuesFull[stage], 1);
-      initBarrier(&shared.keysEmpty[stage], groups * 4); // a warp each
+      initBarrier(&shared.keysEmpty[stage], groups * 4);
       initBarrier(&shared.valuesEmpty[stage], groups * 4);
     }
     publishBarriers();
@@ -245,17 +284,17 @@ __device__ void attention_prefill(const T *, const T *, const T *, const T *, co
   __syncthreads();
   startConsumers();
   awaitProducers();
-  if (firstQuery < 0)
-    return; // n = 0
+  if (n == 0)
+    return;
 
   if (threadIdx.x < 128) {
     shrinkRegisters<producerRegisters>();
     if (threadIdx.x < 32)
-      prefillProduce<kv_heads, ring>(shared, rows, window, n, firstQuery, head, head / (heads / kv_heads), q_map, k_map,
-                                     v_map, kv_map);
+      prefillProduce<heads, kv_heads, ring>(shared, rows, positions, starts, counters, window, n, q_map, k_map, v_map,
+                                            kv_map);
   } else {
     growRegisters<consumerRegisters>();
     const int group = __shfl_sync(0xffffffffu, static_cast<int>(threadIdx.x) / 128 - 1, 0);
-    prefillConsume<heads>(shared, rows, positions, starts, y, window, scale, n, firstQuery, head, group);
+    prefillConsume<heads>(shared, rows, positions, starts, y, window, scale, n, group);
   }
 }

@@ -1,10 +1,17 @@
-// Accesses with an order, for what crosses blocks, and what the host reads while the device runs.
+// Accesses for what crosses blocks, and what the host reads while the device runs.
 
 // Counts one more, and returns how many came before. Whoever comes last sees what all wrote before they came, if their
 // threads met the one that calls; that one's threads after meeting it again.
 __device__ inline unsigned takeTicket(unsigned *counter) {
   unsigned before;
   asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], 1;" : "=r"(before) : "l"(counter) : "memory");
+  return before;
+}
+
+// The same without an order of other accesses: nothing but the number.
+__device__ inline unsigned takeNumber(unsigned *counter) {
+  unsigned before;
+  asm volatile("atom.relaxed.gpu.global.add.u32 %0, [%1], 1;" : "=r"(before) : "l"(counter));
   return before;
 }
 

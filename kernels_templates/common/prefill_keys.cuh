@@ -12,6 +12,9 @@
 // with the last query or with a piece's last slot. The first copy so depends on nothing that has to be read; and the
 // order is fixed, so the same inputs give the same bits.
 //
+// Tiles of one item after another go through the same stages, so that the next item's first keys and queries are there
+// before this one is done.
+//
 // Slots that hold no key of anybody (padding, a ring's slots never written) may hold NaN. In K that only makes scores
 // that are masked. In V it would not be harmless: a weight of 0 times NaN is NaN. The producer therefore clears such
 // rows of V in shared memory before it hands the tile on. Rows of Q that are padding spoil nothing but themselves, and
@@ -23,22 +26,20 @@ struct __align__(16) KeyTile {
 };
 constexpr int inChunk = -1, noMoreTiles = -2;
 
-// Where the producer warp waits for the reach of the queries, which the consumers read.
-constexpr int reachBarrier = 4;
-template <int tileQ> constexpr int reachThreads = 32 + 2 * tileQ;
-
 // How a query sees its keys: those of row `row`, which has `start` older ones, from position `oldest` on; within the
 // chunk from slot `low` to its own. Row -1: it sees nothing.
 struct __align__(16) QueryReach {
   int row, start, oldest, low;
 };
+__device__ inline QueryReach reachOf(int row, int position, int start, int window, int slot) {
+  if (row < 0)
+    return {-1, 0, 0, 0};
+  return {row, start, max(0, position - window), max(0, slot - max(0, min(position - start, window)))};
+}
 __device__ inline QueryReach reachOf(const int *rows, const int *positions, const int *starts, int window, int n,
                                      int slot) {
   const int row = slot < n ? rows[slot] : -1;
-  if (row < 0)
-    return {-1, 0, 0, 0};
-  const int position = positions[slot], start = starts[row];
-  return {row, start, max(0, position - window), max(0, slot - max(0, min(position - start, window)))};
+  return reachOf(row, row < 0 ? 0 : positions[slot], row < 0 ? 0 : starts[row], window, slot);
 }
 
 // Tiles are cut into pieces of 64 columns (32 if D is not a multiple of 64), all rows of a piece one behind the other,
@@ -46,36 +47,40 @@ __device__ inline QueryReach reachOf(const int *rows, const int *positions, cons
 template <int D, int tileQ, int tileK, int stages> struct PrefillShared {
   static constexpr int width = D % 64 == 0 ? 64 : 32, pieces = D / width, rowBytes = 2 * width;
   static constexpr int queryPiece = tileQ * rowBytes, keyPiece = tileK * rowBytes;
-  unsigned char queries[pieces * queryPiece], keys[stages][pieces * keyPiece], values[stages][pieces * keyPiece];
-  QueryReach reach[tileQ];
+  unsigned char queries[2][pieces * queryPiece], keys[stages][pieces * keyPiece], values[stages][pieces * keyPiece];
+  QueryReach reach[2][tileQ];
   KeyTile tiles[stages];
-  Barrier queriesFull, keysFull[stages], keysEmpty[stages], valuesFull[stages], valuesEmpty[stages];
+  int items[stages]; // whose tiles they are
+  Barrier queriesFull[2], queriesEmpty[2], reachFull[2], keysFull[stages], keysEmpty[stages], valuesFull[stages],
+      valuesEmpty[stages];
   Barrier landed;    // values that have to be cleaned
   unsigned landings; // the phase of `landed`; here because the producer has few registers
 };
 
-// The producer warp: all tiles of queries [firstQuery, firstQuery + tileQ) of a head of kv head `g`.
-template <int kvHeads, int ring, int D, int tileQ, int tileK, int stages>
-__device__ inline void prefillProduce(PrefillShared<D, tileQ, tileK, stages> &shared, const int *rows, int window,
-                                      int n, int firstQuery, int head, int g, const TensorMap *queryMap,
-                                      const TensorMap *keyMap, const TensorMap *valueMap, const TensorMap *ringMap) {
-  using Shared = PrefillShared<D, tileQ, tileK, stages>;
-  const int lane = threadIdx.x % 32;
+// An item is a tile of queries of one head. Heads that share a kv head are neighbours; the last queries of a prompt,
+// which see the most keys, come before its first ones, so that the last items to be done are short.
+template <int heads, int tileQ> struct PrefillItem {
+  int head, firstQuery;
+  __device__ PrefillItem(int item, int n)
+      : head(item % heads), firstQuery(((n + tileQ - 1) / tileQ - 1 - item / heads) * tileQ) {}
+};
 
-  if (lane == 0) {
-    arriveExpect(&shared.queriesFull, sizeof shared.queries);
-#pragma unroll
-    for (int piece = 0; piece < Shared::pieces; ++piece)
-      copyTile(shared.queries + piece * Shared::queryPiece, queryMap, &shared.queriesFull, piece * Shared::width, head,
-               firstQuery);
-  }
+// The producer warp: all tiles of all items that this block takes, the first by its number, others by ticket.
+template <int heads, int kvHeads, int ring, int D, int tileQ, int tileK, int stages>
+__device__ inline void prefillProduce(PrefillShared<D, tileQ, tileK, stages> &shared, const int *rows,
+                                      const int *positions, const int *starts, unsigned *counter, int window, int n,
+                                      const TensorMap *queryMap, const TensorMap *keyMap, const TensorMap *valueMap,
+                                      const TensorMap *ringMap) {
+  using Shared = PrefillShared<D, tileQ, tileK, stages>;
+  const int lane = threadIdx.x % 32, items = (n + tileQ - 1) / tileQ * heads;
+  int item = blockIdx.x, g = 0;
 
   // Key (part 0) or value (part 1) of all slots of a tile.
-  auto copy = [&](unsigned char *to, const KeyTile &tile, int part, Barrier *barrier) {
+  auto copy = [&](unsigned char *to, const KeyTile &tile, int part, int head, Barrier *barrier) {
     const bool chunk = tile.row == inChunk;
     const TensorMap *map = chunk ? part == 0 ? keyMap : valueMap : ringMap;
-    const int plane = (tile.row * 2 + part) * kvHeads + g;
-    const int c1 = chunk ? g : tile.first, c2 = chunk ? tile.first : plane;
+    const int plane = (tile.row * 2 + part) * kvHeads + head;
+    const int c1 = chunk ? head : tile.first, c2 = chunk ? tile.first : plane;
     arriveExpect(barrier, Shared::pieces * Shared::keyPiece);
 #pragma unroll
     for (int piece = 0; piece < Shared::pieces; ++piece)
@@ -84,13 +89,14 @@ __device__ inline void prefillProduce(PrefillShared<D, tileQ, tileK, stages> &sh
 
   int use = 0; // of the stages so far; the values of the newest are still to be copied
   KeyTile newest = {};
+  int newestHead = 0;
   unsigned empty = 0; // bit i of `empty`: row i * 32 + lane of `newest` holds no key of anybody
   auto copyValues = [&] {
     const int stage = (use - 1) % stages;
     await(&shared.valuesEmpty[stage], ((use - 1) / stages & 1) ^ 1);
     const bool clean = !__any_sync(0xffffffffu, empty != 0);
     if (lane == 0)
-      copy(shared.values[stage], newest, 1, clean ? &shared.valuesFull[stage] : &shared.landed);
+      copy(shared.values[stage], newest, 1, newestHead, clean ? &shared.valuesFull[stage] : &shared.landed);
     if (clean)
       return;
     await(&shared.landed, shared.landings);
@@ -117,15 +123,18 @@ __device__ inline void prefillProduce(PrefillShared<D, tileQ, tileK, stages> &sh
   // `written` hold nothing.
   auto visit = [&](const KeyTile &tile, int written) {
     const int stage = use % stages;
-    await(&shared.keysEmpty[stage], (use / stages & 1) ^ 1);
+    if (use >= stages)
+      await(&shared.keysEmpty[stage], (use / stages & 1) ^ 1);
     if (lane == 0) {
       shared.tiles[stage] = tile;
-      copy(shared.keys[stage], tile, 0, &shared.keysFull[stage]);
+      shared.items[stage] = item;
+      copy(shared.keys[stage], tile, 0, g, &shared.keysFull[stage]);
     }
     if (use > 0)
       copyValues();
     ++use;
     newest = tile;
+    newestHead = g;
     empty = 0;
 #pragma unroll
     for (int i = 0; i < (tileK + 31) / 32; ++i) {
@@ -137,54 +146,94 @@ __device__ inline void prefillProduce(PrefillShared<D, tileQ, tileK, stages> &sh
     }
   };
 
-  // The chunk, down to the first slot that any query sees: known once the first tile is under way.
-  int first = min(firstQuery + tileQ, n), lowest = firstQuery;
-  bool older = false; // some query sees keys in a ring
 #pragma unroll 1
-  do {
-    first -= tileK;
-    visit({first, inChunk, 0, 0}, 0);
-    if (use > 1)
-      continue;
-    __syncwarp(); // a barrier is for whole warps, and one lane has been copying
-    groupBarrier<reachThreads<tileQ>>(reachBarrier);
-#pragma unroll 1
-    for (int i = lane; i < tileQ; i += 32) {
-      const QueryReach reach = shared.reach[i];
-      if (reach.row < 0)
-        continue;
-      lowest = min(lowest, reach.low);
-      older = older || reach.oldest < reach.start;
+  for (int round = 0; item < items; ++round) {
+    const int half = round % 2;
+    const PrefillItem<heads, tileQ> it(item, n);
+    g = it.head / (heads / kvHeads);
+    int row[tileQ / 32], position[tileQ / 32]; // on their way while the first copies are started
+#pragma unroll
+    for (int i = 0; i < tileQ / 32; ++i) {
+      const int slot = it.firstQuery + i * 32 + lane;
+      row[i] = slot < n ? rows[slot] : -1;
+      position[i] = slot < n ? positions[slot] : 0;
     }
-    older = __any_sync(0xffffffffu, older);
-    lowest = __reduce_min_sync(0xffffffffu, lowest);
-  } while (first > lowest);
+    if (round > 1)
+      await(&shared.queriesEmpty[half], (round / 2 & 1) ^ 1);
+    if (lane == 0) {
+      arriveExpect(&shared.queriesFull[half], sizeof shared.queries[half]);
+#pragma unroll
+      for (int piece = 0; piece < Shared::pieces; ++piece)
+        copyTile(shared.queries[half] + piece * Shared::queryPiece, queryMap, &shared.queriesFull[half],
+                 piece * Shared::width, it.head, it.firstQuery);
+    }
 
-  // The rings of the rows that have older keys within reach; the first query of a row reaches furthest.
+    // The chunk, down to the first slot that any query sees: known once the first tile is under way.
+    constexpr int unknown = 0x7fffffff;
+    constexpr unsigned undrawn = ~0u;
+    int first = min(it.firstQuery + tileQ, n), lowest = unknown;
+    bool older = false; // some query sees keys in a ring
+    unsigned ticket =
+        static_cast<int>(gridDim.x) == items ? items : undrawn; // of the next item; none if every item has its block
 #pragma unroll 1
-  for (int i = 0; older && i < tileQ; i += 32) {
-    const QueryReach mine = shared.reach[i + lane];
-    const bool begins = mine.row >= 0 && (i + lane == 0 || shared.reach[i + lane - 1].row != mine.row);
-#pragma unroll 1
-    for (unsigned left = __ballot_sync(0xffffffffu, begins && mine.oldest < mine.start); left != 0; left &= left - 1) {
-      const QueryReach reach = shared.reach[i + __ffs(static_cast<int>(left)) - 1];
-      const int row = reach.row, start = reach.start, oldest = reach.oldest;
-      const int written = max(0, start - window); // older positions need not be there
-      int end = (start - 1) % ring, shift = start - 1 - end;
-#pragma unroll 1
-      for (int piece = 0; piece < 2; ++piece) {
-        const int until = max(0, oldest - shift);
-#pragma unroll 1
-        for (first = end + 1; first > until;) {
-          first -= tileK;
-          visit({first, row, shift, end}, written - shift);
+    do {
+      first -= tileK;
+      visit({first, inChunk, 0, 0}, 0);
+      if (lowest == unknown) {
+        lowest = it.firstQuery;
+#pragma unroll
+        for (int i = 0; i < tileQ / 32; ++i) {
+          const int start = row[i] < 0 ? 0 : starts[row[i]];
+          const QueryReach reach = reachOf(row[i], position[i], start, window, it.firstQuery + i * 32 + lane);
+          shared.reach[half][i * 32 + lane] = reach;
+          if (reach.row < 0)
+            continue;
+          lowest = min(lowest, reach.low);
+          older = older || reach.oldest < reach.start;
         }
-        if (oldest >= shift)
-          break; // the older piece, if there is one, is out of reach
-        end = ring - 1;
-        shift -= ring;
+        older = __any_sync(0xffffffffu, older);
+        lowest = __reduce_min_sync(0xffffffffu, lowest);
+        __syncwarp();
+        if (lane == 0)
+          arrive(&shared.reachFull[half]);
+      }
+      // Late, by when it shows which blocks are done first, and before the wait for the last tile's place.
+      if (lane == 0 && ticket == undrawn && first - tileK <= lowest)
+        ticket = takeNumber(counter);
+    } while (first > lowest);
+
+    // The rings of the rows that have older keys within reach; the first query of a row reaches furthest.
+#pragma unroll 1
+    for (int i = 0; older && i < tileQ; i += 32) {
+      const QueryReach mine = shared.reach[half][i + lane];
+      const bool begins = mine.row >= 0 && (i + lane == 0 || shared.reach[half][i + lane - 1].row != mine.row);
+#pragma unroll 1
+      for (unsigned left = __ballot_sync(0xffffffffu, begins && mine.oldest < mine.start); left != 0;
+           left &= left - 1) {
+        const QueryReach reach = shared.reach[half][i + __ffs(static_cast<int>(left)) - 1];
+        const int row = reach.row, start = reach.start, oldest = reach.oldest;
+        const int written = max(0, start - window); // older positions need not be there
+        int end = (start - 1) % ring, shift = start - 1 - end;
+#pragma unroll 1
+        for (int piece = 0; piece < 2; ++piece) {
+          const int until = max(0, oldest - shift);
+#pragma unroll 1
+          for (first = end + 1; first > until;) {
+            first -= tileK;
+            visit({first, row, shift, end}, written - shift);
+          }
+          if (oldest >= shift)
+            break; // the older piece, if there is one, is out of reach
+          end = ring - 1;
+          shift -= ring;
+        }
       }
     }
+
+    // Every item but a block's first has a ticket, and every block draws one in vain: as many as there are items.
+    if (lane == 0 && static_cast<int>(ticket) == items - 1)
+      *counter = 0;
+    item = gridDim.x + __shfl_sync(0xffffffffu, static_cast<int>(ticket), 0);
   }
 
   copyValues();

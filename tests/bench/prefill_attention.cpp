@@ -86,8 +86,9 @@ std::vector<std::unique_ptr<TimedChain>> Attention::time(const Shape &shape, int
     position[static_cast<size_t>(t)] = static_cast<int32_t>(t % shape.tokens);
   }
   const auto bytes = static_cast<uint64_t>(n * heads * dim) * 2;
-  const Operand q(device, staging, bytes), k(device, staging, bytes, 300'000), v(device, staging, bytes, 700'000),
-      y(device, bytes), kv(device, static_cast<uint64_t>(shape.prompts * 2 * heads * ring * dim) * 2),
+  const Operand counters(device, sizeof(uint32_t)), q(device, staging, bytes), k(device, staging, bytes, 300'000),
+      v(device, staging, bytes, 700'000), y(device, bytes),
+      kv(device, static_cast<uint64_t>(shape.prompts * 2 * heads * ring * dim) * 2),
       rows(device, row.size() * sizeof(int32_t)), positions(device, position.size() * sizeof(int32_t)),
       starts(device, static_cast<uint64_t>(shape.prompts) * sizeof(int32_t)); // 0: no older keys
   staging.write(rows.address, row.data(), row.size() * sizeof(int32_t));
@@ -105,8 +106,8 @@ std::vector<std::unique_ptr<TimedChain>> Attention::time(const Shape &shape, int
     const auto image = std::make_shared<const Image>(
         device, cache.compile(*nvrtc, name, codegen::instantiate(*instance.family, instance.params), target), name,
         launch.sharedBytes);
-    DevicePtr places[] = {q.address,    k.address,         v.address,      kv.address,
-                          rows.address, positions.address, starts.address, y.address};
+    DevicePtr places[] = {q.address,         k.address,      v.address,        kv.address, rows.address,
+                          positions.address, starts.address, counters.address, y.address};
     std::vector<void *> arguments;
     for (DevicePtr &place : places)
       arguments.push_back(&place);

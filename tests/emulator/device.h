@@ -95,6 +95,7 @@ inline unsigned takeTicket(unsigned *counter) {
   emulator::pause();
   return (*counter)++;
 }
+inline unsigned takeNumber(unsigned *counter) { return takeTicket(counter); }
 inline int loadFromHost(const int *p) { return *p; }
 inline void storeToHost(int *p, int word) { *p = word; }
 

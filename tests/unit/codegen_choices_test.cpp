@@ -175,6 +175,18 @@ TEST(Choices, LongPromptsTakeLargeTilesOfQueriesAndShortOnesSmall) {
   EXPECT_EQ(best(256, 6), 64);    // SMs would be idle
 }
 
+TEST(Choices, FewerBlocksThanFitTakeLonger) {
+  auto us = [](int64_t tokens, int64_t blocks) {
+    const codegen::Attention attention{bf16, tokens, 16, 16, 128, 2048, 2048};
+    const Choice choice{"attention_prefill", {{"tile_q", 64}, {"tile_k", 64}, {"stages", 2}, {"blocks", blocks}}};
+    std::string why;
+    return codegen::predictUs(*codegen::deviceModel("sm_90a"),
+                              *codegen::instanceOf(codegen::problemOf(attention), choice, "sm_90a", why));
+  };
+  EXPECT_GT(us(2048, 132), us(2048, 264) * 1.5); // two fit an SM
+  EXPECT_EQ(us(512, 132), us(512, 264));         // 128 items are all there is
+}
+
 TEST(Choices, AttentionOfOneTokenARow) {
   auto best = [](const codegen::DecodeAttention &attention, const char *target) {
     std::pair<double, std::string> least{1e30, ""};

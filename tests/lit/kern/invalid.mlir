@@ -95,6 +95,22 @@ func.func @f(%q: tensor<2x6xf32>, %k: tensor<2x4xf32>, %kv: !kern.kv<rows 2, hea
 
 // -----
 
+func.func @f(%q: tensor<2x4xbf16>, %kv: !kern.kv<rows 2, heads 1, positions 9, dim 4, bf16>, %i: tensor<2xi32>) {
+  // expected-error @+1 {{has no counters, which attention_prefill needs}}
+  %0 = kern.attention %q, %q, %q kv %kv at %i, %i, %i window 8 by {family = "attention_prefill", tile_q = 64, tile_k = 64, stages = 2, blocks = 2} : (tensor<2x4xbf16>, tensor<2x4xbf16>, tensor<2x4xbf16>, !kern.kv<rows 2, heads 1, positions 9, dim 4, bf16>, tensor<2xi32>, tensor<2xi32>, tensor<2xi32>) -> tensor<2x4xbf16>
+  return
+}
+
+// -----
+
+func.func @f(%q: tensor<2x4xf32>, %kv: !kern.kv<rows 2, heads 1, positions 9, dim 4, f32>, %i: tensor<2xi32>, %c: tensor<1xui32>) {
+  // expected-error @+1 {{has counters, which attention has no use for}}
+  %0 = kern.attention %q, %q, %q kv %kv at %i, %i, %i counters %c window 8 : (tensor<2x4xf32>, tensor<2x4xf32>, tensor<2x4xf32>, !kern.kv<rows 2, heads 1, positions 9, dim 4, f32>, tensor<2xi32>, tensor<2xi32>, tensor<2xi32>, tensor<1xui32>) -> tensor<2x4xf32>
+  return
+}
+
+// -----
+
 func.func @f(%q: tensor<2x4xf32>, %kv: !kern.kv<rows 2, heads 1, positions 9, dim 4, f32>, %i: tensor<2xi32>, %s: tensor<3xi32>) {
   // expected-error @+1 {{serves 3 rows, the ring holds 2}}
   %0 = kern.attention %q, %q, %q kv %kv at %i, %i, %s window 8 : (tensor<2x4xf32>, tensor<2x4xf32>, tensor<2x4xf32>, !kern.kv<rows 2, heads 1, positions 9, dim 4, f32>, tensor<2xi32>, tensor<2xi32>, tensor<3xi32>) -> tensor<2x4xf32>

@@ -15,6 +15,7 @@ kern.program @cpu precision "bf16" {
   kern.rope_table @rope : tensor<32x4xf32> base 1.0e5
   // CHECK: kern.counters @counters : tensor<2xui32>
   kern.counters @counters : tensor<2xui32>
+  kern.counters @ticket : tensor<1xui32>
   // CHECK: kern.cache @kv : !kern.kv<rows 2, heads 1, positions 9, dim 4, bf16>
   kern.cache @kv : !kern.kv<rows 2, heads 1, positions 9, dim 4, bf16>
 
@@ -50,6 +51,10 @@ kern.program @cpu precision "bf16" {
     %v = kern.value_gate %k, %u, %ids table %ve gate %gate range 3.0 : (tensor<2x4xbf16>, tensor<2x8xbf16>, tensor<2xi32>, tensor<16x4xbf16>, tensor<1x4xbf16>) -> tensor<2x4xbf16>
     // CHECK: kern.attention {{.*}} kv {{.*}} at {{.*}} window 8 : (tensor<2x8xbf16>, tensor<2x4xbf16>, tensor<2x4xbf16>, !kern.kv<rows 2, heads 1, positions 9, dim 4, bf16>, tensor<2xi32>, tensor<2xi32>, tensor<2xi32>) -> tensor<2x8xbf16>
     %a = kern.attention %c, %k, %v kv %kv at %rows, %pos, %starts window 8 : (tensor<2x8xbf16>, tensor<2x4xbf16>, tensor<2x4xbf16>, !kern.kv<rows 2, heads 1, positions 9, dim 4, bf16>, tensor<2xi32>, tensor<2xi32>, tensor<2xi32>) -> tensor<2x8xbf16>
+    // CHECK: %[[T:.*]] = kern.ref @ticket
+    %ticket = kern.ref @ticket : tensor<1xui32>
+    // CHECK: kern.attention {{.*}} kv {{.*}} at {{.*}} counters %[[T]] window 8 by {blocks = 2 : i64, family = "attention_prefill", stages = 2 : i64, tile_k = 64 : i64, tile_q = 64 : i64} :
+    %a2 = kern.attention %c, %k, %v kv %kv at %rows, %pos, %starts counters %ticket window 8 by {family = "attention_prefill", tile_q = 64, tile_k = 64, stages = 2, blocks = 2} : (tensor<2x8xbf16>, tensor<2x4xbf16>, tensor<2x4xbf16>, !kern.kv<rows 2, heads 1, positions 9, dim 4, bf16>, tensor<2xi32>, tensor<2xi32>, tensor<2xi32>, tensor<1xui32>) -> tensor<2x8xbf16>
     // CHECK: kern.kv_write {{.*}} at {{.*}} into {{.*}} : tensor<2x4xbf16>, tensor<2xi32>, tensor<2xi32>, tensor<2xi32>, <rows 2, heads 1, positions 9, dim 4, bf16>
     kern.kv_write %k, %v at %rows, %pos, %ends into %kv : tensor<2x4xbf16>, tensor<2xi32>, tensor<2xi32>, tensor<2xi32>, !kern.kv<rows 2, heads 1, positions 9, dim 4, bf16>
     // CHECK: kern.add {{.*}} : tensor<2x8xbf16>

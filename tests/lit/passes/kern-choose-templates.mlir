@@ -1,13 +1,23 @@
 // RUN: nanocc-opt %s --kern-choose-templates | FileCheck %s
 
-// A linear into which nothing was fused.
+// A linear into which nothing was fused; and a prompt's attention, whose blocks draw their work from a counter that
+// layers share.
 // CHECK-LABEL: kern.program @sm_90a
+// CHECK: kern.counters @attention.counters.1 : tensor<1xui32>
+// CHECK-NOT: kern.counters
 // CHECK: kern.linear {{.*}} library "cublaslt"
+// CHECK: kern.attention {{.*}} counters %{{.*}} window 512 by {blocks = 132 : i64, family = "attention_prefill", stages = {{.*}}} {considered = ["attention_prefill tile_q=
+// CHECK: kern.attention {{.*}} counters %{{.*}} window 512 by
 kern.program @sm_90a precision "bf16" {
   func.func @f(%x: tensor<2x8xbf16>, %w: tensor<8x8xbf16>) -> tensor<2x8xbf16> {
     %r = kern.relu2 %x : tensor<2x8xbf16>
     %0 = kern.linear %r, %w : (tensor<2x8xbf16>, tensor<8x8xbf16>) -> tensor<2x8xbf16>
     return %0 : tensor<2x8xbf16>
+  }
+  func.func @prompt(%q: tensor<2048x768xbf16>, %kv: !kern.kv<rows 1, heads 6, positions 513, dim 128, bf16>, %i: tensor<2048xi32>, %s: tensor<1xi32>) -> tensor<2048x768xbf16> {
+    %0 = kern.attention %q, %q, %q kv %kv at %i, %i, %s window 512 : (tensor<2048x768xbf16>, tensor<2048x768xbf16>, tensor<2048x768xbf16>, !kern.kv<rows 1, heads 6, positions 513, dim 128, bf16>, tensor<2048xi32>, tensor<2048xi32>, tensor<1xi32>) -> tensor<2048x768xbf16>
+    %1 = kern.attention %0, %q, %q kv %kv at %i, %i, %s window 512 : (tensor<2048x768xbf16>, tensor<2048x768xbf16>, tensor<2048x768xbf16>, !kern.kv<rows 1, heads 6, positions 513, dim 128, bf16>, tensor<2048xi32>, tensor<2048xi32>, tensor<1xi32>) -> tensor<2048x768xbf16>
+    return %1 : tensor<2048x768xbf16>
   }
 }
 
