@@ -29,9 +29,9 @@ struct Api {
 
 /// What ptxas accepts in silence and what ruins a kernel; empty if `log` has none of it.
 std::string defectOf(const std::string &log) {
-  for (const char *code : {"C7508", "C7511", "C7514"}) // wgmma serialised
-    if (log.find(code) != std::string::npos)
-      return std::string("ptxas warning ") + code;
+  static const std::regex serialized("C75[0-9]+(?=\\)[^\n]*wgmma[^\n]* serialized)"); // C7508, C7511, C7514, C7515 ...
+  if (std::smatch match; std::regex_search(log, match, serialized))
+    return "ptxas warning " + match.str();
   static const std::regex usage("([0-9]+) bytes (stack frame|spill stores|spill loads)");
   std::sregex_iterator it(log.begin(), log.end(), usage), end;
   if (it == end)

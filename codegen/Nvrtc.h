@@ -22,8 +22,9 @@ public:
   virtual std::string version() const = 0; // "13.0"
 
   /// Compiles for exactly `target` ("sm_90a"). Same source, target and version give the same bytes. Throws
-  /// nanort::Error (Exit::Internal) with NVRTC's log on errors, and on what silently ruins a kernel: warnings C7508,
-  /// C7511, C7514, a spill or a stack frame, or a log that does not say.
+  /// nanort::Error (Exit::Internal) with NVRTC's log on errors, and on what silently ruins a kernel: a warning
+  /// that products are serialized (C7508, C7511, C7514, C7515 ...), a spill or a stack frame, or a log that does not
+  /// say.
   virtual std::vector<char> compile(const std::string &name, const std::string &source, const std::string &target) = 0;
 };
 

@@ -36,6 +36,7 @@ __device__ inline void prefillConsume(PrefillShared<D, tileQ, tileK, stages> &sh
                          reachOf(rows, positions, starts, window, n, slot + 8)};
   float scores[tileK / 2], out[D / 2] = {}, tops[2] = {-infinity(), -infinity()}, sums[2] = {}, shrink[2];
   unsigned weights[tileK / 16][4] = {};
+  defineSums(scores);
 
   auto startScores = [&](int use) {
     const Matrix own = queries + round % 2 * (Shared::pieces * Shared::queryPiece / 16);

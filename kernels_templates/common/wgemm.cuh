@@ -212,6 +212,7 @@ struct Wgemm : WgemmBlock<K, N, tileM, tileN, stages, split, share, norm> {
       }
 
       float d[tileM / 2];
+      defineSums(d);
       int last = 0;
 #pragma unroll 1
       for (int step = firstStep; step < endStep; ++step, slot.advance()) {

@@ -128,6 +128,15 @@ template <int = 0> __device__ inline void endProducts() {
 template <int rounds> __device__ inline void awaitProducts() {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(rounds) : "memory");
 }
+// For sums that the next round does not add to. A ptxas before CUDA 12.9 takes them for undefined otherwise, and
+// serializes all products (C7515).
+template <int count> __device__ inline void defineSums(float (&d)[count]) {
+#if __CUDACC_VER_MAJOR__ * 100 + __CUDACC_VER_MINOR__ < 1209
+#pragma unroll
+  for (int i = 0; i < count; ++i)
+    d[i] = 0;
+#endif
+}
 template <int count> __device__ inline void pinSums(float (&d)[count]) {
 #pragma unroll
   for (int i = 0; i < count; ++i)

@@ -138,6 +138,7 @@ template <int registers> void shrinkRegisters() { emulator::exchange("setmaxnreg
 template <int = 0> void beginProducts() { emulator::beginProducts(); }
 template <int = 0> void endProducts() { emulator::endProducts(); }
 template <int rounds> void awaitProducts() { emulator::awaitProducts(rounds); }
+template <int count> void defineSums(float (&)[count]) {}
 template <int count> void pinSums(float (&)[count]) {}
 template <bool transposed = false, int count> void multiply(float (&d)[count], Matrix a, Matrix b, bool add) {
   emulator::multiply(d, count, a, nullptr, b, add, transposed);

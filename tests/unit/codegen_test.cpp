@@ -188,6 +188,24 @@ TEST_F(Compile, AStackFrameIsAnError) {
   EXPECT_NE(message.find("bytes stack frame"), std::string::npos) << message;
 }
 
+TEST_F(Compile, SerializedProductsAreAnError) {
+  // Sums that are read while their products may be under way.
+  const std::string message = failure(
+      "extern \"C\" __global__ void broken(float *y, unsigned long long a, unsigned long long b) {\n"
+      "  float d[4] = {};\n"
+      "  asm volatile(\"wgmma.fence.sync.aligned;\" ::: \"memory\");\n"
+      "  for (int i = 0; i < 2; ++i) {\n"
+      "    asm volatile(\"wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%0, %1, %2, %3}, %4, %5, 1, 1, 1, 0, "
+      "0;\"\n"
+      "                 : \"+f\"(d[0]), \"+f\"(d[1]), \"+f\"(d[2]), \"+f\"(d[3]) : \"l\"(a), \"l\"(b));\n"
+      "    d[0] += 1;\n"
+      "  }\n"
+      "  asm volatile(\"wgmma.commit_group.sync.aligned;\\n  wgmma.wait_group.sync.aligned 0;\" ::: \"memory\");\n"
+      "  y[threadIdx.x] = d[0] + d[1] + d[2] + d[3];\n"
+      "}\n");
+  EXPECT_NE(message.find("ptxas warning C75"), std::string::npos) << message;
+}
+
 TEST_F(Compile, AnUnknownTargetIsAnError) {
   EXPECT_THROW(nvrtc->compile("k", "extern \"C\" __global__ void k() {}", "sm_7"), nanort::Error);
 }
