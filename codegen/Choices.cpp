@@ -1,5 +1,6 @@
 #include "codegen/Choices.h"
 
+#include "codegen/Instantiate.h"
 #include "codegen/Registry.h"
 #include "kernels_templates/attention_decode/shape.h"
 #include "kernels_templates/common/tile.h"
@@ -173,14 +174,15 @@ std::vector<Choice> choicesFor(const Attention &attention, std::string_view targ
   struct Shape {
     int64_t queries, keys, stages;
   };
-  const std::optional<DeviceModel> device = deviceModel(target);
   for (Shape s : {Shape{128, 128, 2}, Shape{128, 128, 3}, Shape{64, 128, 1}, Shape{64, 64, 2}}) {
-    const int64_t blocks = device ? device->sms * (s.queries == 64 ? 2 : 1) : 1; // as are resident
     Choice choice{"attention_prefill",
-                  {{"tile_q", s.queries}, {"tile_k", s.keys}, {"stages", s.stages}, {"blocks", blocks}}};
+                  {{"tile_q", s.queries}, {"tile_k", s.keys}, {"stages", s.stages}, {"blocks", 1}}};
     std::string why;
-    if (instanceOf(problemOf(attention), choice, target, why))
+    if (const auto instance = instanceOf(problemOf(attention), choice, target, why)) {
+      const uint32_t resident = residentBlocks(instance->family->shape(instance->params, instance->scalars));
+      choice.tuning.back().second = static_cast<int64_t>(deviceModel(target)->sms) * resident;
       choices.push_back(std::move(choice));
+    }
   }
   return choices;
 }

@@ -49,6 +49,17 @@ std::string kernelName(const Family &family, const Params &params) {
   return name;
 }
 
+static uint32_t threadsOf(const kernels::LaunchShape &shape) {
+  return shape.block[0] * shape.block[1] * shape.block[2];
+}
+
+// Kernels that start before their producers end leave these half of an SM's registers: two blocks of 288 threads fit,
+// or up to four of 128, as many as their shared memory lets.
+uint32_t residentBlocks(const kernels::LaunchShape &shape) {
+  const uint32_t fitting = std::max(2u, 2 * halfSmShared / std::max(1u, shape.sharedBytes));
+  return std::min(std::clamp(576 / threadsOf(shape), 1u, 4u), fitting);
+}
+
 std::string instantiate(const Family &family, const Params &params, Timing timing) {
   const bool timed = timing == Timing::Stamps;
   std::string source;
@@ -84,22 +95,16 @@ std::string instantiate(const Family &family, const Params &params, Timing timin
   const size_t scalars =
       std::count_if(family.args.begin(), family.args.end(), [](const ArgDecl &arg) { return isScalar(arg.kind); });
   const kernels::LaunchShape shape = family.shape(params, std::span(none).first(scalars));
-  const uint32_t threads = shape.block[0] * shape.block[1] * shape.block[2];
-
-  // Kernels that start before their producers end leave these half of an SM's registers: two blocks of 288 threads fit,
-  // or up to four of 128, as many as their shared memory lets.
-  const uint32_t fitting = std::max(2u, 2 * halfSmShared / std::max(1u, shape.sharedBytes));
   const std::string name = kernelName(family, params);
   const std::string cluster = shape.cluster > 1 ? "\n#if __CUDA_ARCH__ >= 900\n__cluster_dims__(" +
                                                       std::to_string(shape.cluster) + ", 1, 1)\n#endif\n"
                                                 : " ";
-  const std::string resident =
-      family.waitsItself ? ", " + std::to_string(std::min(std::clamp(576 / threads, 1u, 4u), fitting)) : std::string();
+  const std::string resident = family.waitsItself ? ", " + std::to_string(residentBlocks(shape)) : std::string();
   std::string body = (family.waitsItself ? "  " : "  waitForProducers();\n  ") + call + ">" + arguments + ");\n";
   if (timed)
     body = "  stampBegin(stamps);\n" + body + "  stampEnd(stamps);\n";
-  source += "#line 1 \"" + name + "\"\nextern \"C\" __global__ void __launch_bounds__(" + std::to_string(threads) +
-            resident + ")" + cluster + name + signature + ") {\n" + body + "}\n";
+  source += "#line 1 \"" + name + "\"\nextern \"C\" __global__ void __launch_bounds__(" +
+            std::to_string(threadsOf(shape)) + resident + ")" + cluster + name + signature + ") {\n" + body + "}\n";
   return source;
 }
 

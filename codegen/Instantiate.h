@@ -10,6 +10,10 @@ namespace codegen {
 /// Entry point of an instance, e.g. "rms_norm_bf16_256": the same text on every machine and run.
 std::string kernelName(const kernels::Family &family, const kernels::Params &params);
 
+/// Blocks of a launch that an SM holds at a time, of a family that waits itself (Family::waitsItself): instantiate()
+/// asks the compiler for registers that let as many in.
+uint32_t residentBlocks(const kernels::LaunchShape &shape);
+
 /// The shared device headers, the family's kernel.cuh, and an extern "C" __global__ wrapper of the name above that
 /// calls the template with `params`. Needs no include path.
 /// Timed, the entry point takes one argument more, `unsigned long long *stamps`: see common/stamps.cuh.

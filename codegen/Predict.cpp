@@ -1,5 +1,6 @@
 // How long a launch should take: the roofline, and what its tiles take on as many SMs as there are.
 #include "codegen/Choices.h"
+#include "codegen/Instantiate.h"
 #include "kernels_templates/attention_decode/shape.h"
 
 #include <algorithm>
@@ -134,7 +135,7 @@ static double attentionUs(const DeviceModel &device, double rate, const Instance
     longest = std::max(longest, steps);
   }
   const kernels::LaunchShape shape = instance.family->shape(instance.params, instance.scalars);
-  const uint64_t room = device.sms * std::max(1u, (device.blockShared + 1024) / (shape.sharedBytes + 1024)),
+  const uint64_t room = uint64_t{device.sms} * residentBlocks(shape),
                  items = ceilDiv(v.scalar("n"), queries) * v.param("heads");
   const double used = std::min(1.0, static_cast<double>(shape.grid[0]) / static_cast<double>(std::min(items, room)));
   const double share = std::max(static_cast<double>(total) / device.sms / used, static_cast<double>(longest));

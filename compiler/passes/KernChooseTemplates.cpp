@@ -251,7 +251,7 @@ private:
     return batch;
   }
 
-  /// Of all launches that need as many: data orders those.
+  /// Shared by all launches that need as many: data orders those.
   static Value counters(Operation *attention, int64_t count) {
     auto program = attention->getParentOfType<kern::ProgramOp>();
     OpBuilder builder(attention);

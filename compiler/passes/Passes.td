@@ -92,8 +92,8 @@ def KernChooseTemplates : Pass<"kern-choose-templates", "::mlir::ModuleOp"> {
     or an attention gets the family and the tiles of the shortest time: measured, if the option `tuning` has it, else
     predicted from bytes, FLOPs, rounds of blocks and the device's description; what no GPU has run yet is left to overrides
     and measurements. One token's attention is shared by the blocks of a cluster, or becomes `kern.attention_batch[_ve]`
-    with its scratch and counters; a prompt's gets the counter that its family needs. The option `templates` overrides by pattern. Everything weighed stays on the operation
-    for the report.
+    with its scratch and counters; a prompt's gets the counter that its family needs. The option `templates` overrides by
+    pattern. Everything weighed stays on the operation for the report.
   }];
 }
 

@@ -176,8 +176,8 @@ TEST(Choices, LongPromptsTakeLargeTilesOfQueriesAndShortOnesSmall) {
 }
 
 TEST(Choices, FewerBlocksThanFitTakeLonger) {
-  auto us = [](int64_t tokens, int64_t blocks) {
-    const codegen::Attention attention{bf16, tokens, 16, 16, 128, 2048, 2048};
+  auto us = [](int64_t tokens, int64_t blocks, int64_t dim = 128) {
+    const codegen::Attention attention{bf16, tokens, 16, 16, dim, 2048, 2048};
     const Choice choice{"attention_prefill", {{"tile_q", 64}, {"tile_k", 64}, {"stages", 2}, {"blocks", blocks}}};
     std::string why;
     return codegen::predictUs(*codegen::deviceModel("sm_90a"),
@@ -185,6 +185,7 @@ TEST(Choices, FewerBlocksThanFitTakeLonger) {
   };
   EXPECT_GT(us(2048, 132), us(2048, 264) * 1.5); // two fit an SM
   EXPECT_EQ(us(512, 132), us(512, 264));         // 128 items are all there is
+  EXPECT_LT(us(2048, 264, 32), us(2048, 264));   // registers let in no more, however small the tiles are
 }
 
 TEST(Choices, AttentionOfOneTokenARow) {
