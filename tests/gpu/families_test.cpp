@@ -46,20 +46,26 @@ void check(const Case &c, const Launch &launch, kernels::HostMath &math, double 
 
 class Family : public testing::TestWithParam<std::string> {};
 
-TEST_P(Family, EqualsItsReference) {
-  std::vector<Case> cases = casesOf(GetParam());
-  ASSERT_FALSE(cases.empty()) << "no cases: tests/unit/family_cases.cpp";
+void checkAll(const std::vector<Case> &cases, const std::string &what) {
   auto functions = loadKernels(cases);
   auto math = nanort::makeHostMath(0);
   double worst = 0;
   for (size_t i = 0; i < cases.size(); ++i)
     check(cases[i], kernelLaunch(cases[i], functions[i]), *math, worst);
-  std::printf("family %-12s %4zu cases, worst difference %.3f of the tolerance\n", GetParam().c_str(), cases.size(),
-              worst);
+  std::printf("family %-12s %4zu cases, worst difference %.3f of the tolerance\n", what.c_str(), cases.size(), worst);
+}
+
+TEST_P(Family, EqualsItsReference) {
+  std::vector<Case> cases = casesOf(GetParam());
+  ASSERT_FALSE(cases.empty()) << "no cases: tests/unit/family_cases.cpp";
+  checkAll(cases, GetParam());
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Family, testing::ValuesIn(familyNames()),
                          [](const testing::TestParamInfo<std::string> &info) { return info.param; });
+
+/// Blocks of an SM apiece, and two, that draw their items at the same time.
+TEST(AttentionPrefill, DrawsHundredsOfItems) { checkAll(attentionPrefillManyCases(), "attention_prefill, many items"); }
 
 TEST(CublasLt, EqualsFamilyLinear) {
   const nanort::cuda::Device &device = testDevice();

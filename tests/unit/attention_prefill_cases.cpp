@@ -83,4 +83,12 @@ std::vector<Case> attentionPrefillCases() {
   return cases;
 }
 
+std::vector<Case> attentionPrefillManyCases() {
+  // 30 prompts, every third a second chunk; 12,000 tokens are 94 tiles of 128 queries or 188 of 64, for each head.
+  Layout prompts = {4, 2, 128, 129, 128, {}, 0};
+  for (int row = 0; row < 30; ++row)
+    prompts.pieces.push_back({row, row % 3 == 2 ? 200 + row : 0, 300 + 200 * (row % 2)});
+  return {makePrefill(prompts, {128, 128, 2, 132}), makePrefill(prompts, {64, 64, 2, 264})};
+}
+
 } // namespace nanotest

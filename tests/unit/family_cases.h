@@ -75,6 +75,8 @@ std::vector<Case> generationCases(std::string_view family);
 
 /// Slots that hold no key of anybody are NaN throughout.
 std::vector<Case> attentionPrefillCases();
+/// Hundreds of items, for as many blocks as an H100 runs at once: too many for a sweep on a CPU.
+std::vector<Case> attentionPrefillManyCases();
 
 /// One token per slot; for the families with the value gate (_ve) as well. Slots of the ring as for makeAttention().
 std::vector<Case> attentionDecodeCases(std::string_view family);
