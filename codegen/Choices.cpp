@@ -102,6 +102,28 @@ std::optional<Instance> instanceOf(const Problem &problem, const Choice &choice,
   return instance;
 }
 
+bool isPlain(const Product &product) { return product.epilogue.empty() && !product.norm && !product.relu2; }
+
+/// Of family linear, whose meaning a library's product has.
+static Params linearParams(const Product &p) {
+  return {{{"T", static_cast<int64_t>(p.in)}, {"O", static_cast<int64_t>(p.out)}, {"K", p.depth}, {"N", p.columns}}};
+}
+
+std::string libraryKernelPrefix(const Product &product) {
+  return kernelName(*findFamily("linear"), linearParams(product)) + " by cublaslt ";
+}
+
+std::string libraryKernelName(const Product &product, std::string_view version, uint32_t algorithm) {
+  return libraryKernelPrefix(product) + std::string(version) + " algorithm " + std::to_string(algorithm);
+}
+
+double predictLibraryUs(const DeviceModel &device, const Product &product) {
+  const Family &linear = *findFamily("linear");
+  const Params params = linearParams(product);
+  const kernels::Scalar rows{.i = static_cast<int32_t>(product.rows)};
+  return predict(device, {linear.cost(params, std::span(&rows, 1)), usesTensorCores(linear, params, true)}).us();
+}
+
 /// Warpgroup products in every shape that might serve, each with as many stages as half an SM holds, which lets
 /// launches overlap, and as a whole one does; of these the best by prediction.
 static void addWarpgroups(const Product &product, std::string_view target, std::vector<Choice> &choices) {

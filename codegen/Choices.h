@@ -63,6 +63,17 @@ struct Instance {
 std::optional<Instance> instanceOf(const Problem &problem, const Choice &choice, std::string_view target,
                                    std::string &why);
 
+/// A product into which nothing is fused, which a library can serve too.
+bool isPlain(const Product &product);
+/// So many of its algorithms are candidates, as its heuristic ranks them.
+inline constexpr uint32_t libraryAlgorithms = 8;
+/// What tuning files call a plain product by cuBLASLt: "linear_bf16_bf16_768_2304 by cublaslt 13.1.0 algorithm 2".
+/// Algorithms are those of a version: none is taken without it.
+std::string libraryKernelPrefix(const Product &product); // up to the version
+std::string libraryKernelName(const Product &product, std::string_view version, uint32_t algorithm);
+/// The roofline, without early starts: what a library does is not known.
+double predictLibraryUs(const DeviceModel &device, const Product &product);
+
 /// Every choice that is worth a thought on the target, none of which instanceOf refuses.
 std::vector<Choice> choicesFor(const Product &product, std::string_view target);
 std::vector<Choice> choicesFor(const Attention &attention, std::string_view target);

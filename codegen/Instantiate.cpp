@@ -1,6 +1,7 @@
 #include "codegen/Instantiate.h"
 
 #include "codegen/DeviceModel.h"
+#include "codegen/Nvrtc.h"
 #include "codegen/Templates.h"
 
 #include <algorithm>
@@ -103,8 +104,12 @@ std::string instantiate(const Family &family, const Params &params, Timing timin
   std::string body = (family.waitsItself ? "  " : "  waitForProducers();\n  ") + call + ">" + arguments + ");\n";
   if (timed)
     body = "  stampBegin(stamps);\n" + body + "  stampEnd(stamps);\n";
-  source += "#line 1 \"" + name + "\"\nextern \"C\" __global__ void __launch_bounds__(" +
-            std::to_string(threadsOf(shape)) + resident + ")" + cluster + name + signature + ") {\n" + body + "}\n";
+  // Where the compiler keeps values in memory for the sake of more blocks, Nvrtc::compile asks for one.
+  const std::string threads = std::to_string(threadsOf(shape));
+  source += "#ifdef " + std::string(moreRegisters) + "\n#define NANO_BOUNDS __launch_bounds__(" + threads +
+            ", 1)\n#else\n#define NANO_BOUNDS __launch_bounds__(" + threads + resident + ")\n#endif\n";
+  source += "#line 1 \"" + name + "\"\nextern \"C\" __global__ void NANO_BOUNDS" + cluster + name + signature +
+            ") {\n" + body + "}\n";
   return source;
 }
 

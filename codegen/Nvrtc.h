@@ -11,6 +11,9 @@ namespace codegen {
 /// in.
 inline constexpr const char *compileOptions[] = {"-std=c++17", "-lineinfo", "--ptxas-options=-v"};
 
+/// The macro by which a source (codegen/Instantiate.h) gives a thread as many registers as one block an SM leaves it.
+inline constexpr const char *moreRegisters = "NANO_MORE_REGISTERS";
+
 /// compile() may be called from several threads at once.
 class Nvrtc {
 public:
@@ -22,9 +25,9 @@ public:
   virtual std::string version() const = 0; // "13.0"
 
   /// Compiles for exactly `target` ("sm_90a"). Same source, target and version give the same bytes. Throws
-  /// nanort::Error (Exit::Internal) with NVRTC's log on errors, and on what silently ruins a kernel: a warning
-  /// that products are serialized (C7508, C7511, C7514, C7515 ...), a spill or a stack frame, or a log that does not
-  /// say.
+  /// nanort::Error (Exit::Internal) with NVRTC's log on errors, and on what silently ruins a kernel: a "potential
+  /// performance loss" (setmaxnreg ignored, C7508; products serialized, C7511, C7514, C7515 ...), a spill or a stack
+  /// frame that is still there with `moreRegisters`, or a log that does not say.
   virtual std::vector<char> compile(const std::string &name, const std::string &source, const std::string &target) = 0;
 };
 

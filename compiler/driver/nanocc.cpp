@@ -86,10 +86,11 @@ OptionFlags flagsGiven() {
     flags.fuse = fuse;
   if (templates.getNumOccurrences())
     flags.templates.emplace(templates.begin(), templates.end());
+  std::map<std::string, std::string> devices;
   for (const std::string &file : tuningFiles) {
     if (!flags.tuning)
       flags.tuning.emplace();
-    if (llvm::Error error = parseTuning(nanort::readText(file), *flags.tuning))
+    if (llvm::Error error = parseTuning(nanort::readText(file), *flags.tuning, devices))
       refuse(Exit::Input, file + ": " + llvm::toString(std::move(error)) + "; nanort tune writes such files");
   }
   return flags;

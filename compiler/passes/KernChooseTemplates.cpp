@@ -29,8 +29,9 @@ namespace {
 struct Task {
   codegen::Problem problem;
   std::vector<codegen::Choice> choices;
-  int64_t rows;  // token slots
-  Value operand; // the weight or the ring: what the launch is called by
+  int64_t rows;                               // token slots
+  Value operand;                              // the weight or the ring: what the launch is called by
+  std::optional<codegen::Product> plain = {}; // of a kern.linear, which a library can serve
 };
 
 constexpr StringRef predicted = "predicted", measured = "measured";
@@ -40,6 +41,7 @@ struct Weighed {
   double us;
   StringRef source; // `predicted` or `measured`
   kernels::LaunchShape shape;
+  StringRef reason = {}; // why it won, if not by the shortest time
 
   bool leavesHalf() const { return shape.sharedBytes <= codegen::halfSmShared; }
 };
@@ -86,14 +88,6 @@ struct KernChooseTemplatesPass : nanocc::impl::KernChooseTemplatesBase<KernChoos
       concerned = false;
       offered.clear();
       WalkResult walk = program.walk([&](Operation *op) -> WalkResult {
-        if (auto linear = dyn_cast<kern::LinearOp>(op)) {
-          const Override *forced = forcedFor(op, nameOf(op, linear.getWeight()), overrides);
-          if (!forced || (forced->choice.stem == "cublaslt" && forced->choice.tuning.empty())) {
-            linear.setLibrary("cublaslt");
-            return WalkResult::advance();
-          }
-          op = asProduct(linear);
-        }
         if (std::optional<Task> task = taskOf(op, program.getSymName().str()))
           return choose(op, *task, program.getSymName().str(), options, overrides);
         return WalkResult::advance();
@@ -147,8 +141,8 @@ private:
       return decodeTask(attention, {}, {}, target);
     if (auto attention = dyn_cast<kern::AttentionDecodeVeOp>(op))
       return decodeTask(attention, attention.getX(), attention.getGate(), target);
-    if (!isa<kern::ProductOp, kern::ProductAddOp, kern::ProductMixOp, kern::ProductMixSumOp, kern::ProductBackoutOp>(
-            op))
+    if (!isa<kern::LinearOp, kern::ProductOp, kern::ProductAddOp, kern::ProductMixOp, kern::ProductMixSumOp,
+             kern::ProductBackoutOp>(op))
       return std::nullopt;
     RankedTensorType x = typeOf(op->getOperand(0)), y = typeOf(op->getResults().back());
     std::optional<kernels::DType> in = dtypeOf(x.getElementType()), out = dtypeOf(y.getElementType());
@@ -157,7 +151,10 @@ private:
     const codegen::Product product{
         epilogueOf(op).str(), *in, *out, x.getDimSize(0), y.getDimSize(1), x.getDimSize(1), op->hasAttr("norm"),
         op->hasAttr("relu2")};
-    return makeTask(product, product.rows, op->getOperand(1), target);
+    Task task = makeTask(product, product.rows, op->getOperand(1), target);
+    if (isa<kern::LinearOp>(op))
+      task.plain = product;
+    return task;
   }
 
   /// `x` and `gate` are the value gate's, if there is one.
@@ -299,14 +296,19 @@ private:
       };
       auto best =
           std::min_element(weighed.begin(), end, [&](const Weighed &a, const Weighed &b) { return key(a) < key(b); });
+      if (best != weighed.begin())
+        best->reason = within(*best) > least ? "nearly as short, more blocks fit an SM" : "leaves half an SM";
       for (auto fastest = best, other = weighed.begin(); other != end; ++other)
         if (within(*other) <= least * (1 + nearShare) && other->leavesHalf() &&
             resident(*other) >= resident(*fastest) && other->shape.grid[0] >= fastest->shape.grid[0] &&
-            other->shape.cluster < best->shape.cluster)
+            other->shape.cluster < best->shape.cluster) {
           best = other; // the first of a size is the fastest
+          best->reason = best == weighed.begin() ? "" : "nearly as short, in smaller clusters";
+        }
       std::rotate(weighed.begin(), best, best + 1);
     }
-    if (forced) {
+    const bool library = forced && task.plain && forced->choice.stem == "cublaslt" && forced->choice.tuning.empty();
+    if (forced && !library) {
       // Families of the same parameters with another meaning are none of a product's.
       const StringRef stem = forced->choice.stem;
       std::string why;
@@ -319,15 +321,53 @@ private:
       if (meant.empty())
         return op->emitError() << "--template " << forced->pattern << "=" << forced->choice.text() << " does not fit "
                                << name << ": " << why;
-      const Weighed best =
-          *llvm::min_element(meant, [&](const Weighed &a, const Weighed &b) { return rank(a) < rank(b); });
+      Weighed best = *llvm::min_element(meant, [&](const Weighed &a, const Weighed &b) { return rank(a) < rank(b); });
       llvm::erase_if(weighed, [&](const Weighed &w) { return w.choice.text() == best.choice.text(); });
+      best.reason = "by --template";
       weighed.insert(weighed.begin(), best);
+    }
+    if (task.plain && (!forced || library)) {
+      auto linear = cast<kern::LinearOp>(op);
+      const std::optional<Options::Library> algorithm = weighLibrary(weighed, *task.plain, target, options, library);
+      if (weighed.front().choice.stem == "cublaslt") {
+        linear.setLibrary("cublaslt");
+        if (algorithm) {
+          linear.setVersion(algorithm->version);
+          linear.setAlgorithm(algorithm->algorithm);
+        }
+        linear.setConsideredAttr(linesOf(Builder(op->getContext()), weighed));
+        return success();
+      }
     }
     if (weighed.empty())
       return success(); // the default's constraint says why
-    set(op, weighed, forced);
+    set(task.plain ? asProduct(cast<kern::LinearOp>(op)) : op, weighed);
     return success();
+  }
+
+  /// Adds cuBLASLt to what can serve a plain product, in front if it wins: always by `forced`; over kernels unless it
+  /// and the best of them were measured and it is slower. A prediction does not decide, because the model knows
+  /// nothing of its kernels. Its algorithm, if that was measured.
+  std::optional<Options::Library> weighLibrary(std::vector<Weighed> &weighed, const codegen::Product &product,
+                                               const std::string &target, const Options &options, bool forced) {
+    const std::optional<Options::Library> times = options.measuredLibrary(target, product);
+    Weighed library{{"cublaslt", {}}, times ? times->us : 0, times ? measured : predicted, {}};
+    if (times) {
+      concerned = true;
+      library.choice.tuning = {{"algorithm", times->algorithm}};
+    } else {
+      library.us = codegen::predictLibraryUs(*codegen::deviceModel(target), product);
+    }
+    auto slower = [&](const Weighed &kernel) { return kernel.source == measured && kernel.us < library.us; };
+    auto place = weighed.begin();
+    if (forced)
+      library.reason = "by --template";
+    else if (times)
+      place = llvm::find_if_not(weighed, slower);
+    else if (!weighed.empty())
+      library.reason = "a library's product until it was measured";
+    weighed.insert(place, library);
+    return times;
   }
 
   /// What an override can mean: itself, and the choices of its family with its parameters in place of theirs.
@@ -363,7 +403,19 @@ private:
     return {std::move(choice), codegen::predictUs(*codegen::deviceModel(target), instance), predicted, shape};
   }
 
-  static void set(Operation *op, ArrayRef<Weighed> weighed, bool forced) {
+  static ArrayAttr linesOf(Builder builder, ArrayRef<Weighed> weighed) {
+    if (weighed.size() < 2)
+      return {};
+    SmallVector<Attribute> lines;
+    for (const Weighed &w : weighed)
+      lines.push_back(builder.getStringAttr(llvm::formatv("{0}: {1:F2} us {2}{3}{4}", w.choice.text(), w.us, w.source,
+                                                          lines.empty() && !w.reason.empty() ? ", " : "",
+                                                          lines.empty() ? w.reason : "")
+                                                .str()));
+    return builder.getArrayAttr(lines);
+  }
+
+  static void set(Operation *op, ArrayRef<Weighed> weighed) {
     Builder builder(op->getContext());
     SmallVector<NamedAttribute> choice = {
         builder.getNamedAttr("family", builder.getStringAttr(weighed.front().choice.stem))};
@@ -376,14 +428,8 @@ private:
     if (auto attention = dyn_cast<kern::AttentionOp>(op);
         attention && weighed.front().choice.stem == "attention_prefill")
       attention.getCountersMutable().assign(counters(op, 1));
-    if (weighed.size() < 2)
-      return;
-    SmallVector<Attribute> lines;
-    for (const Weighed &w : weighed)
-      lines.push_back(builder.getStringAttr(llvm::formatv("{0}: {1:F2} us {2}{3}", w.choice.text(), w.us, w.source,
-                                                          forced && lines.empty() ? ", by --template" : "")
-                                                .str()));
-    op->setAttr("considered", builder.getArrayAttr(lines));
+    if (ArrayAttr lines = linesOf(builder, weighed))
+      op->setAttr("considered", lines);
   }
 
   llvm::SmallDenseSet<size_t> used; // overrides that some launch has met

@@ -200,7 +200,8 @@ private:
     auto input = cast<RankedTensorType>(match.q.getX().getType());
     auto type = RankedTensorType::get({input.getDimSize(0), cast<RankedTensorType>(weight.getType()).getDimSize(0)},
                                       input.getElementType());
-    Value qkv = kern::LinearOp::create(builder, match.q.getLoc(), type, match.q.getX(), w, StringAttr());
+    Value qkv = kern::LinearOp::create(builder, match.q.getLoc(), type, match.q.getX(), w, StringAttr(), StringAttr(),
+                                       IntegerAttr(), ArrayAttr());
     std::optional<int64_t> cluster = isDecode(match.attention) ? clusterOf(match) : std::nullopt;
     if (cluster)
       decode(match, qkv, *cluster);

@@ -176,7 +176,8 @@ private:
     if (auto linear = dyn_cast<kern::LinearOp>(op); linear && linear.getLibrary()) {
       usesLibrary = true;
       plan::GemmOp::create(builder, op->getLoc(), instance, builder.getArrayAttr(args), number(cost.bytes),
-                           number(cost.flops), DenseI32ArrayAttr());
+                           number(cost.flops), DenseI32ArrayAttr(), linear.getVersionAttr(), linear.getAlgorithmAttr(),
+                           linear.getConsideredAttr());
       return;
     }
     kernels::LaunchShape shape = call.shape();

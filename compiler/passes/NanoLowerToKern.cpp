@@ -169,7 +169,7 @@ private:
         })
         .Case([&](nano::LinearOp e) {
           return done(e, kern::LinearOp::create(builder, loc, e.getType(), at(e.getX()), weight(e, e.getWeightAttr()),
-                                                StringAttr()));
+                                                StringAttr(), StringAttr(), IntegerAttr(), ArrayAttr()));
         })
         .Case([&](nano::RopeOp e) {
           Value table = ref(loc, program.ropeTable(e));

@@ -88,10 +88,10 @@ def KernFuseResidual : Pass<"kern-fuse-residual", "::mlir::ModuleOp"> {
 def KernChooseTemplates : Pass<"kern-choose-templates", "::mlir::ModuleOp"> {
   let summary = "Decides what runs each launch where there is a choice";
   let description = [{
-    In CUDA programs, linear layers into which nothing was fused go to cuBLASLt unless an override says otherwise. A product
-    or an attention gets the family and the tiles of the shortest time: measured, if the option `tuning` has it, else
-    predicted from bytes, FLOPs, rounds of blocks and the device's description; what no GPU has run yet is left to overrides
-    and measurements. One token's attention is shared by the blocks of a cluster, or becomes `kern.attention_batch[_ve]`
+    A product or an attention gets the family and the tiles of the shortest time: measured, if the option `tuning` has it, else
+    predicted from bytes, FLOPs, rounds of blocks and the device's description. In CUDA programs, linear layers into which
+    nothing was fused go to cuBLASLt unless an override or measured times of both say otherwise; an algorithm of its is named
+    only if one was measured, with the library's version. One token's attention is shared by the blocks of a cluster, or becomes `kern.attention_batch[_ve]`
     with its scratch and counters; a prompt's gets the counter that its family needs. The option `templates` overrides by
     pattern. Everything weighed stays on the operation for the report.
   }];

@@ -22,11 +22,12 @@ using Tuning = std::map<std::string, std::map<std::string, double>>;
 bool isTime(double us);
 
 /// One file of `nanort tune`: {"format": 1, "target": .., "kernels": [{"kernel", "rows", "us"}, ..]}, and facts of the
-/// machine. Adds to `tuning`. Errors name the fault, not the file.
-llvm::Error parseTuning(llvm::StringRef json, Tuning &tuning);
+/// machine. Adds to `tuning`, and to `devices` what was measured for a target: times of two devices do not compare, so
+/// a second one is an error. Errors name the fault, not the file.
+llvm::Error parseTuning(llvm::StringRef json, Tuning &tuning, std::map<std::string, std::string> &devices);
 
-/// `--template PATTERN=FAMILY[,PARAMETER=INTEGER]...`: products whose ENTRY/WEIGHT matches the glob pattern are served
-/// so.
+/// `--template PATTERN=FAMILY[,PARAMETER=INTEGER]...`: products whose ENTRY/WEIGHT and attentions whose ENTRY/RING
+/// matches the glob pattern are served so.
 struct Override {
   std::string pattern;
   codegen::Choice choice;
@@ -45,6 +46,13 @@ struct Options {
 
   /// Microseconds of a kernel over so many rows, if the tuning has it.
   std::optional<double> measured(const std::string &target, const std::string &kernel, int64_t rows) const;
+  /// The shortest of a plain product by cuBLASLt, and of which algorithm of which version.
+  struct Library {
+    double us;
+    std::string version;
+    int64_t algorithm;
+  };
+  std::optional<Library> measuredLibrary(const std::string &target, const codegen::Product &product) const;
   int64_t rows() const { return batches.back(); } // sequences a session can hold
   bool operator==(const Options &) const = default;
 };

@@ -23,6 +23,32 @@ std::optional<double> Options::measured(const std::string &target, const std::st
   return time == times->second.end() ? std::nullopt : std::optional(time->second);
 }
 
+/// "13.1.0 algorithm 2@64" of a name behind its prefix.
+static bool parseLibrary(llvm::StringRef text, Options::Library &library, int64_t &rows) {
+  auto [version, rest] = text.split(" algorithm ");
+  auto [algorithm, at] = rest.split('@');
+  library.version = version.str();
+  return !version.empty() && !algorithm.getAsInteger(10, library.algorithm) && library.algorithm >= 0 &&
+         library.algorithm < codegen::libraryAlgorithms && !at.getAsInteger(10, rows);
+}
+
+std::optional<Options::Library> Options::measuredLibrary(const std::string &target,
+                                                         const codegen::Product &product) const {
+  auto times = tuning.find(target);
+  if (times == tuning.end())
+    return std::nullopt;
+  const std::string prefix = codegen::libraryKernelPrefix(product);
+  std::optional<Library> best;
+  for (auto it = times->second.lower_bound(prefix); it != times->second.end() && it->first.starts_with(prefix); ++it) {
+    Library library{it->second, {}, 0};
+    int64_t rows = 0;
+    if (parseLibrary(llvm::StringRef(it->first).drop_front(prefix.size()), library, rows) && rows == product.rows &&
+        (!best || library.us < best->us))
+      best = library;
+  }
+  return best;
+}
+
 bool nanocc::isTime(double us) { return us > 0 && std::isfinite(us); }
 
 /// LLVM's parser recurses.
@@ -44,7 +70,7 @@ static bool nestsDeeply(llvm::StringRef json) {
   return false;
 }
 
-llvm::Error nanocc::parseTuning(llvm::StringRef json, Tuning &tuning) {
+llvm::Error nanocc::parseTuning(llvm::StringRef json, Tuning &tuning, std::map<std::string, std::string> &devices) {
   if (nestsDeeply(json))
     return fault("it is not a tuning file: it nests too deeply");
   llvm::Expected<llvm::json::Value> parsed = llvm::json::parse(json);
@@ -57,6 +83,10 @@ llvm::Error nanocc::parseTuning(llvm::StringRef json, Tuning &tuning) {
   const llvm::json::Array *kernels = file->getArray("kernels");
   if (!target || !kernels)
     return fault("it needs \"target\" and \"kernels\"");
+  const std::string device = file->getString("device").value_or("").str();
+  if (auto [known, isFirst] = devices.try_emplace(target->str(), device); !isFirst && known->second != device)
+    return fault("its times are of '" + device + "', those before it of '" + known->second +
+                 "': they do not compare; name the files of one device");
   for (const llvm::json::Value &entry : *kernels) {
     const llvm::json::Object *time = entry.getAsObject();
     std::optional<llvm::StringRef> kernel = time ? time->getString("kernel") : std::nullopt;
@@ -84,6 +114,8 @@ llvm::Expected<Override> nanocc::parseOverride(llvm::StringRef text) {
     int64_t value = 0;
     if (name.empty() || number.getAsInteger(10, value))
       return fault("--template " + text + ": '" + part + "' is not PARAMETER=INTEGER");
+    if (llvm::any_of(result.choice.tuning, [&](const auto &known) { return known.first == name; }))
+      return fault("--template " + text + ": it has " + name + " twice");
     result.choice.tuning.emplace_back(name.str(), value);
   }
   return result;

@@ -181,7 +181,9 @@ private:
     Location loc = location(node);
     if (node.kind() == fb::NodeKind::Gemm) {
       plan::GemmOp::create(builder, loc, kernel, builder.getArrayAttr(args), number(node.bytes()), number(node.flops()),
-                           builder.getDenseI32ArrayAttr(after));
+                           builder.getDenseI32ArrayAttr(after),
+                           node.library() ? builder.getStringAttr(node.library()->str()) : StringAttr(),
+                           node.library() ? number(node.algorithm()) : IntegerAttr(), considered(node));
       return;
     }
     auto extents = [&](const flatbuffers::Vector<uint32_t> &values) {

@@ -246,16 +246,19 @@ private:
                                            builder.CreateVector(box), map.getSwizzle()));
       }
     std::vector<Offset<flatbuffers::String>> considered;
-    if (launch && launch.getConsidered())
-      for (auto line : launch.getConsidered()->getAsRange<StringAttr>())
+    if (auto lines = node->getAttrOfType<ArrayAttr>("considered"))
+      for (auto line : lines.getAsRange<StringAttr>())
         considered.push_back(text(line.getValue()));
+    auto gemm = dyn_cast<plan::GemmOp>(node);
+    const bool measured = gemm && gemm.getVersion();
     std::string location = locationText(node->getLoc());
     return fb::CreateNode(
         builder, launch ? fb::NodeKind::Launch : fb::NodeKind::Gemm,
         kernelIndex.lookup(node->getAttrOfType<FlatSymbolRefAttr>("kernel").getValue()), builder.CreateVector(args),
         grid, block, shared, builder.CreateVector(edges), node->getAttrOfType<IntegerAttr>("bytes").getInt(),
         node->getAttrOfType<IntegerAttr>("flops").getInt(), location.empty() ? 0 : text(location),
-        maps.empty() ? 0 : builder.CreateVector(maps), considered.empty() ? 0 : builder.CreateVector(considered));
+        maps.empty() ? 0 : builder.CreateVector(maps), considered.empty() ? 0 : builder.CreateVector(considered),
+        measured ? text(*gemm.getVersion()) : 0, measured ? static_cast<uint32_t>(*gemm.getAlgorithm()) : 0);
   }
 
   ModuleOp module;

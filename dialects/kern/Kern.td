@@ -150,10 +150,14 @@ def Kern_LinearOp : Kern_PureLaunchOp<"linear"> {
   let summary = "x Wᵀ";
   let description = [{
     `library` names a library to call instead of the family's own kernel ("cublaslt"); its CPU reference is the same.
+    Which algorithm it takes is its own matter, unless one was measured: of `version` "13.1.0", the one that its heuristic
+    ranks as `algorithm`, from 0. `considered` is as for `kern.product`.
   }];
-  let arguments = (ins Kern_Float:$x, Kern_Float:$weight, OptionalAttr<StrAttr>:$library);
+  let arguments = (ins Kern_Float:$x, Kern_Float:$weight, OptionalAttr<StrAttr>:$library, OptionalAttr<StrAttr>:$version,
+                       OptionalAttr<I64Attr>:$algorithm, OptionalAttr<StrArrayAttr>:$considered);
   let results = (outs Kern_Float:$result);
-  let assemblyFormat = "$x `,` $weight (`library` $library^)? attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{$x `,` $weight (`library` $library^ (`version` $version^ `algorithm` $algorithm)?)? attr-dict `:`
+                         functional-type(operands, results)}];
   let hasVerifier = 1;
 }
 

@@ -149,7 +149,12 @@ static LogicalResult verifyProduct(Operation *op, Value left, Value right, Value
   return success();
 }
 
-LogicalResult LinearOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult()); }
+LogicalResult LinearOp::verify() {
+  if (getVersion().has_value() != getAlgorithm().has_value() || (getVersion() && !getLibrary()) ||
+      static_cast<int64_t>(getAlgorithm().value_or(0)) < 0)
+    return emitOpError("an algorithm is one of a library's of a version, counted from 0");
+  return verifyProduct(*this, getX(), getWeight(), getResult());
+}
 
 LogicalResult ProductOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult(), getChoiceAttr()); }
 LogicalResult ProductAddOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult(), getChoiceAttr()); }

@@ -181,10 +181,16 @@ def Plan_LaunchOp : Plan_NodeOp<"launch"> {
 
 def Plan_GemmOp : Plan_NodeOp<"gemm"> {
   let summary = "one matrix product by cuBLASLt";
-  let description = "y = x wᵀ with args [x, w, y, token slots]; `kernel` is the family instance whose meaning it has.";
+  let description = [{
+    y = x wᵀ with args [x, w, y, token slots]; `kernel` is the family instance whose meaning it has. `version`, `algorithm`
+    and `considered` as for `kern.linear`; another version of the library takes its own first choice.
+  }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, ArrayAttr:$args, I64Attr:$bytes, I64Attr:$flops,
-                       OptionalAttr<DenseI32ArrayAttr>:$after);
-  let assemblyFormat = "$kernel $args `bytes` $bytes `flops` $flops (`after` $after^)? attr-dict";
+                       OptionalAttr<DenseI32ArrayAttr>:$after, OptionalAttr<StrAttr>:$version,
+                       OptionalAttr<I64Attr>:$algorithm, OptionalAttr<StrArrayAttr>:$considered);
+  let assemblyFormat = [{$kernel $args `bytes` $bytes `flops` $flops (`after` $after^)?
+                         (`version` $version^ `algorithm` $algorithm)? attr-dict}];
+  let hasVerifier = 1;
 }
 
 #endif // NANOCC_PLAN_TD

@@ -157,6 +157,12 @@ LogicalResult GemmOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return verifyNode(symbols, *this, getKernelAttr(), getArgs());
 }
 
+LogicalResult GemmOp::verify() {
+  if (getVersion().has_value() != getAlgorithm().has_value() || static_cast<int64_t>(getAlgorithm().value_or(0)) < 0)
+    return emitOpError("an algorithm is one of the library's of a version, counted from 0");
+  return success();
+}
+
 LogicalResult LaunchOp::verify() {
   for (auto [shape, name] : {std::pair(getGrid(), "grid"), std::pair(getBlock(), "block")})
     if (shape.size() != 3 || llvm::any_of(shape, [](int32_t extent) { return extent <= 0; }))

@@ -1,5 +1,6 @@
 #include "runtime/cuda/cublaslt.h"
 
+#include "codegen/Choices.h"
 #include "runtime/base/library.h"
 
 #include <algorithm>
@@ -79,7 +80,8 @@ struct CublasLt::Api {
 struct CublasLt::Product {
   GemmShape shape;
   uint64_t workspaceLimit = 0;
-  size_t first = 0; // index of its first algorithm
+  uint32_t rank = 0; // of the algorithm asked for, and its index
+  size_t chosen = 0;
   void *operation = nullptr, *weights = nullptr, *input = nullptr, *output = nullptr;
 };
 
@@ -124,14 +126,17 @@ std::string CublasLt::version() const {
          std::to_string(version % 100);
 }
 
-size_t CublasLt::plan(const GemmShape &shape, uint64_t workspaceBytes) {
+size_t CublasLt::plan(const GemmShape &shape, uint64_t workspaceBytes, uint32_t rank) {
   auto known = std::find_if(products.begin(), products.end(), [&](const Product &product) {
-    return product.shape == shape && product.workspaceLimit == workspaceBytes;
+    return product.shape == shape && product.workspaceLimit == workspaceBytes && product.rank == rank;
   });
   if (known != products.end())
-    return known->first;
+    return known->chosen;
 
-  return add(shape, workspaceBytes, 1).front();
+  // A rank is one among as many as were measured.
+  const std::vector<size_t> offered = add(shape, workspaceBytes, rank == 0 ? 1 : codegen::libraryAlgorithms);
+  products.back().rank = rank;
+  return products.back().chosen = rank < offered.size() ? offered[rank] : offered.front();
 }
 
 std::vector<size_t> CublasLt::plans(const GemmShape &shape, uint64_t workspaceBytes, int most) {
@@ -180,7 +185,6 @@ std::vector<size_t> CublasLt::choose(Product &product, int most) {
   check(api->cublasLtMatmulAlgoGetHeuristic(handle, product.operation, product.weights, product.input, product.output,
                                             product.output, preference, most, best.data(), &found),
         "cublasLtMatmulAlgoGetHeuristic", thing);
-  product.first = planned.size();
   std::vector<size_t> indices;
   for (int i = 0; i < found; ++i) {
     if (best[i].status != 0 && found == 1)

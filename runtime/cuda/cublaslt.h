@@ -33,8 +33,8 @@ public:
 
   /// Index of the algorithm for a shape: the library's first choice within `workspaceBytes` among those that give the
   /// same bits every time, asked for once. f32 accumulates in f32 without TF32; bf16 accumulates in f32 and rounds
-  /// once.
-  size_t plan(const GemmShape &shape, uint64_t workspaceBytes);
+  /// once. `rank` > 0: the one that it ranks there, below codegen::libraryAlgorithms; the first if it has fewer.
+  size_t plan(const GemmShape &shape, uint64_t workspaceBytes, uint32_t rank = 0);
   /// The first `most` of them, as the library ranks them; for measurements.
   std::vector<size_t> plans(const GemmShape &shape, uint64_t workspaceBytes, int most);
   /// Enqueues a planned product. Returns the library's status, 0 for success: see raise().

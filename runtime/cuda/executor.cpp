@@ -219,8 +219,9 @@ private:
     const auto &args = *node.args();
     ++stamped; // without times: the library's kernels take none
     Step step;
+    const bool measured = node.library() && node.library()->string_view() == library->version();
     step.product = library->plan(shapeOf(*program.kernels()->Get(node.kernel()), args[3]->i32()),
-                                 spaces.bytes(schema::Space::Workspace));
+                                 spaces.bytes(schema::Space::Workspace), measured ? node.algorithm() : 0);
     step.x = operand(*args[0]);
     step.w = operand(*args[1]);
     step.y = operand(*args[2]);

@@ -23,8 +23,9 @@ std::vector<codegen::Product> productsOf(const schema::Program &program) {
   std::set<std::string> known;
   forEachNode(program, [&](const schema::Node &node) {
     const schema::Kernel &kernel = *program.kernels()->Get(node.kernel());
-    std::optional<std::string> epilogue = epilogueOf(kernel.family()->string_view());
-    if (!epilogue || node.kind() != schema::NodeKind::Launch)
+    const bool library = node.kind() == schema::NodeKind::Gemm;
+    std::optional<std::string> epilogue = library ? "" : epilogueOf(kernel.family()->string_view());
+    if (!epilogue)
       return;
     auto value = [&](std::string_view name, int64_t otherwise) {
       for (const schema::Param *param : *kernel.params())
@@ -67,11 +68,19 @@ Tuning tune(const Plan &plan, uint32_t index, const TuneOptions &options,
   const std::vector<codegen::Product> products = productsOf(program);
   if (products.empty())
     fail(Exit::Usage, plan.path().string() + ": program " + result.target +
-                          " computes no product by a kernel of its own (nanocc --fuse none leaves them to cuBLASLt)");
+                          " computes no matrix product: there is nothing to measure");
   for (size_t i = 0; i < products.size(); ++i) {
     const codegen::Product &p = products[i];
-    const auto times =
-        timer.time(p, 0, [&](const std::string &why) { progress("not measured: " + why.substr(0, why.find('\n'))); });
+    auto refused = [&](const std::string &why) { progress("not measured: " + why.substr(0, why.find('\n'))); };
+    uint32_t algorithms = codegen::isPlain(p) ? codegen::libraryAlgorithms : 0;
+    try {
+      if (algorithms > 0)
+        cuda::findCublasLt(timer.device().driver().version());
+    } catch (const Error &error) { // the kernels can be measured without it
+      refused(error.what());
+      algorithms = 0;
+    }
+    const auto times = timer.time(p, static_cast<int>(algorithms), refused);
     if (times.empty())
       fail(Exit::Cuda, "no kernel that could serve a product of the plan runs on " + timer.device().name());
     const auto best =
@@ -81,8 +90,12 @@ Tuning tune(const Plan &plan, uint32_t index, const TuneOptions &options,
                   static_cast<long long>(p.rows), static_cast<long long>(p.columns), static_cast<long long>(p.depth),
                   p.epilogue.c_str(), best->choice.c_str(), best->us, times.size());
     progress(line);
-    for (const auto &time : times)
-      result.kernels.push_back({time.kernel, time.choice, p.rows, time.us});
+    uint32_t algorithm = 0;
+    for (const auto &time : times) {
+      const bool library = time.kernel == "cublaslt";
+      result.kernels.push_back({library ? codegen::libraryKernelName(p, timer.library(), algorithm++) : time.kernel,
+                                library ? "cublaslt " + time.choice : time.choice, p.rows, time.us});
+    }
   }
   return result;
 }

@@ -18,7 +18,7 @@ struct TuneOptions {
 };
 
 struct TunedKernel {
-  std::string kernel; // as codegen::kernelName says
+  std::string kernel; // as codegen::kernelName and libraryKernelName say
   std::string choice; // "gemm tile_m=64 tile_n=64"
   int64_t rows;       // token slots
   double us;          // median over the rounds, of a launch in a chain of them
@@ -32,10 +32,10 @@ struct Tuning {
 /// The distinct products that the nodes of a program compute, in order of their first use.
 std::vector<codegen::Product> productsOf(const schema::Program &program);
 
-/// Times every choice for every product of `program` on a CUDA device. Choices take turns, so that all see the same
-/// clocks; a launch's weights are not in L2, because launches go round in more of them than it holds; the data is
-/// random. `progress` gets a line per product. Errors: Exit::Device without a device, NVRTC, or if the program is for
-/// another architecture than the device's; Exit::Memory; Exit::Cuda.
+/// Times every choice for every product of `program` on a CUDA device, cuBLASLt's among them where it can serve.
+/// Choices take turns, so that all see the same clocks; a launch's weights are not in L2, because launches go round in
+/// more of them than it holds; the data is random. `progress` gets a line per product. Errors: Exit::Device without a
+/// device, NVRTC, or if the program is for another architecture than the device's; Exit::Memory; Exit::Cuda.
 Tuning tune(const Plan &plan, uint32_t program, const TuneOptions &options,
             const std::function<void(const std::string &)> &progress);
 

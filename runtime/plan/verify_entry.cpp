@@ -1,3 +1,4 @@
+#include "codegen/Choices.h"
 #include "kernels_templates/common/generation.h"
 #include "runtime/base/text.h"
 #include "runtime/plan/verify.h"
@@ -230,8 +231,13 @@ private:
     if (node.kind() == schema::NodeKind::Gemm) {
       if (kernel().family->name != "linear")
         place.bad("a library matrix product has the meaning of family linear");
+      if (node.algorithm() >= codegen::libraryAlgorithms)
+        place.bad("algorithm " + std::to_string(node.algorithm()) + " of a library is beyond the " +
+                  std::to_string(codegen::libraryAlgorithms) + " that its heuristic is asked for");
       return;
     }
+    if (node.library())
+      place.bad("a launch has no library");
     const kernels::Family &family = *kernel().family;
     const bool cpu = program.target()->string_view() == "cpu";
     if (!family.target.empty() && family.target != program.target()->string_view())

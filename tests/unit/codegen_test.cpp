@@ -143,6 +143,28 @@ TEST_P(CompileFamily, ForEveryArchitecture) {
     }
 }
 
+TEST_F(Compile, WhatSpillsForMoreBlocksGetsTheRegisters) {
+  const int64_t bf16 = static_cast<int64_t>(kernels::DType::BF16), f32 = static_cast<int64_t>(kernels::DType::F32);
+  struct Instance {
+    const char *family;
+    std::vector<int64_t> params; // in the family's order
+    const char *target;
+  };
+  const Instance instances[] = {{"attention", {bf16, 2, 2, 80, 17}, "sm_120a"},
+                                {"gemv_mix", {f32, 512, 128, 8}, "sm_100a"},
+                                {"attention_decode", {bf16, bf16, 16, 8, 128, 513, 8}, "sm_120a"},
+                                {"attention_decode", {bf16, bf16, 2, 2, 256, 17, 1}, "sm_100a"}};
+  for (const Instance &instance : instances) {
+    const kernels::Family &family = *codegen::findFamily(instance.family);
+    kernels::Params params;
+    ASSERT_EQ(family.params.size(), instance.params.size());
+    for (size_t i = 0; i < instance.params.size(); ++i)
+      params.values.emplace_back(family.params[i].name, instance.params[i]);
+    const std::string name = codegen::kernelName(family, params);
+    EXPECT_GT(nvrtc->compile(name, codegen::instantiate(family, params), instance.target).size(), 4u) << name;
+  }
+}
+
 TEST_P(CompileFamily, Timed) {
   const kernels::Family &family = *GetParam();
   const kernels::Params params = selection(family).back();
@@ -204,6 +226,18 @@ TEST_F(Compile, SerializedProductsAreAnError) {
       "  y[threadIdx.x] = d[0] + d[1] + d[2] + d[3];\n"
       "}\n");
   EXPECT_NE(message.find("ptxas warning C75"), std::string::npos) << message;
+}
+
+TEST_F(Compile, IgnoredRegisterCountsAreAnError) {
+  // Without a bound on blocks ptxas does not know how many registers a thread begins with.
+  const std::string message = failure("extern \"C\" __global__ void __launch_bounds__(384) broken(float *y) {\n"
+                                      "  if (threadIdx.x < 128)\n"
+                                      "    asm volatile(\"setmaxnreg.dec.sync.aligned.u32 40;\");\n"
+                                      "  else\n"
+                                      "    asm volatile(\"setmaxnreg.inc.sync.aligned.u32 232;\");\n"
+                                      "  y[threadIdx.x] *= 2;\n"
+                                      "}\n");
+  EXPECT_NE(message.find("ptxas warning C7508"), std::string::npos) << message;
 }
 
 TEST_F(Compile, AnUnknownTargetIsAnError) {
