@@ -58,11 +58,12 @@ std::vector<codegen::Product> productsOf(const schema::Program &program) {
 Tuning tune(const Plan &plan, uint32_t index, const TuneOptions &options,
             const std::function<void(const std::string &)> &progress) {
   const schema::Program &program = plan.program(index);
-  cuda::ProductTimer timer(options.device, program.target()->str(), options.rounds, options.cacheDir, options.noCache);
+  cuda::Workbench bench(options.device, program.target()->str(), options.rounds, options.cacheDir, options.noCache);
+  cuda::ProductTimer timer(bench);
   Tuning result{program.target()->str(),
                 timer.device().name(),
                 cuda::versionText(timer.device().driver().version()),
-                timer.compiler(),
+                bench.compiler(),
                 {}};
   const std::vector<codegen::Product> products = productsOf(program);
   if (products.empty())
