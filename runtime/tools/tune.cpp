@@ -1,4 +1,4 @@
-// nanort tune: measures what can serve a plan's matrix products, for nanocc --tuning.
+// nanort tune: measures what can serve a plan's matrix products and attentions, for nanocc --tuning.
 #include "runtime/cuda/tune.h"
 
 #include "runtime/base/error.h"
@@ -44,7 +44,7 @@ void tuneProgram(const TuneFlags &flags) {
 
 void addTune(CLI::App &app) {
   CLI::App *command =
-      app.add_subcommand("tune", "Measure what can serve a plan's matrix products, for nanocc --tuning");
+      app.add_subcommand("tune", "Measure what can serve a plan's matrix products and attentions, for nanocc --tuning");
   auto flags = std::make_shared<TuneFlags>();
   addDevice(*command, flags->common);
   command->add_option("-o,--output", flags->output, "The tuning file (JSON); - is standard output")

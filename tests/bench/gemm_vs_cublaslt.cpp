@@ -30,7 +30,8 @@ int main(int argc, char **argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   try {
-    ProductTimer timer(device, "sm_90a", rounds, {}, false);
+    nanort::cuda::Workbench bench(device, "sm_90a", rounds, {}, false);
+    ProductTimer timer(bench);
     nlohmann::ordered_json json = {
         {"device", timer.device().name()}, {"relu2", relu2}, {"results", nlohmann::ordered_json::array()}};
     std::printf("%-18s %10s %8s %10s %8s %7s  %s\n", "tokens x N x K", "ours us", "TFLOP/s",

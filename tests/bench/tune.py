@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Measures what can serve the matrix products of every plan of a bundle (tests/gpu/prepare.sh) on this machine's GPU, and
-writes one tuning file for `nanocc --tuning`: how codegen/tuning/*.json were made.
+"""Measures what can serve the matrix products and attentions of every plan of a bundle (tests/gpu/prepare.sh) on this
+machine's GPU, and writes one tuning file for `nanocc --tuning`: how codegen/tuning/*.json were made, when only products
+were measured.
 
     tests/bench/tune.py --bundle DIR -o h100.json [--rounds 5] [--update FILE]
 

@@ -4,6 +4,7 @@
 #include "nlohmann/json.hpp"
 #include "gtest/gtest.h"
 
+#include <algorithm>
 #include <fstream>
 #include <set>
 
@@ -48,22 +49,45 @@ TEST_F(Tune, EveryChoiceIsMeasuredAndTheCompilerTakesTheShortest) {
     rows.insert(kernel["rows"].get<int64_t>());
   }
   EXPECT_TRUE(rows.contains(1) && rows.contains(64)) << "decode and prefill";
+  auto measures = [&](const std::string &family, int64_t of) {
+    return std::any_of(known.begin(), known.end(),
+                       [&](const auto &k) { return k.first.starts_with(family) && k.second == of; });
+  };
+  EXPECT_TRUE(measures("attention_decode", 1) && measures("attention_batch", 1));
   EXPECT_GT(known.size(), 2 * rows.size());
 
   // Every launch with a choice now goes by the measurements.
   const std::string model = (e2e::imported(e2e::golden("classic-mha")) / "model.mlir").string();
   const Json report = Json::parse(
       e2e::output("nanocc", {model, "--target", "sm_90a", "--prefill", "64", "--tuning", times, "--report", "json"}));
-  size_t chosen = 0;
+  size_t chosen = 0, attentions = 0;
   for (const Json &entry : report["entries"])
     for (const Json &node : entry["nodes"])
       for (const std::string line : node.value("considered", Json::array())) {
-        if (line.starts_with("attention"))
-          continue; // only products are measured
         ++chosen;
+        attentions += line.starts_with("attention");
         EXPECT_NE(line.find("us measured"), std::string::npos) << line;
       }
-  EXPECT_GT(chosen, 0u);
+  EXPECT_GT(chosen, attentions);
+  EXPECT_GT(attentions, 0u);
+}
+
+// Nothing fused: the library serves the products.
+TEST_F(Tune, APlanOfAttentionsAloneIsMeasured) {
+  const std::string plan =
+      e2e::plan(e2e::golden("head-gqa"), {"--target", "sm_90a", "--prefill", "64", "--fuse", "none"}).string();
+  const e2e::Result tuned = e2e::run("nanort", {"tune", plan, "-o", times, "--rounds", "1"});
+  ASSERT_EQ(tuned.code, 0) << tuned.err;
+  EXPECT_NE(tuned.err.find("1 of 4: attention of 64 tokens, 4 heads of 32, window 128: "), std::string::npos)
+      << tuned.err;
+  std::ifstream stream(times);
+  const Json file = Json::parse(stream);
+  std::set<std::string> families;
+  for (const Json &kernel : file["kernels"]) {
+    const std::string name = kernel["kernel"];
+    families.insert(name.substr(0, name.find("_bf16")));
+  }
+  EXPECT_TRUE(families.contains("attention") && families.contains("attention_prefill"));
 }
 
 // Hopper's own families, on a driver that holds tensor maps to their rules.
