@@ -81,6 +81,7 @@ std::vector<Choice> choicesFor(const DecodeAttention &attention, std::string_vie
 
 /// Microseconds: the larger of the launch's roofline and what its tiles take on as many SMs as there are, where a step
 /// of a block is bounded by its multiplications or by its operands' way from L2.
-double predictUs(const DeviceModel &device, const Instance &instance);
+/// Whether the launch starts early: where it can, or as `early` says.
+double predictUs(const DeviceModel &device, const Instance &instance, std::optional<bool> early = std::nullopt);
 
 } // namespace codegen

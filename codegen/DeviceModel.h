@@ -43,10 +43,12 @@ struct LaunchWork {
 /// Of the library, or of a family's kernel with these parameters.
 bool usesTensorCores(const kernels::Family &family, const kernels::Params &params, bool library);
 
-/// The roofline: the larger of bytes over bandwidth and FLOPs over the unit's rate, plus the price of a launch.
+/// The roofline: the larger of bytes over bandwidth and FLOPs over the unit's rate, plus the price of a launch; and the
+/// time, which for a kernel whose tiles are known (codegen/Choices.h, predictUs) is longer.
 struct Prediction {
   double bytesUs, flopsUs, launchUs;
-  double us() const { return (bytesUs > flopsUs ? bytesUs : flopsUs) + launchUs; }
+  double tilesUs = 0; // with the launch; 0: nothing is known of them
+  double us() const { return tilesUs > 0 ? tilesUs : (bytesUs > flopsUs ? bytesUs : flopsUs) + launchUs; }
   /// What most of it is: "memory", "compute" or "launch".
   const char *bound() const;
 };

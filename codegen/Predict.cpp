@@ -173,11 +173,12 @@ static double decodeUs(const DeviceModel &device, const Instance &instance, cons
   return batchFillUs + std::max(most / batchShare, each * (chunkUs + batchChunkUs)) + chunkUs / 2 + batchMeetUs;
 }
 
-double predictUs(const DeviceModel &device, const Instance &instance) {
+double predictUs(const DeviceModel &device, const Instance &instance, std::optional<bool> given) {
   const Family &family = *instance.family;
   const Values v(instance);
   const bool tensor = usesTensorCores(family, instance.params, false);
-  const bool early = family.waitsItself && family.shape(instance.params, instance.scalars).sharedBytes <= halfSmShared;
+  const bool early =
+      given.value_or(family.waitsItself && family.shape(instance.params, instance.scalars).sharedBytes <= halfSmShared);
   const Prediction roofline = predict(device, {family.cost(instance.params, instance.scalars), tensor, early});
   const double rate = !tensor                     ? device.f32FlopsPerUs
                       : family.target == "sm_90a" ? device.bf16FlopsPerUs

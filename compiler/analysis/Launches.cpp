@@ -1,5 +1,6 @@
 #include "compiler/analysis/Launches.h"
 
+#include "codegen/Choices.h"
 #include "codegen/Registry.h"
 #include "compiler/analysis/Conflicts.h"
 #include "compiler/analysis/Family.h"
@@ -34,6 +35,16 @@ static kernels::Params paramsOf(plan::KernelOp kernel) {
   return params;
 }
 
+static std::vector<kernels::Scalar> scalarsOf(const kernels::Family &family, ArrayAttr args) {
+  std::vector<kernels::Scalar> scalars;
+  for (auto [decl, arg] : llvm::zip(family.args, args))
+    if (isScalar(decl.kind)) {
+      auto integer = dyn_cast<IntegerAttr>(arg);
+      scalars.push_back({.i = integer ? static_cast<int32_t>(integer.getInt()) : 0}); // others shape no launch
+    }
+  return scalars;
+}
+
 std::vector<LaunchCost> nanocc::launchesOf(plan::ProgramOp program, ArrayRef<Operation *> nodes) {
   std::optional<codegen::DeviceModel> device = codegen::deviceModel(program.getSymName().str());
   SymbolTable symbols(program);
@@ -58,11 +69,15 @@ std::vector<LaunchCost> nanocc::launchesOf(plan::ProgramOp program, ArrayRef<Ope
     if (complete && !launch.library && program.getSymName() != "cpu")
       launch.fallback = kernels::fallbackOf(*family, params);
     if (device) {
-      auto early = node->getAttrOfType<DenseI32ArrayAttr>("programmatic");
+      auto programmatic = node->getAttrOfType<DenseI32ArrayAttr>("programmatic");
+      const bool early = programmatic && !programmatic.empty();
       launch.predicted =
           codegen::predict(*device, {{static_cast<uint64_t>(launch.bytes), static_cast<uint64_t>(launch.flops)},
                                      complete && codegen::usesTensorCores(*family, params, launch.library),
-                                     early && !early.empty()});
+                                     early});
+      if (complete && !launch.library)
+        launch.predicted->tilesUs = codegen::predictUs(
+            *device, {family, params, scalarsOf(*family, node->getAttrOfType<ArrayAttr>("args"))}, early);
     }
     launches.push_back(std::move(launch));
   }

@@ -70,6 +70,15 @@ namespace {
 /// Ends the tool with one line that says what is wrong.
 [[noreturn]] void refuse(Exit code, const std::string &message) { nanort::fail(code, message); }
 
+/// Of two values the last would win in silence.
+void refuseTwice() {
+  for (const cl::Option *option :
+       std::initializer_list<const cl::Option *>{&outputFile, &maxSeq, &precision, &fuse, &emit, &report, &reportFile})
+    if (option->getNumOccurrences() > 1)
+      refuse(Exit::Usage,
+             (option->ArgStr.size() > 1 ? "--" : "-") + option->ArgStr.str() + " is given twice; name one value");
+}
+
 OptionFlags flagsGiven() {
   OptionFlags flags;
   if (targets.getNumOccurrences())
@@ -254,6 +263,7 @@ void nanoccMain(TimingScope &timing) {
     return success();
   });
 
+  refuseTwice();
   std::string text = nanort::readText(inputFile.getValue());
   bool isPlanFile = text.size() > 8 && text.compare(4, 4, "NANO") == 0;
   OptionFlags flags = flagsGiven();

@@ -1,10 +1,13 @@
 // nanort check: whether a plan is sound, its weights belong to it, and it fits.
 #include "runtime/base/error.h"
+#include "runtime/base/text.h"
 #include "runtime/session/compare.h"
 #include "runtime/session/memory.h"
 #include "runtime/tools/common.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 #include <random>
 
@@ -153,6 +156,13 @@ void check(const CheckOptions &options) {
 
 } // namespace
 
+/// CLI11 takes the largest number instead.
+static std::string fitsInteger(const std::string &text) {
+  errno = 0;
+  std::strtoull(text.c_str(), nullptr, 10);
+  return errno == ERANGE ? quote(text) + " is more than 2^64" : "";
+}
+
 void addCheck(CLI::App &app) {
   CLI::App *command = app.add_subcommand("check", "Check a plan's structure, weights and memory");
   auto options = std::make_shared<CheckOptions>();
@@ -168,7 +178,8 @@ void addCheck(CLI::App &app) {
                    "Fit into BYTES instead of this machine's device (suffixes KiB, MiB, GiB)")
       ->type_name("BYTES")
       ->transform(CLI::AsSizeValue(true))
-      ->transform(CLI::Validator(notNegative, "")); // the transform added last comes first
+      ->transform(CLI::Validator(notNegative, "")) // the transform added last comes first
+      ->transform(CLI::Validator(fitsInteger, ""));
   command->add_option("--against", options->against, "Run launch by launch on the device and on the CPU, and compare")
       ->type_name("cpu")
       ->check(CLI::IsMember({"cpu"}));

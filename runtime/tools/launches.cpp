@@ -1,5 +1,6 @@
 #include "runtime/tools/launches.h"
 
+#include "codegen/Choices.h"
 #include "codegen/Registry.h"
 
 #include <algorithm>
@@ -32,6 +33,14 @@ kernels::Params paramsOf(const schema::Kernel &kernel) {
   for (const schema::Param *param : *kernel.params())
     params.values.emplace_back(param->name()->str(), param->value());
   return params;
+}
+
+std::vector<kernels::Scalar> scalarsOf(const kernels::Family &family, const schema::Node &node) {
+  std::vector<kernels::Scalar> scalars;
+  for (uint32_t i = 0; i < node.args()->size(); ++i)
+    if (isScalar(family.args[i].kind))
+      scalars.push_back({.i = node.args()->Get(i)->i32()}); // others shape no launch
+  return scalars;
 }
 
 std::string tableOf(const schema::Program &program, const Nodes &nodes) {
@@ -99,10 +108,13 @@ std::optional<codegen::Prediction> predict(const schema::Program &program, const
   bool early = false;
   for (const schema::Edge *edge : *node.edges())
     early |= edge->kind() == schema::EdgeKind::Programmatic;
-  return codegen::predict(*device, {{node.bytes(), node.flops()},
-                                    codegen::usesTensorCores(*codegen::findFamily(kernel.family()->string_view()),
-                                                             paramsOf(kernel), library),
-                                    early});
+  const kernels::Family &family = *codegen::findFamily(kernel.family()->string_view());
+  const kernels::Params params = paramsOf(kernel);
+  codegen::Prediction prediction = codegen::predict(
+      *device, {{node.bytes(), node.flops()}, codegen::usesTensorCores(family, params, library), early});
+  if (!library)
+    prediction.tilesUs = codegen::predictUs(*device, {&family, params, scalarsOf(family, node)}, early);
+  return prediction;
 }
 
 std::string fallbackOf(const schema::Program &program, const schema::Node &node) {

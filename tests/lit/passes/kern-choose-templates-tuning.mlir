@@ -11,11 +11,11 @@
 // Nearly as fast, with less shared memory: its neighbours start earlier beside it.
 // CHECK: func.func @near_64
 // CHECK: by {family = "gemm", tile_m = 32 : i64, tile_n = 32 : i64}
-// CHECK-SAME: considered = ["gemm tile_m=32 tile_n=32: 3.50 us measured", "gemm tile_m=64 tile_n=64: 3.30 us measured",
+// CHECK-SAME: considered = ["gemm tile_m=32 tile_n=32: 3.50 us measured, nearly as short, more blocks fit an SM", "gemm tile_m=64 tile_n=64: 3.30 us measured",
 // And in smaller clusters, if it is as good as equal.
 // CHECK: func.func @single_128
 // CHECK: by {{.*}} share = 1 : i64
-// CHECK-SAME: share=1 blocks=264: 73.50 us measured", "wgemm tile_m=128 tile_n=64 stages=4 split=1 share=2 blocks=264: 72.50 us measured"
+// CHECK-SAME: share=1 blocks=264: 73.50 us measured, nearly as short, in smaller clusters", "wgemm tile_m=128 tile_n=64 stages=4 split=1 share=2 blocks=264: 72.50 us measured"
 // CHECK: func.func @pairs_128
 // CHECK: by {{.*}} share = 2 : i64
 // CHECK-SAME: share=2 blocks=264: 72.50 us measured", "wgemm tile_m=128 tile_n=64 stages=4 split=1 share=1 blocks=264: 75.50 us measured"
@@ -24,6 +24,12 @@
 // CHECK: by {{.*}} split = 8 : i64
 // CHECK: func.func @whole_2048
 // CHECK: by {{.*}} share = 2 : i64, split = 1 : i64, stages = 4 : i64, tile_m = 256 : i64
+// A product into which nothing is fused is a library's unless both were measured and it is slower; then its algorithm
+// is the one that was measured, of the version that was there.
+// CHECK: func.func @plain_64
+// CHECK: kern.linear {{.*}} library "cublaslt" version "13.1.0" algorithm 2 {considered = ["cublaslt algorithm=2: 3.20 us measured", "gemm tile_m=32 tile_n=32: 3.50 us measured"
+// CHECK: kern.product {{.*}} by {family = "gemm", tile_m = 32 : i64, tile_n = 32 : i64} {considered = ["gemm tile_m=32 tile_n=32: 3.50 us measured, nearly as short, more blocks fit an SM", "gemm tile_m=64 tile_n=64: 3.30 us measured", "cublaslt algorithm=1: 3.60 us measured", "
+// CHECK: kern.linear {{.*}} library "cublaslt" {considered = ["cublaslt: {{[0-9.]+}} us predicted, a library's product until it was measured", "
 module attributes {nano.options = {targets = ["sm_90a"], batches = array<i64: 1>, prefill = array<i64: 64>,
     max_seq = 64 : i64, precision = "bf16", fuse = "all",
     templates = ["score_*=gemm,tile_m=64,tile_n=64", "score_64/w=gemm,tile_m=128,tile_n=64"],
@@ -31,6 +37,10 @@ module attributes {nano.options = {targets = ["sm_90a"], batches = array<i64: 1>
                         "gemm_bf16_bf16_256_512_32_32_0_0@64" = 3.5 : f64,
                         "gemm_bf16_bf16_256_256_64_64_0_0@64" = 3.3 : f64,
                         "gemm_bf16_bf16_256_256_32_32_0_0@64" = 3.5 : f64,
+                        "linear_bf16_bf16_256_512 by cublaslt 13.1.0 algorithm 0@64" = 3.6 : f64,
+                        "linear_bf16_bf16_256_512 by cublaslt 13.1.0 algorithm 2@64" = 3.2 : f64,
+                        "linear_bf16_bf16_256_512 by cublaslt 13.1.0 algorithm 2@128" = 0.1 : f64,
+                        "linear_bf16_bf16_256_256 by cublaslt 13.1.0 algorithm 1@64" = 3.6 : f64,
                         "wgemm_bf16_bf16_1280_65536_128_64_4_1_2_264_0_0@128" = 72.5 : f64,
                         "wgemm_bf16_bf16_1280_65536_128_64_4_1_1_264_0_0@128" = 73.5 : f64,
                         "wgemm_bf16_bf16_1280_65472_128_64_4_1_2_264_0_0@128" = 72.5 : f64,
@@ -80,6 +90,15 @@ module attributes {nano.options = {targets = ["sm_90a"], batches = array<i64: 1>
       %w = kern.ref @up : tensor<3072x768xbf16>
       %0 = kern.product %x, %w : (tensor<2048x768xbf16>, tensor<3072x768xbf16>) -> tensor<2048x3072xbf16>
       return %0 : tensor<2048x3072xbf16>
+    }
+    func.func @plain_64(%x: tensor<64x256xbf16>, %z: tensor<64x3072xbf16>) -> (tensor<64x512xbf16>, tensor<64x256xbf16>, tensor<64x768xbf16>) {
+      %w = kern.ref @w : tensor<512x256xbf16>
+      %v = kern.ref @v : tensor<256x256xbf16>
+      %d = kern.ref @down : tensor<768x3072xbf16>
+      %0 = kern.linear %x, %w : (tensor<64x256xbf16>, tensor<512x256xbf16>) -> tensor<64x512xbf16>
+      %1 = kern.linear %x, %v : (tensor<64x256xbf16>, tensor<256x256xbf16>) -> tensor<64x256xbf16>
+      %2 = kern.linear %z, %d : (tensor<64x3072xbf16>, tensor<768x3072xbf16>) -> tensor<64x768xbf16>
+      return %0, %1, %2 : tensor<64x512xbf16>, tensor<64x256xbf16>, tensor<64x768xbf16>
     }
   }
 }
