@@ -45,8 +45,8 @@ __device__ inline void prefillConsume(PrefillShared<D, tileQ, tileK, stages> &sh
     beginProducts();
 #pragma unroll
     for (int k = 0; k < D; k += 16)
-      multiply(scores, own + (k / width * Shared::queryPiece + k % width * 2) / 16,
-               tile + (k / width * Shared::keyPiece + k % width * 2) / 16, k > 0);
+      multiplyBf16(scores, own + (k / width * Shared::queryPiece + k % width * 2) / 16,
+                   tile + (k / width * Shared::keyPiece + k % width * 2) / 16, k > 0);
     endProducts();
   };
   auto startOut = [&](int use) {
@@ -55,7 +55,7 @@ __device__ inline void prefillConsume(PrefillShared<D, tileQ, tileK, stages> &sh
     beginProducts();
 #pragma unroll
     for (int k = 0; k < tileK; k += 16)
-      multiply<true>(out, weights[k / 16], tile + k * rowBytes / 16, true);
+      multiplyBf16<true>(out, weights[k / 16], tile + k * rowBytes / 16, true);
     endProducts();
   };
   auto release = [&](Barrier *barrier) {

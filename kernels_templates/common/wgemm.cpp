@@ -15,6 +15,9 @@ static std::string requireOneOf(const Params &p, std::string_view name, std::ini
   return std::string(name) + " is " + std::to_string(value) + "; the nearest that works is " + std::to_string(nearest);
 }
 
+/// Elements of K in a stage.
+static uint64_t depthOf(const Params &p) { return wgemmRow / sizeOf(p.type("T")); }
+
 /// A ring of one stage is a ring, though nothing is read while the next is on its way.
 static std::string requireRoom(const Params &p, bool norm) {
   const uint64_t tileM = p["tile_m"], tileN = p["tile_n"], split = p["split"];
@@ -36,17 +39,19 @@ static std::string requireRoom(const Params &p, bool norm) {
 std::string wgemmConstraint(const Params &p, bool norm) {
   if (p.type("T") != DType::BF16)
     return "T must be bf16";
+  const int64_t aligned = static_cast<int64_t>(16 / sizeOf(p.type("T"))); // TMA's rows start at multiples of 16 bytes
   std::string violation =
-      firstOf({requireRange(p, "K", 8, maxExtent), requireRange(p, "N", 8, maxExtent), requireMultiple(p, "K", 8, "8"),
-               requireMultiple(p, "N", 8, "8"), requireOneOf(p, "tile_m", {8, 16, 32, 64, 96, 128, 192, 256}),
-               requireOneOf(p, "tile_n", {64, 128, 192}), requireRange(p, "share", 1, 2)});
+      firstOf({requireRange(p, "K", aligned, maxExtent), requireRange(p, "N", 8, maxExtent),
+               requireMultiple(p, "K", aligned, std::to_string(aligned)), requireMultiple(p, "N", 8, "8"),
+               requireOneOf(p, "tile_m", {8, 16, 32, 64, 96, 128, 192, 256}), requireOneOf(p, "tile_n", {64, 128, 192}),
+               requireRange(p, "share", 1, 2)});
   if (!violation.empty())
     return violation;
   // Threads share an SM's registers: 512 of them leave too few for more sums, and so do two blocks of 256.
   if (p["tile_n"] == 192 ? p["tile_m"] > 128 : p["tile_n"] == 64 && p["tile_m"] > 192)
     return "tile_n is " + std::to_string(p["tile_n"]) + "; with tile_m " + std::to_string(p["tile_m"]) +
            " the nearest that works is 128";
-  const int64_t steps = (p["K"] + 63) / 64; // each block of a split has one at least
+  const int64_t steps = blocksFor(p["K"], depthOf(p)); // each block of a split has one at least
   violation = requireRange(p, "split", 1, p["share"] > 1 ? 1 : std::min<int64_t>(8, steps));
   if (!violation.empty())
     return violation;
@@ -70,9 +75,10 @@ LaunchShape wgemmShape(const Params &p, uint64_t rows, bool norm) {
 }
 
 std::vector<TensorMap> wgemmMaps(const Params &p, uint64_t rows) {
-  const uint64_t k = p["K"], columns = p["N"];
-  return {{{k, rows}, {k * 2}, {64, static_cast<uint32_t>(p["tile_m"] / p["share"])}},
-          {{k, columns}, {k * 2}, {64, static_cast<uint32_t>(p["tile_n"])}}};
+  const uint64_t k = p["K"], columns = p["N"], bytes = k * sizeOf(p.type("T"));
+  const uint32_t depth = static_cast<uint32_t>(depthOf(p));
+  return {{{k, rows}, {bytes}, {depth, static_cast<uint32_t>(p["tile_m"] / p["share"])}},
+          {{k, columns}, {bytes}, {depth, static_cast<uint32_t>(p["tile_n"])}}};
 }
 
 } // namespace kernels

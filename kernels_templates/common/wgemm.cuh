@@ -3,9 +3,9 @@
 //
 // The weights are wgmma's operand A, 64 features of y for each of the block's one to three consumer warpgroups; the
 // tokens are its narrow operand B, 8 to 256 of them. So the same template serves a batch of eight and a prefill. The
-// first warpgroup feeds: its thread 0 keeps a ring of stages full, 64 of K each; its three other warps take the sums of
-// squares for the norm from the tiles of x as they pass. Weights are constants: the ring's first ones are under way
-// before the wait for the producers.
+// first warpgroup feeds: its thread 0 keeps a ring of stages full, 128 bytes of K each (64 of bf16); its three other
+// warps take the sums of squares for the norm from the tiles of x as they pass. Weights are constants: the ring's first
+// ones are under way before the wait for the producers.
 //
 // Blocks are persistent. `split` blocks of a cluster share a tile: each sums its part of K, every eight tokens have one
 // of them as owner in turn, and the owner adds what the others send in order of their ranks. Or `share` blocks take
@@ -13,14 +13,16 @@
 // result depends on the parameters alone, not on how many tokens there are.
 
 // The half that multiplies; `thread` counts from the first consumer, `local` in its warpgroup.
-template <typename O, int K, int N, int tileM, int tileN, int stages, int split, int share, bool norm, typename E>
-struct Wgemm : WgemmBlock<K, N, tileM, tileN, stages, split, share, norm> {
-  using Block = WgemmBlock<K, N, tileM, tileN, stages, split, share, norm>;
-  using Block::cluster, Block::warpgroups, Block::consumers, Block::octets, Block::owned, Block::stageBytes, Block::M,
-      Block::rank, Block::firstStep, Block::endStep, Block::first, Block::stride, Block::count, Block::staging,
-      Block::receive, Block::squares, Block::full, Block::received, Block::squared, Block::read;
+template <typename T, typename O, int K, int N, int tileM, int tileN, int stages, int split, int share, bool norm,
+          typename E>
+struct Wgemm : WgemmBlock<T, K, N, tileM, tileN, stages, split, share, norm> {
+  using Block = WgemmBlock<T, K, N, tileM, tileN, stages, split, share, norm>;
+  using Block::cluster, Block::warpgroups, Block::consumers, Block::octets, Block::owned, Block::stageBytes,
+      Block::depth, Block::M, Block::rank, Block::firstStep, Block::endStep, Block::first, Block::stride, Block::count,
+      Block::staging, Block::receive, Block::squares, Block::full, Block::received, Block::squared, Block::read;
   using Block::tileOf, Block::weightsOf, Block::tokensOf, Block::release;
   using typename Block::Slot;
+  using Format = WgemmFormat<T>;
   // An epilogue goes in rounds of up to 32 tokens, each in passes of 16: 8 threads a token, 8 features a thread.
   static constexpr int octetsOfRound = wgemmRound(tileM, tileN, split),
                        rounds = (owned + octetsOfRound - 1) / octetsOfRound;
@@ -194,7 +196,7 @@ struct Wgemm : WgemmBlock<K, N, tileM, tileN, stages, split, share, norm> {
   __device__ void consume(int thread) const {
     const int lane = thread % 32, warpgroup = thread / 128;
     float *tile = staging + warpgroup * (8 * octetsOfRound * wgemmPitch);
-    const Matrix a0 = matrixOf(weightsOf(0) + warpgroup * 64 * 128), b0 = matrixOf(tokensOf(0));
+    const Matrix a0 = matrixOf(weightsOf(0) + warpgroup * 64 * wgemmRow), b0 = matrixOf(tokensOf(0));
     Slot slot;
     unsigned made = 0;
 #pragma unroll 1
@@ -222,8 +224,8 @@ struct Wgemm : WgemmBlock<K, N, tileM, tileN, stages, split, share, norm> {
         const Matrix a = a0 + slot.stage * (stageBytes / 16), b = b0 + slot.stage * (stageBytes / 16);
         beginProducts();
 #pragma unroll
-        for (int k = 0; k < 64; k += 16)
-          multiply(d, alongK(a, k), alongK(b, k), k > 0 || step > firstStep);
+        for (int k = 0; k < depth; k += Format::k)
+          Format::multiply(d, alongK<T>(a, k), alongK<T>(b, k), k > 0 || step > firstStep);
         endProducts();
         awaitProducts<(stages > 1)>(); // the step before is done with its stage; of one stage, this step
         if (stages == 1 || step > firstStep)
@@ -277,10 +279,11 @@ struct Wgemm : WgemmBlock<K, N, tileM, tileN, stages, split, share, norm> {
   }
 };
 
-template <typename O, int K, int N, int tileM, int tileN, int stages, int split, int share, bool norm, typename E>
+template <typename T, int K, int N, int tileM, int tileN, int stages, int split, int share, bool norm, typename O,
+          typename E>
 __device__ inline void wgemmRun(const TensorMap *xMap, const TensorMap *wMap, O *y, int M, const E &epilogue) {
   extern __shared__ __align__(1024) unsigned char tiles[];
-  using Kernel = Wgemm<O, K, N, tileM, tileN, stages, split, share, norm, E>;
+  using Kernel = Wgemm<T, O, K, N, tileM, tileN, stages, split, share, norm, E>;
   const Kernel kernel(xMap, wMap, y, M, epilogue, tiles);
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
 

@@ -1,6 +1,19 @@
 // The half of wgemm.cuh that feeds: which tiles a block makes, where things lie in its shared memory, the ring of
 // stages and the sums of squares.
 
+// A format of the operands x and w: what the templates need of it besides the size of an element, since all else counts
+// the bytes of rows.
+template <typename T> struct WgemmFormat;
+template <> struct WgemmFormat<bf16> {
+  static constexpr int k = 16; // of K, an instruction: 32 bytes of a row, as in every format
+  template <int count> __device__ static void multiply(float (&d)[count], Matrix a, Matrix b, bool add) {
+    multiplyBf16(d, a, b, add);
+  }
+  // Of 16 bytes of x, summed, for the norm.
+  __device__ static float squares(uint4 x) { return gemvSquares(x); }
+};
+
+constexpr int wgemmRow = 128;  // bytes of a row of x or w in a stage: the swizzle's
 constexpr int wgemmPitch = 68; // floats of a token in the staging tile: 2 * 68 = 8 mod 32 banks, see stage()
 
 __host__ __device__ constexpr int wgemmOctets(int tileM, int split) { // that a block owns at most
@@ -11,7 +24,7 @@ __host__ __device__ constexpr int wgemmRound(int tileM, int tileN, int split) {
   return least(tileN == 192 ? 2 : 4, wgemmOctets(tileM, split));
 }
 // Keep in step with common/wgemm.h: the ring, staging tiles of up to 32 tokens, what other blocks send, squares.
-__host__ __device__ constexpr int wgemmStageBytes(int tileM, int tileN) { return (tileM + tileN) * 128; }
+__host__ __device__ constexpr int wgemmStageBytes(int tileM, int tileN) { return (tileM + tileN) * wgemmRow; }
 __host__ __device__ constexpr int wgemmStagingBytes(int tileM, int tileN, int split) {
   return tileN / 64 * 8 * wgemmRound(tileM, tileN, split) * wgemmPitch * 4;
 }
@@ -26,17 +39,19 @@ struct WgemmTile {
   int token, feature; // the first of each
 };
 
-template <int K, int N, int tileM, int tileN, int stages, int split, int share, bool norm> struct WgemmBlock {
+template <typename T, int K, int N, int tileM, int tileN, int stages, int split, int share, bool norm>
+struct WgemmBlock {
   static constexpr int warpgroups = tileN / 64, consumers = 128 * warpgroups, cluster = split * share;
   static constexpr int octets = tileM / 8, owned = wgemmOctets(tileM, split);
   static constexpr int stageBytes = wgemmStageBytes(tileM, tileN);
-  static constexpr int steps = (K + 63) / 64;                              // of K, a stage each
+  static constexpr int depth = wgemmRow / static_cast<int>(sizeof(T));     // of K, in a stage
+  static constexpr int steps = (K + depth - 1) / depth;                    // of K, a stage each
   static constexpr int across = (N + tileN * share - 1) / (tileN * share); // clusters' widths in a row of y
 
   const TensorMap *xMap, *wMap;
   int M;
 
-  unsigned char *ring; // stages of [tileN rows of w][tileM rows of x], 64 of K each
+  unsigned char *ring; // stages of [tileN rows of w][tileM rows of x]
   float *staging, *receive, *squares;
   // Of the ring; of what other blocks send to this one; of this block's squares; and of the cluster's consumers, who
   // all have read what was sent and the squares: the next tile's may come. No warp is overtaken by a second phase of
@@ -87,7 +102,7 @@ template <int K, int N, int tileM, int tileN, int stages, int split, int share, 
     }
   };
   __device__ unsigned char *weightsOf(int stage) const { return ring + stage * stageBytes; }
-  __device__ unsigned char *tokensOf(int stage) const { return ring + stage * stageBytes + tileN * 128; }
+  __device__ unsigned char *tokensOf(int stage) const { return ring + stage * stageBytes + tileN * wgemmRow; }
 
   __device__ void initBarriers() const {
     for (int i = 0; i < stages; ++i) {
@@ -109,18 +124,18 @@ template <int K, int N, int tileM, int tileN, int stages, int split, int share, 
   template <bool once> __device__ void fetchWeights(int stage, int unit, int step) const {
     arriveExpect(full + stage, stageBytes); // the stage's tokens as well
     if constexpr (once)
-      copyTileOnce(weightsOf(stage), wMap, full + stage, step * 64, tileOf(unit).feature);
+      copyTileOnce(weightsOf(stage), wMap, full + stage, step * depth, tileOf(unit).feature);
     else
-      copyTile(weightsOf(stage), wMap, full + stage, step * 64, tileOf(unit).feature);
+      copyTile(weightsOf(stage), wMap, full + stage, step * depth, tileOf(unit).feature);
   }
   __device__ void fetchTokens(int stage, int unit, int step) const {
     const int token = tileOf(unit).token;
     if constexpr (share > 1) { // each block its part, to all
       constexpr int part = tileM / share;
-      copyTileToAll(tokensOf(stage) + rank * part * 128, xMap, full + stage, step * 64, token + rank * part,
+      copyTileToAll(tokensOf(stage) + rank * part * wgemmRow, xMap, full + stage, step * depth, token + rank * part,
                     (1 << share) - 1);
     } else {
-      copyTile(tokensOf(stage), xMap, full + stage, step * 64, token);
+      copyTile(tokensOf(stage), xMap, full + stage, step * depth, token);
     }
   }
 
@@ -186,11 +201,11 @@ template <int K, int N, int tileM, int tileN, int stages, int split, int share, 
 #pragma unroll
       for (int i = start; i < held && i < start + batch; ++i) // beyond the end a token twice, for nobody: no branch
         pieces[i - start] = *reinterpret_cast<const uint4 *>(
-            tokens + (i * 12 + 12 <= rows ? i * 12 + first : least(i * 12 + first, rows - 1)) * 128);
+            tokens + (i * 12 + 12 <= rows ? i * 12 + first : least(i * 12 + first, rows - 1)) * wgemmRow);
       __syncwarp(); // keeps the loads together: one at a time, each waited for, would take longer than the products
 #pragma unroll
       for (int i = start; i < held && i < start + batch; ++i)
-        sums[i] += gemvSquares(pieces[i - start]);
+        sums[i] += WgemmFormat<T>::squares(pieces[i - start]);
     }
   }
 
@@ -212,7 +227,7 @@ template <int K, int N, int tileM, int tileN, int stages, int split, int share, 
       for (int step = firstStep; step < endStep; ++step, slot.advance()) {
         await(full + slot.stage, slot.parity);
         if (!known)
-          addSquares(sums, tokensOf(slot.stage) + firstRow * 128, mine);
+          addSquares(sums, tokensOf(slot.stage) + firstRow * wgemmRow, mine);
         __syncwarp();
         release(slot.stage, lane);
       }

@@ -118,7 +118,7 @@ template <int registers> __device__ inline void shrinkRegisters() {
   asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(registers));
 }
 
-// A round of products: beginProducts(), any number of multiply(), endProducts(); its sums are there behind
+// A round of products: beginProducts(), any number of multiplyBf16(), endProducts(); its sums are there behind
 // awaitProducts<n>() once at most n newer rounds are under way. In between nothing else may touch them, which
 // pinSums() before and after tells the compiler.
 template <int = 0> __device__ inline void beginProducts() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
@@ -143,7 +143,7 @@ template <int count> __device__ inline void pinSums(float (&d)[count]) {
     asm volatile("" : "+f"(d[i])::"memory");
 }
 
-// multiply(d, a, b, add): d = a b (+ d if `add`), 64 rows, n = 2 * count columns, k = 16, of bf16, sums in f32. Row
+// multiplyBf16(d, a, b, add): d = a b (+ d if `add`), 64 rows, n = 2 * count columns, k = 16, of bf16, sums in f32. Row
 // 16 (warp of the warpgroup) + lane / 4 + 8 i and column 8 j + 2 (lane % 4) + l are d[4 j + 2 i + l]. A is a matrix, or
 // the fragments of a thread: {row lane / 4, row + 8, row, row + 8}, the first two at k = 2 (lane % 4) + {0, 1}, the
 // others at k + 8.
@@ -170,7 +170,8 @@ template <int count> __device__ inline void pinSums(float (&d)[count]) {
 
 // Operands p0, p1, ... are those behind the sums: literally count, count + 1, ...
 #define MULTIPLY(n, count, p0, p1, p2, p3, p4, p5, p6)                                                                 \
-  template <bool transposed = false> __device__ inline void multiply(float(&d)[count], Matrix a, Matrix b, bool add) { \
+  template <bool transposed = false>                                                                                   \
+  __device__ inline void multiplyBf16(float(&d)[count], Matrix a, Matrix b, bool add) {                                \
     asm volatile("{\n  .reg .pred p;\n  setp.ne.b32 p, %" #p2 ", 0;\n"                                                 \
                  "  wgmma.mma_async.sync.aligned.m64n" #n "k16.f32.bf16.bf16 {" NAMES_##count                          \
                  "}, %" #p0 ", %" #p1 ", p, 1, 1, 0, %" #p3 ";\n}"                                                     \
@@ -179,7 +180,7 @@ template <int count> __device__ inline void pinSums(float (&d)[count]) {
                  : "memory");                                                                                          \
   }                                                                                                                    \
   template <bool transposed = false>                                                                                   \
-  __device__ inline void multiply(float(&d)[count], const unsigned(&a)[4], Matrix b, bool add) {                       \
+  __device__ inline void multiplyBf16(float(&d)[count], const unsigned(&a)[4], Matrix b, bool add) {                   \
     asm volatile("{\n  .reg .pred p;\n  setp.ne.b32 p, %" #p5 ", 0;\n"                                                 \
                  "  wgmma.mma_async.sync.aligned.m64n" #n "k16.f32.bf16.bf16 {" NAMES_##count                          \
                  "}, {%" #p0 ", %" #p1 ", %" #p2 ", %" #p3 "}, %" #p4 ", p, 1, 1, %" #p6 ";\n}"                        \

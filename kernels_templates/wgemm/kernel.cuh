@@ -4,5 +4,5 @@
 template <typename T, typename O, int K, int N, int tile_m, int tile_n, int stages, int split, int share, int blocks,
           int norm, int relu2>
 __device__ void wgemm(const T *, const T *, O *y, int n, const TensorMap *x_map, const TensorMap *w_map) {
-  wgemmRun<O, K, N, tile_m, tile_n, stages, split, share, norm != 0>(x_map, w_map, y, n, Activation<relu2 != 0>{});
+  wgemmRun<T, K, N, tile_m, tile_n, stages, split, share, norm != 0>(x_map, w_map, y, n, Activation<relu2 != 0>{});
 }

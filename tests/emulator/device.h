@@ -140,11 +140,11 @@ template <int = 0> void endProducts() { emulator::endProducts(); }
 template <int rounds> void awaitProducts() { emulator::awaitProducts(rounds); }
 template <int count> void defineSums(float (&)[count]) {}
 template <int count> void pinSums(float (&)[count]) {}
-template <bool transposed = false, int count> void multiply(float (&d)[count], Matrix a, Matrix b, bool add) {
+template <bool transposed = false, int count> void multiplyBf16(float (&d)[count], Matrix a, Matrix b, bool add) {
   emulator::multiply(d, count, a, nullptr, b, add, transposed);
 }
 template <bool transposed = false, int count>
-void multiply(float (&d)[count], const unsigned (&a)[4], Matrix b, bool add) {
+void multiplyBf16(float (&d)[count], const unsigned (&a)[4], Matrix b, bool add) {
   emulator::multiply(d, count, 0, a, b, add, transposed);
 }
 

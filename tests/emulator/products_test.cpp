@@ -40,9 +40,10 @@ Outcome multiplyOnce(Misuse misuse) {
       beginProducts();
     for (int k = 0; k < 4; ++k)
       if (fragments)
-        multiply(sums, own[k], alongK(matrixOf(shared.tiles[1]), k * 16), k > 0);
+        multiplyBf16(sums, own[k], alongK<bf16>(matrixOf(shared.tiles[1]), k * 16), k > 0);
       else
-        multiply(sums, alongK(matrixOf(shared.tiles[0]), k * 16), alongK(matrixOf(shared.tiles[1]), k * 16), k > 0);
+        multiplyBf16(sums, alongK<bf16>(matrixOf(shared.tiles[0]), k * 16),
+                     alongK<bf16>(matrixOf(shared.tiles[1]), k * 16), k > 0);
     endProducts();
     if (misuse == Misuse::OverwritesOperand) {
       put(shared.tiles[1], threadIdx.x % 8, threadIdx.x / 8, 100);
@@ -84,7 +85,7 @@ TEST(Products, DescriptorsAreRead) {
     return runs(launchOf(128), [=] {
       float sums[4] = {};
       beginProducts();
-      multiply(sums, matrixOf(sharedOf().tiles[0]), b, false);
+      multiplyBf16(sums, matrixOf(sharedOf().tiles[0]), b, false);
       endProducts();
       awaitProducts<0>();
     });
