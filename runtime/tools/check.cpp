@@ -3,13 +3,13 @@
 #include "runtime/base/text.h"
 #include "runtime/session/compare.h"
 #include "runtime/session/memory.h"
+#include "runtime/session/tour.h"
 #include "runtime/tools/common.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
-#include <random>
 
 namespace nanort::tools {
 namespace {
@@ -64,8 +64,7 @@ void checkFit(const CheckOptions &options, const schema::Program &program, const
     print("request: " + request + " use " + std::to_string(used.total()) + " of them (" + used.text() + ")\n");
 }
 
-/// A fixed prompt over two prefill calls (the second reads the cache), some decode steps, and a chunk of scoring, each
-/// launch on both executors.
+/// Each launch on both executors.
 void compare(const CheckOptions &options, Loaded &loaded) {
   auto tested = makeExecutor(loaded.plan, loaded.program, *loaded.weights, loaded.device,
                              {options.common.threads, options.common.cacheDir, options.common.noCache});
@@ -73,38 +72,7 @@ void compare(const CheckOptions &options, Loaded &loaded) {
   auto both = std::make_unique<LockstepExecutor>(loaded.plan, loaded.program, std::move(tested), std::move(oracle));
   const LockstepExecutor &result = *both;
   Session session(loaded.plan, loaded.program, std::move(both));
-
-  uint64_t bucket = session.positions(), scored = 0;
-  for (const schema::Entry *entry : *loaded.chosen().entries()) {
-    if (entry->kind() == schema::EntryKind::Prefill)
-      bucket = std::min(bucket, entry->tokens());
-    if (entry->kind() == schema::EntryKind::Score)
-      scored = std::max(scored, std::min<uint64_t>(entry->tokens(), session.positions()));
-  }
-  std::mt19937 random(1);
-  auto text = [&](uint64_t length) {
-    std::vector<int32_t> ids(length);
-    for (int32_t &id : ids)
-      id = static_cast<int32_t>(random() % session.vocab());
-    return ids;
-  };
-  const uint32_t rows = std::min<uint32_t>(2, session.rows());
-  const uint64_t first = std::max<uint64_t>(1, std::min<uint64_t>(bucket, session.positions() / 2) / rows);
-  for (uint64_t length : {first, std::max<uint64_t>(1, first / 2)}) {
-    const std::vector<int32_t> ids = text(length);
-    std::vector<Session::Feed> feeds;
-    for (uint32_t row = 0; row < rows && session.length(row) + length <= session.positions(); ++row)
-      feeds.push_back({row, ids});
-    session.prefill(feeds);
-  }
-  for (int step = 0; step < 3 && session.length(0) < session.positions(); ++step) {
-    std::vector<Session::Token> tokens;
-    for (uint32_t row = 0; row < rows; ++row)
-      tokens.push_back({row, text(1).front()});
-    session.decode(tokens);
-  }
-  if (scored > 0)
-    session.score(text(scored), false, [](size_t, std::span<const float>, std::span<const float>) {});
+  visitEntries(session, loaded.chosen());
 
   print("family            launches  worst (1 is the limit)\n");
   for (const auto &[family, difference] : result.families()) {

@@ -1,10 +1,12 @@
 // Launch-by-launch comparison finds the first wrong launch and nothing else.
 #include "runtime/session/compare.h"
 #include "runtime/session/session.h"
+#include "runtime/session/tour.h"
 #include "tests/unit/tiny_plan.h"
 
 #include <cmath>
 #include <gtest/gtest.h>
+#include <map>
 
 using namespace nanort;
 using namespace nanort::test;
@@ -76,6 +78,36 @@ TEST_F(Compare, EqualExecutorsAgree) {
   EXPECT_EQ(result.families().at("linear").launches, 5u);
   for (const auto &[family, difference] : result.families())
     EXPECT_EQ(difference.worst, 0) << family;
+}
+
+TEST_F(Compare, TheTourReachesEveryEntryWithRowsOfDifferentLengths) {
+  // Runs of each entry, and with how many rows.
+  class Counting final : public Executor {
+  public:
+    explicit Counting(std::unique_ptr<Executor> inner) : inner(std::move(inner)) {}
+    std::string device() const override { return inner->device(); }
+    const ExecutorStats &stats() const override { return inner->stats(); }
+    void write(uint32_t b, const void *data, size_t bytes) override { inner->write(b, data, bytes); }
+    void read(uint32_t b, void *data, size_t bytes) override { inner->read(b, data, bytes); }
+    void run(uint32_t e) override {
+      ++runs[e];
+      inner->run(e);
+    }
+    void runNode(uint32_t, uint32_t) override {}
+    std::map<uint32_t, int> runs;
+
+  private:
+    std::unique_ptr<Executor> inner;
+  };
+  auto counting = std::make_unique<Counting>(cpu());
+  const Counting &counted = *counting;
+  Session session(plan, 0, std::move(counting));
+  visitEntries(session, plan->program(0));
+  for (uint32_t i = 0; i < plan->program(0).entries()->size(); ++i) {
+    const schema::Entry &entry = *plan->program(0).entries()->Get(i);
+    EXPECT_GE(counted.runs.contains(i) ? counted.runs.at(i) : 0, entry.kind() == schema::EntryKind::Score ? 1 : 3)
+        << entry.name()->str();
+  }
 }
 
 TEST_F(Compare, NamesTheFirstWrongLaunch) {
