@@ -28,7 +28,7 @@ Problem problemOf(const Attention &a) {
   return {
       "",
       {{"T", static_cast<int64_t>(a.in)}, {"heads", a.heads}, {"kv_heads", a.kvHeads}, {"D", a.dim}, {"ring", a.ring}},
-      {{"window", a.window}, {"n", a.tokens}}};
+      {{"window", a.window}, {"n", a.tokens}, {"row_count", a.rows}}}; // the last for the choices alone
 }
 
 Problem problemOf(const DecodeAttention &a) {
@@ -189,10 +189,41 @@ std::vector<Choice> choicesFor(const Product &product, std::string_view target) 
   return choices;
 }
 
+/// attention_mma where attention_prefill has no target: a block of 128 queries an SM, or two of 64 with the stages that
+/// its shared memory lets them have. Where bytes decide alone, the first is taken: large tiles, which copy less, if
+/// every SM has one. A token of each row is none of a prompt: a block would walk over the rings of all its queries.
+static void addWarpTiles(const Attention &attention, std::string_view target, std::vector<Choice> &choices) {
+  const std::optional<DeviceModel> device = deviceModel(target);
+  if (!device || attention.rows >= attention.tokens)
+    return;
+  std::vector<Choice> tiles;
+  auto add = [&](int64_t queries, int64_t stages, uint32_t blocks) {
+    constexpr uint32_t reserved = 1024; // of an SM's shared memory, for each block
+    Choice choice{"attention_mma", {{"tile_q", queries}, {"tile_k", 64}, {"stages", stages}}};
+    std::string why;
+    const auto instance = instanceOf(problemOf(attention), choice, target, why);
+    const bool fits =
+        instance && blocks * (instance->family->shape(instance->params, instance->scalars).sharedBytes + reserved) <=
+                        device->blockShared + reserved;
+    if (fits)
+      tiles.push_back(std::move(choice));
+    return fits;
+  };
+  if (!add(64, 2, 2))
+    add(64, 1, 2);
+  if (add(128, 2, 1) && (attention.tokens + 127) / 128 * attention.heads >= device->sms)
+    std::rotate(tiles.begin(), tiles.end() - 1, tiles.end());
+  choices.insert(choices.begin(), tiles.begin(), tiles.end());
+}
+
 std::vector<Choice> choicesFor(const Attention &attention, std::string_view target) {
   std::vector<Choice> choices = {{"attention", {}}};
   if (attention.tokens < 64) // a tile of queries would be mostly empty
     return choices;
+  if (target != "sm_90a") {
+    addWarpTiles(attention, target, choices);
+    return choices;
+  }
   struct Shape {
     int64_t queries, keys, stages;
   };

@@ -24,6 +24,7 @@ struct Product {
 struct Attention {
   kernels::DType in;
   int64_t tokens, heads, kvHeads, dim, ring, window;
+  int64_t rows = 1; // that the tokens are of, at most
 };
 
 /// Of one token per slot, from what the product of q, k and v makes up to the ring.

@@ -124,7 +124,8 @@ static double gemvUs(const DeviceModel &device, double rate, const Instance &ins
 }
 
 /// One prompt: later tiles of queries see more keys. The SMs share all steps evenly, as far as there are blocks for
-/// them, but no block is shorter than its own.
+/// them, but no block is shorter than its own. Without a limit on the blocks (attention_mma) there are as many as
+/// items.
 static double attentionUs(const DeviceModel &device, double rate, const Instance &instance) {
   const Values v(instance);
   const uint64_t queries = v.param("tile_q"), keys = v.param("tile_k"), dim = v.param("D");
@@ -188,7 +189,8 @@ double predictUs(const DeviceModel &device, const Instance &instance, std::optio
   if (v.param("tile_q", 0)) {
     constexpr double fillUs = 1.0; // until the first operands are there and after the last sums: a trip to memory each
     const double us = fillUs + attentionUs(device, rate, instance);
-    return roofline.launchUs + std::max({roofline.bytesUs, roofline.flopsUs, us});
+    // The cost counts every window as full, which would hide what the steps of attention_mma's tiles say.
+    return roofline.launchUs + std::max({roofline.bytesUs, family.target.empty() ? 0 : roofline.flopsUs, us});
   }
   if (v.param("cluster", 0) || v.param("chunk", 0))
     return decodeUs(device, instance, roofline) + roofline.launchUs;

@@ -134,7 +134,8 @@ private:
                                      kv.getHeads(),
                                      kv.getDim(),
                                      kv.getPositions(),
-                                     static_cast<int64_t>(attention.getWindow())};
+                                     static_cast<int64_t>(attention.getWindow()),
+                                     typeOf(attention.getStarts()).getDimSize(0)};
       return makeTask(shape, shape.tokens, attention.getKv(), target);
     }
     if (auto attention = dyn_cast<kern::AttentionDecodeOp>(op))

@@ -59,6 +59,9 @@ inline void copyRow(void *to, const void *from, int bytes, Barrier *barrier) {
     emulator::copyBulk(sharedAddress(to), from, bytes, barrier);
 }
 
+inline void commitCopies() { emulator::commitCopies(); }
+template <int groups> void waitForCopies() { emulator::waitForCopies(groups); }
+
 template <int threads> void groupBarrier(int id) { emulator::namedBarrier(id, threads, true); }
 template <int threads> void passBarrier(int id) { emulator::namedBarrier(id, threads, false); }
 
@@ -88,6 +91,10 @@ template <int blocks> void clusterStore(float *p, int rank, float x, Barrier *ba
   else
     *p = x;
 }
+
+// ---- gemm.cuh, which is not emulated
+
+inline void copyOrZero(unsigned to, const void *from, bool inside) { emulator::copyAsync(to, from, inside); }
 
 // ---- order.cuh
 

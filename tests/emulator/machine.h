@@ -74,6 +74,8 @@ struct Thread {
   bool arrivedAtCluster = false;
   uint64_t clusterPhase = 0;
 
+  std::vector<unsigned> copies = {0}; // of its own that are under way (memory.h), by groups; the last one is open
+
   bool fenced = false; // for products
   uint64_t committed = 0;
   std::vector<Product> open;

@@ -260,6 +260,33 @@ void copyBulk(unsigned to, const void *from, int bytes, void *barrier) {
   });
 }
 
+void copyAsync(unsigned to, const void *from, bool inside) {
+  pause();
+  if (to % 16 != 0 || reinterpret_cast<uintptr_t>(from) % 16 != 0)
+    fault("a copy to " + text(to) + " is not in units of 16 bytes");
+  if (inside)
+    requireGlobal(from, 16, "a copy");
+  Thread &thread = self();
+  poison(thread.block, to, 16);
+  const size_t group = thread.copies.size() - 1;
+  ++thread.copies[group];
+  thread.block.cluster.later("a copy to " + text(to), [&thread, to, from, inside, group] {
+    constexpr unsigned char zeros[16] = {};
+    land(thread.block, to, inside ? from : zeros, 16);
+    --thread.copies[group];
+  });
+}
+
+void commitCopies() { self().copies.push_back(0); }
+
+void waitForCopies(unsigned groups) {
+  pause();
+  const std::vector<unsigned> &copies = self().copies;
+  const size_t awaited = copies.size() - std::min<size_t>(copies.size(), 1 + groups);
+  waitUntil([&] { return std::all_of(copies.begin(), copies.begin() + awaited, [](unsigned n) { return n == 0; }); },
+            [&] { return "its copies, of which " + std::to_string(groups) + " groups may be under way"; });
+}
+
 void storeLater(unsigned to, const float *words, int count, unsigned barrier) {
   pause();
   const Remote place = resolve(to), counter = resolve(barrier);

@@ -36,6 +36,11 @@ void publishToAsync();
 
 /// `bytes` from global memory; a multiple of 16, as all addresses.
 void copyBulk(unsigned to, const void *from, int bytes, void *barrier);
+/// 16 bytes from global memory by the thread itself, zeros if not `inside`; it is told of no barrier, but waits until
+/// at most the newest `groups` of its groups of copies are under way.
+void copyAsync(unsigned to, const void *from, bool inside);
+void commitCopies();
+void waitForCopies(unsigned groups);
 /// `words` floats to a place of the cluster, their bytes on the barrier there.
 void storeLater(unsigned to, const float *words, int count, unsigned barrier);
 

@@ -77,6 +77,33 @@ TEST(Copies, StayWithinBuffersAndSharedMemory) {
   EXPECT_THAT(copying(sizeof(Shared) - 16, 0, 32), allSay("is not within"));
 }
 
+TEST(Copies, ThreadsWaitForTheirOwnGroups) {
+  std::vector<float> from(12, 1);
+  emulator::Launch launch = launchOf(32);
+  launch.global = {bytesOf(from)};
+  // Two groups, the second of a copy of zeros; all have come by the end.
+  auto copying = [&](int first, bool inside, auto wait) {
+    return runs(launch, [&, first, inside] {
+      float *to = sharedOf().floats + threadIdx.x * 8;
+      copyOrZero(sharedAddress(to), from.data() + first, inside);
+      commitCopies();
+      copyOrZero(sharedAddress(to + 4), from.data(), false);
+      commitCopies();
+      wait();
+      if (to[0] != 1)
+        emulator::fault("has not waited for the first");
+      waitForCopies<0>();
+      if (to[4] != 0)
+        emulator::fault("no zeros");
+    });
+  };
+  EXPECT_THAT(copying(8, true, [] { waitForCopies<1>(); }), Right);
+  EXPECT_THAT(copying(8, true, [] { waitForCopies<2>(); }), someSay("has not waited for the first"));
+  EXPECT_THAT(copying(8, false, [] { waitForCopies<1>(); }), allSay("has not waited for the first")); // zeros
+  EXPECT_THAT(copying(12, true, [] { waitForCopies<1>(); }), allSay("reads outside of every buffer"));
+  EXPECT_THAT(copying(2, true, [] { waitForCopies<1>(); }), allSay("not in units of 16 bytes"));
+}
+
 TEST(Copies, ABlockMayNotEndBeforeThem) {
   std::vector<float> from(8, 1);
   emulator::Launch launch = launchOf(32);

@@ -1,4 +1,4 @@
-// The sweep of attention_prefill: attention's launches, with what its tiles may get wrong.
+// The sweeps of attention_prefill and attention_mma: attention's launches, with what their tiles may get wrong.
 #include "tests/unit/family_cases.h"
 
 #include <algorithm>
@@ -19,7 +19,7 @@ struct Layout {
 
 struct Tiles {
   int64_t queries, keys, stages;
-  int64_t blocks = 3; // few, so that each takes several items
+  int64_t blocks = 3; // few, so that each takes several items; of attention_prefill alone
 };
 
 /// Slot `t` belongs to nobody, and nothing may come of what it holds.
@@ -32,14 +32,16 @@ void clearSlot(Case &c, size_t t) {
   }
 }
 
-Case makePrefill(const Layout &l, const Tiles &tiles) {
+Case makeTiled(const char *family, const Layout &l, const Tiles &tiles) {
   Case c = makeAttention(DType::BF16, l.heads, l.kvHeads, l.D, l.ring, l.window, l.pieces, l.padding);
-  c.family = codegen::findFamily("attention_prefill");
-  c.params.values.insert(
-      c.params.values.end(),
-      {{"tile_q", tiles.queries}, {"tile_k", tiles.keys}, {"stages", tiles.stages}, {"blocks", tiles.blocks}});
-  c.types.insert(c.types.end() - 1, DType::U32);
-  c.buffers.insert(c.buffers.end() - 1, std::vector<std::byte>(sizeof(uint32_t))); // the counter
+  c.family = codegen::findFamily(family);
+  c.params.values.insert(c.params.values.end(),
+                         {{"tile_q", tiles.queries}, {"tile_k", tiles.keys}, {"stages", tiles.stages}});
+  if (c.family->params.back().name == "blocks") {
+    c.params.values.emplace_back("blocks", tiles.blocks);
+    c.types.insert(c.types.end() - 1, DType::U32);
+    c.buffers.insert(c.buffers.end() - 1, std::vector<std::byte>(sizeof(uint32_t))); // the counter
+  }
   c.decls.resize(c.buffers.size());
   std::copy_n(c.family->args.begin(), c.decls.size(), c.decls.begin());
   size_t slot = 0;
@@ -53,33 +55,52 @@ Case makePrefill(const Layout &l, const Tiles &tiles) {
   return c;
 }
 
+// Prompts that end within tiles, padding between and behind them, a second chunk whose ring has wrapped and one whose
+// ring has not.
+const Layout mixed = {3, 1, 64, 101, 100, {{0, 0, 70}, {1, 250, 90}, {2, 40, 65}, {3, 0, 1}}, 9, {6, 0, 30, 0}};
+
+const Layout layouts[] = {
+    {1, 1, 32, 1, 0, {{0, 0, 1}}, 0},
+    {2, 1, 32, 65, 64, {{0, 0, 63}}, 2},
+    {6, 3, 64, 2, 1, {{0, 7, 130}}, 0},                            // a window of two keys
+    {3, 3, 96, 64, 63, {{0, 0, 64}, {1, 64, 64}}, 0},              // borders of tiles
+    {4, 2, 96, 513, 512, {{1, 512, 30}, {0, 1700, 35}}, 63},       // rows out of order
+    {2, 2, 128, 200, 1000, {{0, 64, 100}, {1, 0, 29}}, 0},         // window beyond every position
+    {2, 1, 128, 101, 63, {{0, 300, 129}, {1, 0, 40}}, 0, {0, 40}}, // ring longer than the window; a prompt of padding
+    {3, 1, 128, 300, 290, {{0, 290, 3}, {1, 291, 1}, {2, 5, 2}, {3, 0, 140}, {4, 1200, 60}}, 5},
+    {1, 1, 64, 33, 32, {{0, 31, 1}, {1, 32, 1}, {2, 33, 1}, {3, 34, 1}, {4, 100, 1}, {5, 0, 1}}, 1},
+    {2, 2, 128, 17, 16, {{0, 0, 0}}, 70}, // nothing but padding
+};
+
 } // namespace
 
 std::vector<Case> attentionPrefillCases() {
   const Tiles every[] = {{64, 64, 2}, {64, 128, 1}, {128, 64, 3}, {128, 128, 2}, {128, 64, 2, 1}, {128, 64, 1, 2}};
   std::vector<Case> cases;
-  // All tiles: prompts that end within tiles, padding between and behind them, a second chunk whose ring has wrapped
-  // and one whose ring has not.
-  const Layout mixed = {3, 1, 64, 101, 100, {{0, 0, 70}, {1, 250, 90}, {2, 40, 65}, {3, 0, 1}}, 9, {6, 0, 30, 0}};
   for (const Tiles &tiles : every)
-    cases.push_back(makePrefill(mixed, tiles));
-
-  const Layout layouts[] = {
-      {1, 1, 32, 1, 0, {{0, 0, 1}}, 0},
-      {2, 1, 32, 65, 64, {{0, 0, 63}}, 2},
-      {6, 3, 64, 2, 1, {{0, 7, 130}}, 0},                            // a window of two keys
-      {3, 3, 96, 64, 63, {{0, 0, 64}, {1, 64, 64}}, 0},              // borders of tiles
-      {4, 2, 96, 513, 512, {{1, 512, 30}, {0, 1700, 35}}, 63},       // rows out of order
-      {2, 2, 128, 200, 1000, {{0, 64, 100}, {1, 0, 29}}, 0},         // window beyond every position
-      {2, 1, 128, 101, 63, {{0, 300, 129}, {1, 0, 40}}, 0, {0, 40}}, // ring longer than the window; a prompt of padding
-      {3, 1, 128, 300, 290, {{0, 290, 3}, {1, 291, 1}, {2, 5, 2}, {3, 0, 140}, {4, 1200, 60}}, 5},
-      {1, 1, 64, 33, 32, {{0, 31, 1}, {1, 32, 1}, {2, 33, 1}, {3, 34, 1}, {4, 100, 1}, {5, 0, 1}}, 1},
-      {2, 2, 128, 17, 16, {{0, 0, 0}}, 70}, // nothing but padding
-  };
+    cases.push_back(makeTiled("attention_prefill", mixed, tiles));
   size_t next = 0;
   for (const Layout &l : layouts)
     for (int i = 0; i < 2; ++i)
-      cases.push_back(makePrefill(l, every[next++ % std::size(every)]));
+      cases.push_back(makeTiled("attention_prefill", l, every[next++ % std::size(every)]));
+  return cases;
+}
+
+std::vector<Case> attentionMmaCases() {
+  const Tiles every[] = {{64, 64, 1}, {128, 64, 2}, {64, 64, 2}, {128, 32, 1}, {64, 32, 3}};
+  std::vector<Case> cases;
+  for (const Tiles &tiles : every)
+    cases.push_back(makeTiled("attention_mma", mixed, tiles));
+  size_t next = 0;
+  for (const Layout &l : layouts)
+    for (int i = 0; i < 2; ++i)
+      cases.push_back(makeTiled("attention_mma", l, every[next++ % std::size(every)]));
+  // Heads whose rows are padded in shared memory: the smallest and odd numbers of 16; two tiles of padding at the front
+  // and in the middle, between rows whose rings have wrapped.
+  for (int D : {16, 48, 80, 112})
+    cases.push_back(makeTiled(
+        "attention_mma", {4, 2, D, 70, 65, {{0, 0, 130}, {1, 141, 70}, {2, 0, 129}, {3, 300, 20}}, 3, {130, 2, 129, 0}},
+        every[D / 16 % 4]));
   return cases;
 }
 
@@ -88,7 +109,8 @@ std::vector<Case> attentionPrefillManyCases() {
   Layout prompts = {4, 2, 128, 129, 128, {}, 0};
   for (int row = 0; row < 30; ++row)
     prompts.pieces.push_back({row, row % 3 == 2 ? 200 + row : 0, 300 + 200 * (row % 2)});
-  return {makePrefill(prompts, {128, 128, 2, 132}), makePrefill(prompts, {64, 64, 2, 264})};
+  return {makeTiled("attention_prefill", prompts, {128, 128, 2, 132}),
+          makeTiled("attention_prefill", prompts, {64, 64, 2, 264})};
 }
 
 } // namespace nanotest

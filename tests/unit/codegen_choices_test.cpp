@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 namespace {
@@ -149,13 +150,68 @@ TEST(Choices, AttentionOfAPrompt) {
       result.insert(choice.stem);
     return result;
   };
-  EXPECT_EQ(stems(prompt, "sm_90a"), (std::set<std::string>{"attention", "attention_prefill"}));
-  EXPECT_EQ(stems(prompt, "sm_80"), std::set<std::string>{"attention"});
-  codegen::Attention step = prompt, narrow = prompt;
+  const std::set<std::string> plain{"attention"}, tiles{"attention", "attention_mma"};
+  codegen::Attention step = prompt, batch = prompt, narrow = prompt, odd = prompt, f32 = prompt;
   step.tokens = 8;
+  batch.rows = batch.tokens;
   narrow.dim = 40;
-  EXPECT_EQ(stems(step, "sm_90a"), std::set<std::string>{"attention"});
-  EXPECT_EQ(stems(narrow, "sm_90a"), std::set<std::string>{"attention"});
+  odd.dim = 80;
+  f32.in = kernels::DType::F32;
+  EXPECT_EQ(stems(prompt, "sm_90a"), (std::set<std::string>{"attention", "attention_prefill"}));
+  for (const codegen::Attention &other : {step, narrow, odd, f32})
+    EXPECT_EQ(stems(other, "sm_90a"), plain) << other.dim;
+  for (const char *target : {"sm_80", "sm_86", "sm_89", "sm_100a", "sm_103a", "sm_120a"}) {
+    EXPECT_EQ(stems(prompt, target), tiles) << target;
+    EXPECT_EQ(stems(odd, target), tiles) << target;
+    for (const codegen::Attention &other : {step, batch, narrow, f32})
+      EXPECT_EQ(stems(other, target), plain) << target << " " << other.dim;
+  }
+  // By --template it runs there, too.
+  std::string why;
+  EXPECT_TRUE(codegen::instanceOf(codegen::problemOf(prompt),
+                                  {"attention_mma", {{"tile_q", 64}, {"tile_k", 64}, {"stages", 1}}}, "sm_90a", why))
+      << why;
+}
+
+TEST(Choices, TensorCoresServePromptsOnEveryTarget) {
+  auto best = [](const codegen::Attention &attention, const char *target) {
+    const codegen::DeviceModel device = *codegen::deviceModel(target);
+    std::pair<double, Choice> least{1e30, {}};
+    for (const Choice &choice : codegen::choicesFor(attention, target)) {
+      std::string why;
+      const auto instance = codegen::instanceOf(codegen::problemOf(attention), choice, target, why);
+      EXPECT_TRUE(instance) << choice.text() << ": " << why;
+      if (!instance)
+        continue;
+      const kernels::LaunchShape shape = instance->family->shape(instance->params, instance->scalars);
+      EXPECT_LE(shape.sharedBytes, device.blockShared) << choice.text() << " for " << target;
+      const double us = codegen::predictUs(device, *instance);
+      if (choice.stem == "attention_mma") {
+        EXPECT_EQ(shape.grid[0],
+                  (attention.tokens + instance->params["tile_q"] - 1) / instance->params["tile_q"] * attention.heads);
+        // Not faster than the products of what each query sees.
+        double flops = 0;
+        for (int64_t token = 0; token < attention.tokens; ++token)
+          flops += 4.0 * static_cast<double>(attention.heads * attention.dim * (std::min(token, attention.window) + 1));
+        EXPECT_GE(us, flops / (device.bf16FlopsPerUs * device.warpMmaShare)) << choice.text() << " for " << target;
+      }
+      if (us < least.first)
+        least = {us, choice};
+    }
+    return least.second;
+  };
+  for (const char *target : {"sm_80", "sm_86", "sm_89", "sm_100a", "sm_103a", "sm_120a"}) {
+    for (int64_t tokens : {64, 512, 2048, 8192}) {
+      const codegen::Attention prompt{bf16, tokens, 6, 6, 128, 2048, 2048};
+      EXPECT_EQ(best(prompt, target).stem, "attention_mma") << target << " " << tokens;
+    }
+    // Of a short prompt every SM gets its tiles, of a long one keys and values are copied half as often.
+    EXPECT_EQ(valueOf(best({bf16, 256, 6, 6, 128, 2048, 2048}, target), "tile_q"), 64) << target;
+  }
+  EXPECT_EQ(best({bf16, 8192, 16, 16, 128, 2048, 2048}, "sm_80").text(), "attention_mma tile_q=128 tile_k=64 stages=2");
+  // Two blocks of 64 queries fit an SM.
+  EXPECT_EQ(best({bf16, 256, 6, 6, 128, 2048, 2048}, "sm_80").text(), "attention_mma tile_q=64 tile_k=64 stages=2");
+  EXPECT_EQ(best({bf16, 256, 6, 6, 128, 2048, 2048}, "sm_86").text(), "attention_mma tile_q=64 tile_k=64 stages=1");
 }
 
 TEST(Choices, LongPromptsTakeLargeTilesOfQueriesAndShortOnesSmall) {

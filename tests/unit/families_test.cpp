@@ -268,7 +268,7 @@ class Formulas : public testing::TestWithParam<const kernels::Family *> {};
 class Families : public testing::TestWithParam<const kernels::Family *> {};
 
 /// All but those that change a ring in place (see KvWrite and AttentionDecode), feed and advance (see Generation), and
-/// attention_prefill, whose reference is attention's.
+/// attention_prefill and attention_mma, whose reference is attention's.
 std::vector<const kernels::Family *> familiesWithFormula() {
   std::vector<const kernels::Family *> families;
   for (const kernels::Family *family : codegen::allFamilies())

@@ -411,6 +411,8 @@ std::vector<Case> casesOf(std::string_view family) {
     return generationCases(name);
   if (name == "attention_prefill")
     return attentionPrefillCases();
+  if (name == "attention_mma")
+    return attentionMmaCases();
   if (name.starts_with("attention_decode"))
     return attentionDecodeCases(name);
   if (name.starts_with("attention_batch"))

@@ -75,6 +75,7 @@ std::vector<Case> generationCases(std::string_view family);
 
 /// Slots that hold no key of anybody are NaN throughout.
 std::vector<Case> attentionPrefillCases();
+std::vector<Case> attentionMmaCases();
 /// Hundreds of items, for as many blocks as an H100 runs at once: too many for a sweep on a CPU.
 std::vector<Case> attentionPrefillManyCases();
 

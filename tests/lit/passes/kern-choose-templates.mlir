@@ -21,12 +21,15 @@ kern.program @sm_90a precision "bf16" {
   }
 }
 
-// Few rows have no choice; many get the tile of the shortest predicted time, and what it won against stays.
+// Few rows have no choice; many get the tile of the shortest predicted time, and what it won against stays. A prompt's
+// attention runs on tensor cores, without counters.
 // CHECK-LABEL: kern.program @sm_80
 // CHECK: kern.product_add %{{.*}}, %{{.*}} to %{{.*}} by {family = "gemv"} :
 // CHECK-NOT: considered
 // CHECK: kern.product %{{.*}}, %{{.*}} norm by {family = "gemm", tile_m = 128 : i64, tile_n = 128 : i64}
 // CHECK-SAME: considered = ["gemm tile_m=128 tile_n=128: {{[0-9.]+}} us predicted", "gemm
+// CHECK: kern.attention {{.*}} at %{{[^ ]+}}, %{{[^ ]+}}, %{{[^ ]+}} window 512 by {family = "attention_mma", stages = {{[12]}} : i64, tile_k = 64 : i64, tile_q = {{64|128}} : i64} {considered = ["attention_mma tile_q=
+// CHECK-SAME: "attention: {{[0-9.]+}} us predicted"]
 kern.program @sm_80 precision "bf16" {
   kern.weight @w : tensor<4096x1024xbf16> cast @w
   func.func @few(%x: tensor<2x1024xbf16>, %r: tensor<2x4096xbf16>) -> tensor<2x4096xbf16> {
@@ -38,6 +41,10 @@ kern.program @sm_80 precision "bf16" {
     %w = kern.ref @w : tensor<4096x1024xbf16>
     %0 = kern.product %x, %w norm : (tensor<2048x1024xbf16>, tensor<4096x1024xbf16>) -> tensor<2048x4096xf32>
     return %0 : tensor<2048x4096xf32>
+  }
+  func.func @prompt(%q: tensor<2048x768xbf16>, %kv: !kern.kv<rows 1, heads 6, positions 513, dim 128, bf16>, %i: tensor<2048xi32>, %s: tensor<1xi32>) -> tensor<2048x768xbf16> {
+    %0 = kern.attention %q, %q, %q kv %kv at %i, %i, %s window 512 : (tensor<2048x768xbf16>, tensor<2048x768xbf16>, tensor<2048x768xbf16>, !kern.kv<rows 1, heads 6, positions 513, dim 128, bf16>, tensor<2048xi32>, tensor<2048xi32>, tensor<1xi32>) -> tensor<2048x768xbf16>
+    return %0 : tensor<2048x768xbf16>
   }
 }
 
