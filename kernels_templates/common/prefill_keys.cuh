@@ -1,5 +1,5 @@
 // The keys of attention_prefill (attention_prefill/kernel.cuh): which tiles of them a block of queries needs, and their
-// way to shared memory. Only that kernel instantiates this.
+// way to shared memory. attention_mma has its own way, for the same tiles and reaches.
 //
 // Visible keys. The tokens of a row are neighbouring slots in order of position, so within the chunk a query at slot t
 // sees the slots [t - min(position - start, window), t]: one interval, which covers causality, window and prompts end

@@ -139,9 +139,10 @@ def first_difference(got, expected):
     return next((i for i, (x, y) in enumerate(zip(got, expected)) if x != y), None)
 
 
-def golden_logits(checks, model, precision):
-    reference, out = model / "reference.safetensors", model / f"{precision}.logits.safetensors"
-    checks.evaluate(model / f"{precision}.fb", f"{reference}:prompt_ids", "--logits", out)
+def golden_logits(checks, model, precision, plan=None):
+    plan = plan or precision
+    reference, out = model / "reference.safetensors", model / f"{plan}.logits.safetensors"
+    checks.evaluate(model / f"{plan}.fb", f"{reference}:prompt_ids", "--logits", out)
     expected = tensors(reference)["logits"]
     difference = np.abs(tensors(out)["logits"][:len(expected)] - expected)
     worst, mean = float(difference.max()), float(difference.mean())
@@ -152,10 +153,10 @@ def golden_logits(checks, model, precision):
     return mean <= BF16_MEAN_FACTOR * upstream, f"{detail}; {mean / upstream:.3f} of upstream's own bf16 error (bound {BF16_MEAN_FACTOR})"
 
 
-def golden_greedy(checks, model):
+def golden_greedy(checks, model, plan="f32"):
     reference = tensors(model / "reference.safetensors")
     expected = reference["greedy_ids"].tolist()
-    got = checks.generate(model / "f32.fb", "--ids", f"@{model}/reference.safetensors:prompt_ids", "-n", len(expected[0]),
+    got = checks.generate(model / f"{plan}.fb", "--ids", f"@{model}/reference.safetensors:prompt_ids", "-n", len(expected[0]),
                           "--no-stop")["ids"]
     splits = [(row, first_difference(a, b)) for row, (a, b) in enumerate(zip(got, expected)) if a != b]
     return not splits and len(got) == len(expected), (f"{len(expected)} x {len(expected[0])} ids equal" if not splits else
@@ -230,6 +231,50 @@ def long_context(checks, plan):
     return worst <= F32_MAX and equal, f"logits max {worst:.2e} (bound {F32_MAX:.0e}), next 8 ids {'equal' if equal else 'differ'}"
 
 
+def long_context_bf16(checks, model, plan):
+    """Logits of 2,000 forced tokens in bf16, past the short windows: as far from the CPU executor's f32 as its bf16 is."""
+    ids = [(7919 * i + 13) % 32000 for i in range(2000)]
+    path = model / f"long.{plan}.ids.safetensors"
+    write_ids(path, ids)
+    found = {}
+    for name, precision, device in (("f32", "f32", "cpu"), ("bf16", "bf16", "cpu"), ("tested", plan, checks.device)):
+        logits = model / f"long.{plan}.{name}.safetensors"
+        checks.nanort("eval", model / f"{precision}.fb", "--device", device, "--random-weights", 1, "--ids", f"{path}:ids",
+                      "--logits", logits, "--json")
+        found[name] = tensors(logits)["logits"][0]
+    mean = {name: float(np.abs(found[name] - found["f32"]).mean()) for name in ("bf16", "tested")}
+    return mean["tested"] <= BF16_MEAN_FACTOR * mean["bf16"], (
+        f"mean |difference| to f32 {mean['tested']:.2e}, of the CPU's bf16 {mean['bf16']:.2e} (bound {BF16_MEAN_FACTOR} times)")
+
+
+def same_bits(checks, plan, ids):
+    """Logits of a scored text: the same bytes on two runs, where every launch waits for the one before, and where blocks are
+    late at random in a poisoned arena."""
+    files = {}
+    for name, environment in (("again", {}), ("launch by launch", {"NANORT_SYNC": "1"}),
+                              ("chaos", {"NANORT_CHAOS": "1", "NANORT_POISON": "1"}), ("once", {})):
+        logits = plan.with_name(f"{plan.stem}.{name.replace(' ', '-')}.bits.safetensors")
+        checks.nanort("eval", plan, "--device", checks.device, "--ids", ids, "--logits", logits, "--json", **environment)
+        files[name] = logits.read_bytes()
+    differ = [name for name, data in files.items() if data != files["once"]]
+    return not differ, f"{len(files['once']) >> 20} MiB of logits, 4 ways: " + (f"{differ} differ" if differ else "equal bytes")
+
+
+def stops(checks, plan, ids):
+    """What ends a generation, decided on the device inside its graph: as on the CPU executor."""
+    free = checks.generate(plan, "--ids", ids, "-n", 24, "--no-stop", device="cpu")["ids"][0]
+    later = next(id for id in free[8:] if id not in free[:8])
+    room = checks.generate(plan, "--ids", ids, "-n", 4096, "--no-stop", device="cpu")
+    notes = []
+    for name, arguments in (("limit", ["-n", 24, "--no-stop"]), ("stop id", ["-n", 24, "--stop-ids", later]),
+                            ("first token", ["-n", 24, "--stop-ids", free[0]]), ("context", ["-n", 4096, "--no-stop"])):
+        cuda = checks.generate(plan, "--ids", ids, *arguments)
+        cpu = room if name == "context" else checks.generate(plan, "--ids", ids, *arguments, device="cpu")
+        same = cuda["ids"] == cpu["ids"] and cuda["finish"] == cpu["finish"]
+        notes.append((same, f"{name}: {len(cuda['ids'][0])} tokens, {cuda['finish'][0]}" + ("" if same else f", not {cpu['finish']}")))
+    return all(same for same, _ in notes), "; ".join(text for _, text in notes)
+
+
 def batch_alone(checks, rows):
     """f32, d4: prompts of 1 to 2,048 tokens together, and each alone by a plan for one row: the same ids."""
     lengths = [(1, 2048, 2, 31, 2047, 64, 128, 129, 511, 512, 513, 1024, 1023, 33, 32, 257)[i % 16] for i in range(rows)]
@@ -243,13 +288,13 @@ def batch_alone(checks, rows):
                                                 (f"rows {splits} differ from alone" if splits else "ids as each alone"))
 
 
-def batch_choices(checks, model, rows):
+def batch_choices(checks, model, rows, plan="batches"):
     """bf16, lexicon-d4: what each row of a batch chooses is, by logits of the row alone, the most likely or nearly so."""
     heldout = tensors(model / "eval.safetensors")["heldout_ids"]
     prompts = [heldout[row % len(heldout), :1 + 37 * row % 240].tolist() for row in range(rows)]
-    path, texts, logits = (checks.bundle / f"choices{rows}.{kind}.safetensors" for kind in ("prompts", "texts", "logits"))
+    path, texts, logits = (checks.bundle / f"choices{rows}.{plan}.{kind}.safetensors" for kind in ("prompts", "texts", "logits"))
     write_ids(path, prompts)
-    chosen = checks.generate(model / "batches.fb", "--ids", f"@{path}:ids", "-n", 8, "--no-stop")["ids"]
+    chosen = checks.generate(model / f"{plan}.fb", "--ids", f"@{path}:ids", "-n", 8, "--no-stop")["ids"]
     write_ids(texts, [prompt + ids for prompt, ids in zip(prompts, chosen)], padding=0)  # no token sees a later one
     checks.evaluate(model / "bf16.fb", f"{texts}:ids", "--logits", logits)
     alone, worst, equal = tensors(logits)["logits"], 0.0, 0
@@ -264,8 +309,9 @@ def batch_choices(checks, model, rows):
         f"{worst:.3f} less (bounds 97 %, {DECODE_TIE})")
 
 
-def against_cpu(checks, plan):
-    text = checks.run(checks.bundle / "bin/nanort", "check", plan, "-q", "--device", checks.device, "--against", "cpu")
+def against_cpu(checks, plan, *arguments):
+    text = checks.run(checks.bundle / "bin/nanort", "check", plan, "-q", "--device", checks.device, "--against", "cpu",
+                      *arguments)
     worst = [(float(m.group(2)), m.group(1)) for m in re.finditer(r"^(\w+) +\d+ +([0-9.]+)", text, re.M)]
     detail = ", ".join(f"{family} {ratio:.2f}" for ratio, family in sorted(worst, reverse=True)[:3])
     return "agree" in text, "worst families (1 is the limit): " + detail
@@ -332,24 +378,62 @@ def sanitizer(checks, kind, *command, **environment):
     return passed, summary.group(0) + "".join(f"; {' and '.join(sorted(p))}" for p in {frozenset(p) for p in places})
 
 
-def warpgroup_products(checks, plans):
-    """Machine code: every kernel of the families for warpgroups multiplies by HGMMA."""
+def before_wait(sass):
+    """Opcodes that some path of a kernel reaches before griddepcontrol.wait (ACQBULK), with their counts."""
+    code = [(int(at, 16), body) for at, body in re.findall(r"^\s+/\*([0-9a-f]{4,})\*/\s+([^;\n]*);", sass, re.M)]
+    index = {at: i for i, (at, _) in enumerate(code)}
+    seen, paths = set(), [0]
+    while paths:
+        i = paths.pop()
+        while i < len(code) and i not in seen:
+            seen.add(i)
+            body = code[i][1]
+            if "ACQBULK" in body:
+                break
+            if target := re.search(r"\bBRA\S*\s+(?:\S+,\s*)?(0x[0-9a-f]+)", body):
+                paths.append(index[int(target.group(1), 16)])
+            if re.match(r"(BRA|EXIT|RET)\b", body) and not re.match(r"BRA\S*\s+U?P", body):
+                break
+            i += 1
+    opcodes = [re.search(r"(?:@!?U?P\w+\s+)?(\S+)", code[i][1]).group(1) for i in seen]
+    return {opcode: opcodes.count(opcode) for opcode in opcodes}
+
+
+def machine_code(checks, plans):
+    """Every kernel of the families for warpgroups multiplies by HGMMA. Of a decode step's, each fetches by bulk copies before it
+    waits for its producer (cuda-rules.md, rule 4: the compiler sinks single loads below the wait), and stores nothing."""
     tool = shutil.which("cuobjdump") or f"{os.environ.get('CUDA_HOME', '/usr/local/cuda')}/bin/cuobjdump"
     if not Path(tool).exists():
         raise Skip("cuobjdump is not installed")
-    counts, without = {}, []
+    files, counts, faults = {}, {}, []
     for plan in plans:
         code = checks.bundle / "cubins" / f"{plan.parent.name}.{plan.stem}"
         checks.nanort("inspect", plan, "--program", "sm_90a", "--cubins", code)
-        for file in sorted(code.glob("*.cubin")):
-            family = next((f for f in ("wgemm", "attention_prefill") if file.name.startswith(f"sm_90a.{f}")), None)
-            if family:
-                counts[family] = counts.get(family, 0) + 1
-                if "HGMMA" not in checks.run(tool, "-sass", file):
-                    without.append(file.name)
-    passed = not without and all(counts.get(family) for family in ("wgemm", "attention_prefill"))
-    return passed, ", ".join(f"{n} {family}" for family, n in counts.items()) + (
-        f"; no HGMMA in {', '.join(without)}" if without else "; HGMMA in all of them")
+        files.update({file.name: file for file in code.glob("*.cubin")})
+
+    def examine(file):
+        family = next((f for f in ("wgemm", "attention_prefill", "attention_decode", "gemv")
+                       if file.name.startswith(f"sm_90a.{f}")), None)
+        if not family:
+            return None, []
+        sass, found = checks.run(tool, "-sass", file), []
+        if family in ("wgemm", "attention_prefill") and "HGMMA" not in sass:
+            found.append(f"no HGMMA in {file.name}")
+        early = before_wait(sass)
+        if family != "attention_prefill" and not any(op.startswith(("UBLKCP", "UTMALDG")) for op in early):
+            found.append(f"{file.name} fetches nothing before its wait")
+        if any(op.startswith(("STG", "ST.E", "RED", "ATOMG", "UTMAST", "UTMARED")) for op in early):
+            found.append(f"{file.name} stores before its wait")
+        return family, found
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for family, found in pool.map(examine, files.values()):
+            counts[family] = counts.get(family, 0) + 1
+            faults += found
+    counts.pop(None, None)
+    passed = not faults and all(counts.get(family) for family in ("wgemm", "attention_prefill", "attention_decode", "gemv"))
+    return passed, ", ".join(f"{n} {family}" for family, n in sorted(counts.items())) + (
+        "; " + "; ".join(faults) if faults else "; HGMMA in all for warpgroups, bulk copies and no stores before every wait")
 
 
 def kernels(checks):
@@ -383,13 +467,16 @@ def main():
         checks.check("kernels", lambda: kernels(checks))
 
     if wanted("sass"):
-        checks.check("sass", lambda: warpgroup_products(checks, sorted((options.bundle / "bench").glob("*.fb"))))
+        checks.check("sass", lambda: machine_code(checks, sorted((options.bundle / "bench").glob("*.fb"))))
 
     correctness = []
     for model in goldens:
         for precision in ("f32", "bf16"):
             correctness.append((f"logits {model.name} {precision}", lambda m=model, p=precision: golden_logits(checks, m, p)))
         correctness.append((f"greedy {model.name} f32", lambda m=model: golden_greedy(checks, m)))
+        # One launch per operation, products by cuBLASLt.
+        correctness.append((f"logits {model.name} unfused", lambda m=model: golden_logits(checks, m, "f32", "unfused")))
+        correctness.append((f"greedy {model.name} unfused", lambda m=model: golden_greedy(checks, m, "unfused")))
     prompt = json.loads((lexicon / "samples.json").read_text())[1]["prompt_ids"]
     ids = ",".join(map(str, prompt))
     for precision in ("f32", "bf16"):
@@ -420,10 +507,33 @@ def main():
                                 lambda plan=plan, a=arguments, s=seed: same_under(
                                     checks, plan, "64 tokens with blocks late at random and a poisoned arena", "--ids", ids,
                                     "-n", 64, "--no-stop", *a, NANORT_CHAOS=str(s), NANORT_POISON="1")))
+    # The templates for large models, which the bundled ones are too small to choose.
+    correctness += [
+        ("check lexicon forced", lambda: against_cpu(checks, lexicon / "forced.fb")),
+        ("check d4 forced", lambda: against_cpu(checks, options.bundle / "preset/d4/forced.fb", "--random-weights", 1)),
+        ("batch 8 lexicon forced", lambda: batch_choices(checks, lexicon, 8, "forced")),
+        ("stops lexicon", lambda: stops(checks, lexicon / "f32.fb", ids)),
+    ]
+    ragged = checks.bundle / "ragged.safetensors"
+    write_ids(ragged, [prompt * (row + 1) for row in range(8)])
+    texts = checks.bundle / "texts.safetensors"
+    write_ids(texts, [prompt * (row + 1) for row in range(8)], padding=0)
+    together = [lexicon / "forced.fb", "--ids", f"@{ragged}:ids", "--no-stop"]
+    correctness += [(f"chaos {seed} batch 8 forced",
+                     lambda s=seed: same_under(checks, together[0], "8 rows of different lengths, 32 tokens at temperature 1",
+                                               *together[1:], "-n", 32, "-t", 1, NANORT_CHAOS=str(s), NANORT_POISON="1"))
+                    for seed in (1, 2)]
+    correctness += [("graph as eager batch 8 forced",
+                     lambda: same_under(checks, together[0], "8 rows of different lengths, 32 tokens at temperature 1",
+                                        *together[1:], "-n", 32, "-t", 1, NANORT_SYNC="1"))]
+    for plan in ("bf16", "forced"):
+        correctness.append((f"same bits {plan}", lambda p=plan: same_bits(checks, lexicon / f"{p}.fb", f"{texts}:ids")))
+        correctness.append((f"2,000 positions {plan}",
+                            lambda p=plan: long_context_bf16(checks, options.bundle / "preset/d4", p)))
     for rows in (8, 32, 128):
         correctness.append((f"batch {rows} d4 f32", lambda rows=rows: batch_alone(checks, rows)))
         correctness.append((f"batch {rows} lexicon bf16", lambda rows=rows: batch_choices(checks, lexicon, rows)))
-    correctness.append(("2,000 positions", lambda: long_context(checks, options.bundle / "preset/d4/f32.fb")))
+    correctness.append(("2,000 positions f32", lambda: long_context(checks, options.bundle / "preset/d4/f32.fb")))
     correctness.append(("sampling as on the CPU",
                         lambda: same_under(checks, lexicon / "f32.fb", "f32, temperature 0.8, top 50", "--ids", ids, "-n",
                                            24, "-t", 0.8, "-k", 50, "--no-stop", device="cpu")))
@@ -440,6 +550,10 @@ def main():
             if wanted(f"{kind} lexicon {way}"):
                 checks.check(f"{kind} lexicon {way}",
                              lambda k=kind, c=command, e=environment: sanitizer(checks, k, *c, **e))
+        if wanted(f"{kind} batch 8 forced"):
+            checks.check(f"{kind} batch 8 forced",
+                         lambda k=kind: sanitizer(checks, k, "run", *together, "-q", "--device", options.device, "-n", 3,
+                                                  "--json", NANORT_SYNC="1"))
     for name, plan, count, arguments in (("lexicon-d4", lexicon / "bf16.fb", 256, []),
                                          ("d12", options.bundle / "preset/d12/bf16.fb", 512, ["--random-weights", 1]),
                                          ("d20", options.bundle / "preset/d20/bf16.fb", 512, ["--random-weights", 1])):

@@ -41,6 +41,7 @@ for source in "$golden"/*/; do
   mkdir -p "$case"
   "$build/bin/nanocc-import" "$source" -o "$case"
   compile "$case"
+  "$build/bin/nanocc" "$case/model.mlir" -o "$case/unfused.fb" --target sm_90a --precision f32 --fuse none
   cp "$source/reference.safetensors" "$case/"
 done
 for preset in d12 d20; do
@@ -59,6 +60,12 @@ compile "$stage/preset/d4"
   --batch 1 --max-seq 2056
 "$build/bin/nanocc" "$stage/lexicon/model.mlir" -o "$stage/lexicon/batches.fb" --target sm_90a,cpu --precision bf16 \
   --batch 8,32,128
+# The templates that models this small would not choose, for one row and eight.
+forced=(--target sm_90a --precision bf16 --batch 1,8 --template '*=wgemm' --template '*=attention_prefill'
+  --template '*=attention_batch')
+"$build/bin/nanocc" "$stage/lexicon/model.mlir" -o "$stage/lexicon/forced.fb" "${forced[@]}"
+"$build/bin/nanocc" "$stage/preset/d4/model.mlir" -o "$stage/preset/d4/forced.fb" "${forced[@]}" --max-seq 2056 \
+  --prefill 512,2056
 # What tests/bench/compare_torch.py measures; TUNING: files of nanort tune that decide the templates.
 tuning=()
 for file in ${TUNING:-}; do tuning+=(--tuning "$file"); done
