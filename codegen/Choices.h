@@ -82,7 +82,10 @@ std::vector<Choice> choicesFor(const DecodeAttention &attention, std::string_vie
 
 /// Microseconds: the larger of the launch's roofline and what its tiles take on as many SMs as there are, where a step
 /// of a block is bounded by its multiplications or by its operands' way from L2.
-/// Whether the launch starts early: where it can, or as `early` says.
-double predictUs(const DeviceModel &device, const Instance &instance, std::optional<bool> early = std::nullopt);
+double predictUs(const DeviceModel &device, const Instance &instance);
+/// The second of them; nullopt of a family whose tiles the model does not know. The launch starts early where it can,
+/// or as `early` says.
+std::optional<double> predictTilesUs(const DeviceModel &device, const Instance &instance,
+                                     std::optional<bool> early = std::nullopt);
 
 } // namespace codegen

@@ -44,7 +44,7 @@ struct LaunchWork {
 bool usesTensorCores(const kernels::Family &family, const kernels::Params &params, bool library);
 
 /// The roofline: the larger of bytes over bandwidth and FLOPs over the unit's rate, plus the price of a launch; and the
-/// time, which for a kernel whose tiles are known (codegen/Choices.h, predictUs) is longer.
+/// time, which for a kernel whose tiles are known (codegen/Choices.h, predictTilesUs) is longer.
 struct Prediction {
   double bytesUs, flopsUs, launchUs;
   double tilesUs = 0; // with the launch; 0: nothing is known of them

@@ -174,13 +174,23 @@ static double decodeUs(const DeviceModel &device, const Instance &instance, cons
   return batchFillUs + std::max(most / batchShare, each * (chunkUs + batchChunkUs)) + chunkUs / 2 + batchMeetUs;
 }
 
-double predictUs(const DeviceModel &device, const Instance &instance, std::optional<bool> given) {
+/// Of a launch on its own, with an early start where it can have one.
+static Prediction rooflineOf(const DeviceModel &device, const Instance &instance, std::optional<bool> early) {
+  const Family &family = *instance.family;
+  const bool can = family.waitsItself && family.shape(instance.params, instance.scalars).sharedBytes <= halfSmShared;
+  return predict(device, {family.cost(instance.params, instance.scalars),
+                          usesTensorCores(family, instance.params, false), early.value_or(can)});
+}
+
+double predictUs(const DeviceModel &device, const Instance &instance) {
+  return predictTilesUs(device, instance).value_or(rooflineOf(device, instance, std::nullopt).us());
+}
+
+std::optional<double> predictTilesUs(const DeviceModel &device, const Instance &instance, std::optional<bool> given) {
   const Family &family = *instance.family;
   const Values v(instance);
   const bool tensor = usesTensorCores(family, instance.params, false);
-  const bool early =
-      given.value_or(family.waitsItself && family.shape(instance.params, instance.scalars).sharedBytes <= halfSmShared);
-  const Prediction roofline = predict(device, {family.cost(instance.params, instance.scalars), tensor, early});
+  const Prediction roofline = rooflineOf(device, instance, given);
   const double rate = !tensor                     ? device.f32FlopsPerUs
                       : family.target == "sm_90a" ? device.bf16FlopsPerUs
                                                   : device.bf16FlopsPerUs * device.warpMmaShare;
@@ -199,8 +209,8 @@ double predictUs(const DeviceModel &device, const Instance &instance, std::optio
   if (v.param("tile_m", 0))
     return of(gemmUs(device, rate, tensor, instance));
   if (family.name.starts_with("gemv") && tensor)
-    return roofline.us() - (early ? gemvLeadUs : 0) + gemvUs(device, rate, instance);
-  return roofline.us();
+    return roofline.us() - (roofline.launchUs < device.launchUs ? gemvLeadUs : 0) + gemvUs(device, rate, instance);
+  return std::nullopt;
 }
 
 } // namespace codegen

@@ -76,8 +76,10 @@ std::vector<LaunchCost> nanocc::launchesOf(plan::ProgramOp program, ArrayRef<Ope
                                      complete && codegen::usesTensorCores(*family, params, launch.library),
                                      early});
       if (complete && !launch.library)
-        launch.predicted->tilesUs = codegen::predictUs(
-            *device, {family, params, scalarsOf(*family, node->getAttrOfType<ArrayAttr>("args"))}, early);
+        launch.predicted->tilesUs =
+            codegen::predictTilesUs(*device,
+                                    {family, params, scalarsOf(*family, node->getAttrOfType<ArrayAttr>("args"))}, early)
+                .value_or(0);
     }
     launches.push_back(std::move(launch));
   }

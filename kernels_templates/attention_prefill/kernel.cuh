@@ -59,6 +59,7 @@ __device__ inline void prefillConsume(PrefillShared<D, tileQ, tileK, stages> &sh
     endProducts();
   };
   auto release = [&](Barrier *barrier) {
+    __syncwarp(); // all lanes have read what goes with the stage: its tile, whose it is, the queries' reach
     if (lane == 0)
       arrive(barrier);
   };

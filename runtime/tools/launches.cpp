@@ -113,7 +113,8 @@ std::optional<codegen::Prediction> predict(const schema::Program &program, const
   codegen::Prediction prediction = codegen::predict(
       *device, {{node.bytes(), node.flops()}, codegen::usesTensorCores(family, params, library), early});
   if (!library)
-    prediction.tilesUs = codegen::predictUs(*device, {&family, params, scalarsOf(family, node)}, early);
+    prediction.tilesUs =
+        codegen::predictTilesUs(*device, {&family, params, scalarsOf(family, node)}, early).value_or(0);
   return prediction;
 }
 

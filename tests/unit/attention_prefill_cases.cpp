@@ -106,7 +106,7 @@ std::vector<Case> attentionMmaCases() {
 
 std::vector<Case> attentionPrefillManyCases() {
   // 30 prompts, every third a second chunk; 12,000 tokens are 94 tiles of 128 queries or 188 of 64, for each head.
-  Layout prompts = {4, 2, 128, 129, 128, {}, 0};
+  Layout prompts = {4, 2, 128, 41, 40, {}, 0}; // a short window, for the sake of the reference
   for (int row = 0; row < 30; ++row)
     prompts.pieces.push_back({row, row % 3 == 2 ? 200 + row : 0, 300 + 200 * (row % 2)});
   return {makeTiled("attention_prefill", prompts, {128, 128, 2, 132}),

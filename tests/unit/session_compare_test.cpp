@@ -105,7 +105,7 @@ TEST_F(Compare, TheTourReachesEveryEntryWithRowsOfDifferentLengths) {
   visitEntries(session, plan->program(0));
   for (uint32_t i = 0; i < plan->program(0).entries()->size(); ++i) {
     const schema::Entry &entry = *plan->program(0).entries()->Get(i);
-    EXPECT_GE(counted.runs.contains(i) ? counted.runs.at(i) : 0, entry.kind() == schema::EntryKind::Score ? 1 : 3)
+    EXPECT_GE(counted.runs.contains(i) ? counted.runs.at(i) : 0, entry.kind() == schema::EntryKind::Score ? 1 : 2)
         << entry.name()->str();
   }
 }
