@@ -1,7 +1,10 @@
 #include "compiler/analysis/Conflicts.h"
 
+#include "codegen/MachineCode.h"
 #include "codegen/Registry.h"
 #include "kernels_templates/common/family.h"
+
+#include "mlir/IR/DialectResourceBlobManager.h"
 
 using namespace mlir;
 using namespace nanocc;
@@ -69,6 +72,30 @@ ArrayRef<int32_t> nanocc::afterOf(Operation *node) {
 }
 
 bool nanocc::fitsHalfSm(plan::LaunchOp launch) { return static_cast<int64_t>(launch.getShared()) <= halfSmSharedBytes; }
+
+std::optional<int64_t> nanocc::blockRegisters(plan::LaunchOp launch) {
+  auto kernel = SymbolTable::lookupNearestSymbolFrom<plan::KernelOp>(launch, launch.getKernelAttr());
+  auto cubin =
+      kernel ? dyn_cast_or_null<DenseResourceElementsAttr>(kernel.getCubinAttr()) : DenseResourceElementsAttr();
+  if (!cubin || !cubin.getRawHandle().getBlob())
+    return std::nullopt;
+  ArrayRef<char> bytes = cubin.getData();
+  const std::optional<uint32_t> registers = codegen::registersOf({bytes.data(), bytes.size()});
+  if (!registers)
+    return std::nullopt;
+  ArrayRef<int32_t> block = launch.getBlock();
+  return int64_t{*registers} * block[0] * block[1] * block[2];
+}
+
+bool nanocc::isOnProgrammaticEdge(ArrayRef<Operation *> nodes, size_t index) {
+  auto early = [](Operation *node) {
+    auto edges = node->getAttrOfType<DenseI32ArrayAttr>("programmatic");
+    return edges ? edges.asArrayRef() : ArrayRef<int32_t>();
+  };
+  return !early(nodes[index]).empty() || llvm::any_of(nodes, [&](Operation *node) {
+    return llvm::is_contained(early(node), static_cast<int32_t>(index));
+  });
+}
 
 std::vector<llvm::BitVector> nanocc::ancestorsOf(ArrayRef<Operation *> nodes) {
   std::vector<llvm::BitVector> ancestors;

@@ -37,9 +37,13 @@ std::vector<llvm::BitVector> ancestorsOf(llvm::ArrayRef<mlir::Operation *> nodes
 llvm::ArrayRef<int32_t> afterOf(mlir::Operation *node);
 
 /// Half an SM of shared memory. Two launches that a programmatic edge joins keep to it, or the second could not become
-/// resident beside the first (cuda-rules.md, rule 6). Threads: a block has at most 1,024 anyway. Registers are known to
-/// machine code alone: the runtime looks at them when it loads the kernel.
+/// resident beside the first (cuda-rules.md, rule 6). Threads: a block has at most 1,024 anyway.
 constexpr int64_t halfSmSharedBytes = codegen::halfSmShared;
 bool fitsHalfSm(plan::LaunchOp launch);
+
+/// Registers of a block of the launch; nullopt without machine code, which alone knows.
+std::optional<int64_t> blockRegisters(plan::LaunchOp launch);
+/// Whether the launch has a programmatic edge, to it or from it, among `nodes` of its entry.
+bool isOnProgrammaticEdge(llvm::ArrayRef<mlir::Operation *> nodes, size_t index);
 
 } // namespace nanocc

@@ -49,7 +49,7 @@ std::vector<LaunchCost> nanocc::launchesOf(plan::ProgramOp program, ArrayRef<Ope
   std::optional<codegen::DeviceModel> device = codegen::deviceModel(program.getSymName().str());
   SymbolTable symbols(program);
   std::vector<LaunchCost> launches;
-  for (Operation *node : nodes) {
+  for (auto [index, node] : llvm::enumerate(nodes)) {
     auto number = [&](StringRef name) { return node->getAttrOfType<IntegerAttr>(name).getInt(); };
     auto kernel = symbols.lookup<plan::KernelOp>(node->getAttrOfType<FlatSymbolRefAttr>("kernel").getValue());
     const kernels::Family *family = codegen::findFamily(kernel.getFamily().str());
@@ -68,6 +68,11 @@ std::vector<LaunchCost> nanocc::launchesOf(plan::ProgramOp program, ArrayRef<Ope
         launch.considered.push_back(line.str());
     if (complete && !launch.library && program.getSymName() != "cpu")
       launch.fallback = kernels::fallbackOf(*family, params);
+    if (auto own = dyn_cast<plan::LaunchOp>(node)) {
+      launch.shared = own.getShared();
+      launch.registers = blockRegisters(own);
+      launch.onEarlyEdge = isOnProgrammaticEdge(nodes, index);
+    }
     if (device) {
       auto programmatic = node->getAttrOfType<DenseI32ArrayAttr>("programmatic");
       const bool early = programmatic && !programmatic.empty();

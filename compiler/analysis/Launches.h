@@ -17,6 +17,13 @@ struct LaunchCost {
   std::optional<codegen::Prediction> predicted; // not of a cpu program
   std::vector<std::string> considered;          // what was weighed for it, the winner first; empty if nothing was
   std::string fallback;                         // as kernels::fallbackOf gives it; empty in a cpu program
+  int64_t shared = 0;                           // bytes of dynamic shared memory of a block
+  std::optional<int64_t> registers = {};        // of a block; known with machine code
+  bool onEarlyEdge = false;                     // it, or what comes after it, may start early
+  /// Whether a block leaves half an SM, as those on programmatic edges should.
+  bool leavesHalf() const {
+    return shared <= codegen::halfSmShared && registers.value_or(0) <= codegen::halfSmRegisters;
+  }
 };
 
 /// Of plan.launch and plan.gemm operations of one program, in order.

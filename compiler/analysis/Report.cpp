@@ -41,6 +41,12 @@ static void nodesJson(llvm::json::OStream &json, plan::ProgramOp program, ArrayR
         decimal(json, "memory_us", part(&codegen::Prediction::bytesUs));
         decimal(json, "compute_us", part(&codegen::Prediction::flopsUs));
         json.attribute("bound", predicted ? llvm::json::Value(predicted->bound()) : llvm::json::Value(nullptr));
+        if (launch.onEarlyEdge) {
+          json.attribute("leaves_half_sm", launch.leavesHalf());
+          json.attribute("shared_bytes", launch.shared);
+          if (launch.registers)
+            json.attribute("registers", *launch.registers);
+        }
         if (!launch.considered.empty())
           json.attributeArray("considered", [&] {
             for (const std::string &line : launch.considered)
@@ -138,6 +144,32 @@ static void fallbacksText(raw_ostream &stream, plan::ProgramOp program) {
     stream << llvm::formatv("  {0,8} {1,-40} {2}\n", fallback.launches, fallback.kernel, fallback.reason);
 }
 
+/// What launches on programmatic edges take of an SM at most, and those that leave less than half of one.
+static void edgesText(raw_ostream &stream, plan::ProgramOp program) {
+  int64_t launches = 0, shared = 0;
+  std::optional<int64_t> registers;
+  llvm::StringSet<> known;
+  std::string late;
+  for (plan::EntryOp entry : program.getOps<plan::EntryOp>())
+    for (const LaunchCost &launch : launchesOf(program, nodesOf(entry))) {
+      if (!launch.onEarlyEdge)
+        continue;
+      ++launches;
+      shared = std::max(shared, launch.shared);
+      if (launch.registers)
+        registers = std::max(registers.value_or(0), *launch.registers);
+      if (!launch.leavesHalf() && known.insert(launch.kernel).second)
+        late += llvm::formatv("  {0}, first in {1}: {2} bytes, {3} registers: what follows it cannot start early\n",
+                              launch.kernel, entry.getSymName(), launch.shared, launch.registers.value_or(0));
+    }
+  if (launches > 0)
+    stream << llvm::formatv("program {0}: {1} launches on programmatic edges; their blocks take at most {2} bytes of "
+                            "shared memory and {3} registers, half an SM has {4} and {5}\n",
+                            program.getSymName(), launches, shared, registers ? std::to_string(*registers) : "?",
+                            codegen::halfSmShared, codegen::halfSmRegisters)
+           << late;
+}
+
 static void launchesText(raw_ostream &stream, plan::ProgramOp program) {
   for (plan::EntryOp entry : program.getOps<plan::EntryOp>()) {
     stream << llvm::formatv("launches of {0}, program {1}\n", entry.getSymName(), program.getSymName());
@@ -188,6 +220,8 @@ std::string nanocc::reportText(ModuleOp module) {
   }
   for (plan::ProgramOp program : module.getOps<plan::ProgramOp>())
     fallbacksText(stream, program);
+  for (plan::ProgramOp program : module.getOps<plan::ProgramOp>())
+    edgesText(stream, program);
   for (plan::ProgramOp program : module.getOps<plan::ProgramOp>())
     launchesText(stream, program);
   for (plan::ProgramOp program : module.getOps<plan::ProgramOp>())

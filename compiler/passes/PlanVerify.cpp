@@ -19,9 +19,11 @@ struct PlanVerifyPass : nanocc::impl::PlanVerifyBase<PlanVerifyPass> {
       if (auto program = dyn_cast<plan::ProgramOp>(op))
         return failed(verify(program)) ? WalkResult::interrupt() : WalkResult::advance();
       LogicalResult result = success();
-      if (auto entry = dyn_cast<plan::EntryOp>(op))
+      if (auto entry = dyn_cast<plan::EntryOp>(op)) {
         result = verify(nodesOf(entry));
-      else if (auto loop = dyn_cast<plan::WhileOp>(op))
+        if (entry.getKind() == plan::EntryKind::Decode)
+          remarkRegisters(nodesOf(entry));
+      } else if (auto loop = dyn_cast<plan::WhileOp>(op))
         result = verify(nodesOf(loop));
       if (failed(result))
         return WalkResult::interrupt();
@@ -83,6 +85,21 @@ struct PlanVerifyPass : nanocc::impl::PlanVerifyBase<PlanVerifyPass> {
                                       << "): one launch cannot be resident beside the other";
     }
     return success();
+  }
+
+  /// Too many registers only take an early start away, and they are the compiler's choice: no error.
+  static void remarkRegisters(ArrayRef<Operation *> nodes) {
+    llvm::SmallPtrSet<Attribute, 16> known;
+    for (auto [i, node] : llvm::enumerate(nodes)) {
+      auto launch = dyn_cast<plan::LaunchOp>(node);
+      if (!launch || !isOnProgrammaticEdge(nodes, i) || !known.insert(launch.getKernelAttr()).second)
+        continue;
+      if (std::optional<int64_t> registers = blockRegisters(launch); registers && *registers > codegen::halfSmRegisters)
+        launch.emitRemark() << "kernel " << launch.getKernel() << ": " << *registers
+                            << " registers of a block are more "
+                            << "than half an SM (" << codegen::halfSmRegisters
+                            << "): what follows it cannot start early";
+    }
   }
 
   static LogicalResult verify(ArrayRef<Operation *> nodes) {

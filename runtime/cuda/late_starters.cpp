@@ -1,10 +1,10 @@
 #include "runtime/cuda/late_starters.h"
 
+#include "codegen/DeviceModel.h"
+
 namespace nanort::cuda {
 
 namespace {
-
-constexpr int HalfSmRegisters = 32 << 10;
 
 using Nodes = flatbuffers::Vector<flatbuffers::Offset<schema::Node>>;
 
@@ -49,7 +49,7 @@ std::vector<std::string> lateStarters(const Device &device, const Modules &modul
     int registers = 0;
     device.driver().check(device.driver().cuFuncGetAttribute(&registers, FunctionRegisters, modules.function(i)),
                           "cuFuncGetAttribute", name);
-    if (registers * uses[i].threads > HalfSmRegisters)
+    if (registers * uses[i].threads > static_cast<int>(codegen::halfSmRegisters))
       lines.push_back(name + ": " + std::to_string(registers) + " registers for each of " +
                       std::to_string(uses[i].threads) +
                       " threads are more than half an SM: what follows it cannot start early");

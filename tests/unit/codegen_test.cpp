@@ -1,6 +1,7 @@
 // Sources of every family, and what NVRTC makes of them.
 #include "codegen/DeviceModel.h"
 #include "codegen/Instantiate.h"
+#include "codegen/MachineCode.h"
 #include "codegen/Nvrtc.h"
 #include "runtime/base/error.h"
 #include "tests/unit/family_cases.h"
@@ -238,6 +239,30 @@ TEST_F(Compile, IgnoredRegisterCountsAreAnError) {
                                       "  y[threadIdx.x] *= 2;\n"
                                       "}\n");
   EXPECT_NE(message.find("ptxas warning C7508"), std::string::npos) << message;
+}
+
+TEST_F(Compile, RegistersAreReadFromMachineCode) {
+  // As many values as are alive at a time, and one register each at least.
+  const std::string source = "extern \"C\" __global__ void k(float *y) {\n"
+                             "  float v[100];\n"
+                             "#pragma unroll\n"
+                             "  for (int i = 0; i < 100; ++i) v[i] = y[i];\n"
+                             "  __syncthreads();\n"
+                             "#pragma unroll\n"
+                             "  for (int i = 0; i < 100; ++i) y[99 - i] = v[i];\n"
+                             "}\n";
+  for (const char *target : {"sm_80", "sm_90a", "sm_120a"}) {
+    const std::vector<char> cubin = nvrtc->compile("k", source, target);
+    const auto registers = codegen::registersOf(cubin);
+    ASSERT_TRUE(registers) << target;
+    EXPECT_GE(*registers, 100u) << target;
+    EXPECT_LE(*registers, 255u) << target;
+    // Whatever is missing of it, nothing is read beyond its end.
+    for (size_t size = 0; size < cubin.size(); size += 7)
+      codegen::registersOf(std::vector<char>(cubin.begin(), cubin.begin() + static_cast<std::ptrdiff_t>(size)));
+  }
+  EXPECT_FALSE(codegen::registersOf({}));
+  EXPECT_FALSE(codegen::registersOf(std::vector<char>(4096, 'x')));
 }
 
 TEST_F(Compile, AnUnknownTargetIsAnError) {
