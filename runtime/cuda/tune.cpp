@@ -71,7 +71,8 @@ std::vector<codegen::Product> productsOf(const schema::Program &program) {
 static std::optional<AnyAttention> attentionOf(const schema::Kernel &kernel, const schema::Node &node) {
   const std::string_view family = kernel.family()->string_view();
   const bool step = family.starts_with("attention_decode") || family.starts_with("attention_batch");
-  if (node.kind() != schema::NodeKind::Launch || (!step && family != "attention" && family != "attention_prefill"))
+  const bool chunk = family == "attention" || family == "attention_prefill" || family == "attention_mma";
+  if (node.kind() != schema::NodeKind::Launch || (!step && !chunk))
     return std::nullopt;
   auto value = [&](std::string_view name) { return paramOf(kernel, name, 0); };
   const auto in = static_cast<kernels::DType>(value("T"));
