@@ -15,10 +15,8 @@ static uint64_t sharedBytes(const Params &p) {
 constexpr uint64_t maxSharedBytes = 99 << 10;
 
 static std::string constraint(const Params &p) {
-  std::string violated = firstOf({requireRange(p, "kv_heads", 1, maxExtent), requireRange(p, "heads", 1, maxExtent),
-                                  requireMultiple(p, "heads", std::max<int64_t>(1, p["kv_heads"]), "kv_heads"),
-                                  requireRange(p, "D", 16, 128), requireMultiple(p, "D", 16, "16"),
-                                  requireRange(p, "ring", 1, maxExtent), requireRange(p, "tile_q", 64, 128),
+  std::string violated = firstOf({requireRange(p, "D", 16, 128), requireMultiple(p, "D", 16, "16"),
+                                  attention::family.constraint(p), requireRange(p, "tile_q", 64, 128),
                                   requireMultiple(p, "tile_q", 64, "64"), requireRange(p, "tile_k", 32, 64),
                                   requireMultiple(p, "tile_k", 32, "32"), requireRange(p, "stages", 1, 4)});
   if (!violated.empty())

@@ -14,10 +14,8 @@ constexpr uint64_t maxSharedBytes = 227 << 10;
 
 static std::string constraint(const Params &p) {
   std::string violated = firstOf(
-      {requireRange(p, "kv_heads", 1, maxExtent), requireRange(p, "heads", 1, maxExtent),
-       requireMultiple(p, "heads", std::max<int64_t>(1, p["kv_heads"]), "kv_heads"), requireRange(p, "D", 32, 128),
-       requireMultiple(p, "D", 32, "32"), requireRange(p, "ring", 1, maxExtent), requireRange(p, "tile_q", 64, 128),
-       requireMultiple(p, "tile_q", 64, "64"), requireRange(p, "tile_k", 64, 128),
+      {requireRange(p, "D", 32, 128), requireMultiple(p, "D", 32, "32"), attention::family.constraint(p),
+       requireRange(p, "tile_q", 64, 128), requireMultiple(p, "tile_q", 64, "64"), requireRange(p, "tile_k", 64, 128),
        requireMultiple(p, "tile_k", 64, "64"), requireRange(p, "stages", 1, 8), requireRange(p, "blocks", 1, 1 << 12)});
   if (!violated.empty())
     return violated;

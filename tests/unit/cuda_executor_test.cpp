@@ -171,6 +171,21 @@ TEST_F(CudaExecutor, AGemmIsTheTransposedProductWithoutTimingDependentSums) {
   EXPECT_EQ(product.reductions, 2u); // only in the compute type
 }
 
+TEST_F(CudaExecutor, AMeasuredAlgorithmIsTakenFromItsVersionOfTheLibraryAlone) {
+  struct Expected {
+    const char *version;
+    uint32_t asked;
+    uint64_t taken;
+  };
+  for (const Expected &e : {Expected{"13.1.0", 2, 2}, Expected{"13.2.0", 2, 0}, Expected{"", 0, 0},
+                            Expected{"13.1.0", 7, 0}}) { // the last: beyond what the library offers
+    make({.library = e.version, .algorithm = e.asked})->run(0);
+    ASSERT_EQ(fake().products.size(), 1u);
+    EXPECT_EQ(fake().products[0].algorithm, e.taken) << e.version << ", algorithm " << e.asked;
+    fake() = {};
+  }
+}
+
 TEST_F(CudaExecutor, AGraphHasTheNodesEdgesAndArgumentsOfItsEntry) {
   auto eager = make();
   eager->run(0);

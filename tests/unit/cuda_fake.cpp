@@ -377,23 +377,28 @@ int cublasLtMatmulPreferenceSetAttribute(void *preference, int attribute, const 
   attribute == 1 ? std::memcpy(&to.workspace, value, 8) : std::memcpy(&to.reductions, value, 4);
   return 0;
 }
-int cublasLtMatmulAlgoGetHeuristic(void *, void *, void *, void *, void *, void *, void *preference, int,
+int cublasLtMatmulAlgoGetHeuristic(void *, void *, void *, void *, void *, void *, void *preference, int wanted,
                                    Heuristic *results, int *found) {
   ++state.heuristics;
   lastPreference = *static_cast<Preference *>(preference);
-  *results = {};
-  results->workspaceBytes = lastPreference.workspace;
-  return *found = 1, 0;
+  *found = std::min(wanted, 4);
+  for (int rank = 0; rank < *found; ++rank) {
+    results[rank] = {};
+    results[rank].algorithm[0] = static_cast<uint64_t>(rank);
+    results[rank].workspaceBytes = lastPreference.workspace;
+  }
+  return 0;
 }
 int cublasLtMatmul(void *, void *operation, const void *, const void *a, void *aLayout, const void *b, void *bLayout,
-                   const void *, const void *c, void *, void *, void *dLayout, const void *, void *, size_t, void *) {
+                   const void *, const void *c, void *, void *, void *dLayout, const void *algorithm, void *, size_t,
+                   void *) {
   auto &la = *static_cast<Layout *>(aLayout), &lb = *static_cast<Layout *>(bLayout),
        &ld = *static_cast<Layout *>(dLayout);
   auto number = [](const void *pointer) { return reinterpret_cast<uint64_t>(pointer); };
   auto &into = capturing ? captured->nodes[0].products : state.products;
   into.push_back({static_cast<Operation *>(operation)->transposeA, la.type, ld.type, la.rows, la.columns, lb.columns,
                   ld.rows, ld.columns, number(a), number(b), number(c), lastPreference.workspace,
-                  lastPreference.reductions});
+                  lastPreference.reductions, *static_cast<const uint64_t *>(algorithm)});
   return 0;
 }
 }

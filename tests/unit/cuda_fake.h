@@ -31,6 +31,7 @@ struct FakeCuda {
     uint64_t a, b, c;
     uint64_t workspaceLimit;
     uint32_t reductions;
+    uint64_t algorithm; // as the heuristic ranks it; it has four
   };
   /// A node of a graph: a kernel, products captured as a child graph, or a loop.
   struct Node {

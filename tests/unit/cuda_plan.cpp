@@ -56,7 +56,9 @@ struct Builder {
                                              ? schema::EdgeKind::Programmatic
                                              : schema::EdgeKind::Full));
     if (kind == schema::NodeKind::Gemm)
-      return schema::CreateNodeDirect(fbb, kind, kernel, &args, nullptr, nullptr, 0, &edges);
+      return schema::CreateNodeDirect(fbb, kind, kernel, &args, nullptr, nullptr, 0, &edges, 0, 0, nullptr, nullptr,
+                                      nullptr, options.library.empty() ? nullptr : options.library.c_str(),
+                                      options.algorithm);
     kernels::LaunchShape shape = codegen::findFamily(family)->shape({params}, scalars);
     std::vector<uint32_t> grid(shape.grid, shape.grid + 3), block(shape.block, shape.block + 3);
     return schema::CreateNodeDirect(fbb, kind, kernel, &args, &grid, &block, shape.sharedBytes, &edges);

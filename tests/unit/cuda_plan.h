@@ -11,6 +11,8 @@ struct CudaPlanOptions {
   uint32_t minDriver = 12000;
   bool cubins = true, sources = false;
   bool programmatic = false; // the edge between the two kernels
+  std::string library = {};  // the version of cuBLASLt whose algorithm was measured
+  uint32_t algorithm = 0;
 };
 
 /// Facts of the program that tests check against what reaches the driver.

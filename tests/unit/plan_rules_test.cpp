@@ -151,6 +151,13 @@ const Rule rules[] = {
        node(p, "linear")["edges"][0]["kind"] = "Programmatic";
      }},
     {"GemmFamily", "family linear", [](Json &p) { node(p, "add")["kind"] = "Gemm"; }},
+    {"GemmAlgorithm", "beyond the 8",
+     [](Json &p) {
+       node(p, "linear")["kind"] = "Gemm";
+       node(p, "linear")["library"] = "13.1.0";
+       node(p, "linear")["algorithm"] = 8;
+     }},
+    {"LaunchLibrary", "a launch has no library", [](Json &p) { node(p, "add")["library"] = "13.1.0"; }},
     {"NoImage", "neither source nor cubin", [](Json &p) { kernel(p, "add").erase("source"); }, "sm_90a"},
     {"NoGrid", "3 extents", [](Json &p) { node(p, "add").erase("grid"); }, "sm_90a"},
     {"GridZero", "limits", [](Json &p) { node(p, "add")["grid"][1] = 0; }, "sm_90a"},
