@@ -189,9 +189,27 @@ std::vector<Choice> choicesFor(const Product &product, std::string_view target) 
   return choices;
 }
 
-/// attention_mma where attention_prefill has no target: a block of 128 queries an SM, or two of 64 with the stages that
-/// its shared memory lets them have. Where bytes decide alone, the first is taken: large tiles, which copy less, if
-/// every SM has one. A token of each row is none of a prompt: a block would walk over the rings of all its queries.
+/// attention_prefill, with as many blocks as the SMs hold at a time.
+static void addWarpgroupTiles(const Attention &attention, std::string_view target, std::vector<Choice> &choices) {
+  struct Shape {
+    int64_t queries, keys, stages;
+  };
+  for (Shape s : {Shape{128, 128, 2}, Shape{128, 128, 3}, Shape{64, 128, 1}, Shape{64, 64, 2}}) {
+    Choice choice{"attention_prefill",
+                  {{"tile_q", s.queries}, {"tile_k", s.keys}, {"stages", s.stages}, {"blocks", 1}}};
+    std::string why;
+    if (const auto instance = instanceOf(problemOf(attention), choice, target, why)) {
+      const uint32_t resident = residentBlocks(instance->family->shape(instance->params, instance->scalars));
+      choice.tuning.back().second = static_cast<int64_t>(deviceModel(target)->sms) * resident;
+      choices.push_back(std::move(choice));
+    }
+  }
+}
+
+/// attention_mma where attention_prefill is not for the target or for the heads: a block of 128 queries an SM, or two
+/// of 64 with the stages that its shared memory lets them have. Where bytes decide alone, the first is taken: large
+/// tiles, which copy less, if every SM has one. A token of each row is none of a prompt: a block would walk over the
+/// rings of all its queries.
 static void addWarpTiles(const Attention &attention, std::string_view target, std::vector<Choice> &choices) {
   const std::optional<DeviceModel> device = deviceModel(target);
   if (!device || attention.rows >= attention.tokens)
@@ -220,23 +238,10 @@ std::vector<Choice> choicesFor(const Attention &attention, std::string_view targ
   std::vector<Choice> choices = {{"attention", {}}};
   if (attention.tokens < 64) // a tile of queries would be mostly empty
     return choices;
-  if (target != "sm_90a") {
+  if (target == "sm_90a")
+    addWarpgroupTiles(attention, target, choices);
+  if (choices.size() == 1)
     addWarpTiles(attention, target, choices);
-    return choices;
-  }
-  struct Shape {
-    int64_t queries, keys, stages;
-  };
-  for (Shape s : {Shape{128, 128, 2}, Shape{128, 128, 3}, Shape{64, 128, 1}, Shape{64, 64, 2}}) {
-    Choice choice{"attention_prefill",
-                  {{"tile_q", s.queries}, {"tile_k", s.keys}, {"stages", s.stages}, {"blocks", 1}}};
-    std::string why;
-    if (const auto instance = instanceOf(problemOf(attention), choice, target, why)) {
-      const uint32_t resident = residentBlocks(instance->family->shape(instance->params, instance->scalars));
-      choice.tuning.back().second = static_cast<int64_t>(deviceModel(target)->sms) * resident;
-      choices.push_back(std::move(choice));
-    }
-  }
   return choices;
 }
 

@@ -25,6 +25,8 @@ struct Api {
   int (*log)(Program program, char *log);
   int (*cubinSize)(Program program, size_t *size);
   int (*cubin)(Program program, char *cubin);
+  int (*ptxSize)(Program program, size_t *size);
+  int (*ptx)(Program program, char *ptx);
 };
 
 /// What ptxas accepts in silence and what ruins a kernel; empty if `log` has none of it.
@@ -56,6 +58,8 @@ public:
     library.bind("nvrtcGetProgramLog", api.log);
     library.bind("nvrtcGetCUBINSize", api.cubinSize);
     library.bind("nvrtcGetCUBIN", api.cubin);
+    library.bind("nvrtcGetPTXSize", api.ptxSize);
+    library.bind("nvrtcGetPTX", api.ptx);
     int major = 0, minor = 0;
     check(api.version(&major, &minor), "", "nvrtcVersion");
     caches = std::pair(major, minor) >= std::pair(12, 9);
@@ -72,12 +76,12 @@ public:
     if (!result.defect.empty())
       fail(Exit::Internal,
            "kernel " + name + " compiles badly for " + target + ": " + result.defect + "\n" + result.log);
-    return std::move(result.cubin);
+    return std::move(result.image);
   }
 
 private:
   struct Compiled {
-    std::vector<char> cubin;
+    std::vector<char> image;
     std::string defect, log;
   };
 
@@ -102,13 +106,17 @@ private:
     if (result != 0)
       fail(Exit::Internal, "kernel " + name + " does not compile for " + target + " with NVRTC " + versionText + ": " +
                                api.errorString(result) + "\n" + compiled.log);
-    if (compiled.defect = defectOf(compiled.log); !compiled.defect.empty())
+    // PTX of a virtual architecture meets ptxas in the driver alone.
+    const bool isVirtual = target.starts_with("compute_");
+    if (!isVirtual)
+      compiled.defect = defectOf(compiled.log);
+    if (!compiled.defect.empty())
       return compiled;
 
     size_t size = 0;
-    check(api.cubinSize(raw, &size), name, "nvrtcGetCUBINSize");
-    compiled.cubin.resize(size);
-    check(api.cubin(raw, compiled.cubin.data()), name, "nvrtcGetCUBIN");
+    check((isVirtual ? api.ptxSize : api.cubinSize)(raw, &size), name, "the size of an image by NVRTC");
+    compiled.image.resize(size);
+    check((isVirtual ? api.ptx : api.cubin)(raw, compiled.image.data()), name, "an image by NVRTC");
     return compiled;
   }
 

@@ -1,4 +1,4 @@
-// NVRTC through dlopen: CUDA source in, cubin out.
+// NVRTC through dlopen: CUDA source in, cubin or PTX out.
 #pragma once
 
 #include <memory>
@@ -24,10 +24,11 @@ public:
 
   virtual std::string version() const = 0; // "13.0"
 
-  /// Compiles for exactly `target` ("sm_90a"). Same source, target and version give the same bytes. Throws
-  /// nanort::Error (Exit::Internal) with NVRTC's log on errors, and on what silently ruins a kernel: a "potential
-  /// performance loss" (setmaxnreg ignored, C7508; products serialized, C7511, C7514, C7515 ...), a spill or a stack
-  /// frame that is still there with `moreRegisters`, or a log that does not say.
+  /// Compiles for exactly `target` ("sm_90a"), or to PTX for a virtual one ("compute_80"), which any later device's
+  /// driver loads: how code for older devices is tested. Same source, target and version give the same bytes. Throws
+  /// nanort::Error (Exit::Internal) with NVRTC's log on errors, and (not of PTX) on what silently ruins a kernel: a
+  /// "potential performance loss" (setmaxnreg ignored, C7508; products serialized, C7511, C7514, C7515 ...), a spill or
+  /// a stack frame that is still there with `moreRegisters`, or a log that does not say.
   virtual std::vector<char> compile(const std::string &name, const std::string &source, const std::string &target) = 0;
 };
 

@@ -9,7 +9,7 @@
 // is a sum in order of K, whatever the tile: a row's result does not depend on how many there are. The norm's sum of
 // squares is taken from the tile of x as it passes, its four quarters (by k / 16 % 4) added in order.
 
-// 16 bytes from global to shared memory, zeros if not `inside`; as copyAsync of common/decode.cuh.
+// 16 bytes from global to shared memory, zeros if not `inside`.
 __device__ inline void copyOrZero(unsigned to, const void *from, bool inside) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(inside ? 16 : 0) : "memory");
 }

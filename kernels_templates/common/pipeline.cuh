@@ -118,11 +118,8 @@ __device__ inline void copyRow(void *to, const void *from, int bytes, Barrier *b
 #endif
 }
 
-// 16 bytes from global to shared memory without registers; commitCopies() closes a group, waitForCopies<n>() waits
-// until at most the n newest groups are under way (each thread for its own).
-__device__ inline void copyAsync(void *to, const void *from) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(sharedAddress(to)), "l"(from) : "memory");
-}
+// Of cp.async, each thread for its own: commitCopies() closes a group, waitForCopies<n>() waits until at most the n newest
+// groups are under way.
 __device__ inline void commitCopies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int groups> __device__ inline void waitForCopies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(groups) : "memory");

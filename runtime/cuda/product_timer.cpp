@@ -9,28 +9,46 @@ namespace nanort::cuda {
 
 static constexpr uint64_t LibraryWorkspace = 32 << 20;
 
-/// A kernel that is launched behind a product.
-struct ProductTimer::Follower {
-  Follower(const Device &device, const codegen::Instance &instance, const std::string &name,
-           const std::vector<char> &image, DevicePtr from, DevicePtr to)
-      : shape(instance.family->shape(instance.params, instance.scalars)),
-        loaded(device, image, name, shape.sharedBytes), count(instance.scalars[0]), from(from), to(to) {}
-  KernelLaunch launch() { return {loaded.function, shape.grid, shape.block, shape.sharedBytes, arguments}; }
+/// A kernel that is launched before a product or behind it.
+class ProductTimer::Companion {
+public:
+  /// The buffers of `instance` in order, then its one scalar.
+  Companion(Workbench &bench, const codegen::Instance &instance, std::vector<DevicePtr> buffers)
+      : Companion(bench, instance, codegen::kernelName(*instance.family, instance.params), std::move(buffers)) {}
+  KernelLaunch launch() { return {loaded.function, shape.grid, shape.block, shape.sharedBytes, arguments.data()}; }
 
 private:
+  Companion(Workbench &bench, const codegen::Instance &instance, const std::string &name,
+            std::vector<DevicePtr> theBuffers)
+      : shape(instance.family->shape(instance.params, instance.scalars)),
+        loaded(bench.gpu,
+               bench.cache.compile(*bench.nvrtc, name, codegen::instantiate(*instance.family, instance.params),
+                                   bench.target),
+               name, shape.sharedBytes),
+        buffers(std::move(theBuffers)), count(instance.scalars[0]) {
+    for (DevicePtr &buffer : buffers)
+      arguments.push_back(&buffer);
+    arguments.push_back(&count);
+  }
+
   const kernels::LaunchShape shape;
   const Image loaded;
+  std::vector<DevicePtr> buffers;
   kernels::Scalar count;
-  DevicePtr from, to;
-  void *arguments[3] = {&from, &to, &count};
+  std::vector<void *> arguments;
+};
+
+/// What a chain of the library's launches consists of, the same for all its algorithms.
+struct ProductTimer::Company {
+  std::unique_ptr<Companion> before, behind; // null: none
+  DevicePtr x;                               // what the product reads
 };
 
 class ProductTimer::LibraryChain : public TimedChain {
 public:
-  /// `follower` may be null.
   LibraryChain(const Device &device, const CublasLt &library, size_t plan, size_t rank, const ChainData &data,
-               std::shared_ptr<Follower> follower)
-      : TimedChain(device, "cublaslt", "algorithm " + std::to_string(rank), data.launches, follower) {
+               const std::shared_ptr<Company> &company)
+      : TimedChain(device, "cublaslt", "algorithm " + std::to_string(rank), data.launches, company) {
     auto at = [&](std::string_view name) { return data.operands.find(name)->second->address; };
     const uint64_t stride = data.strides.find("w")->second;
     const std::string name = kernel + ", " + choice;
@@ -40,19 +58,23 @@ public:
       edge.from = edges.empty() ? 0 : edge.from + 1;
       edges = std::span(&edge, 1);
     };
+    auto accompany = [&](Companion *companion) {
+      if (!companion)
+        return;
+      graph.addKernel(companion->launch(), edges, name);
+      next();
+    };
     for (uint32_t launch = 0; launch < launches; ++launch) {
+      accompany(company->before.get());
       graph.addCaptured(
           [&] {
             if (int status =
-                    library.run(plan, at("x"), at("w") + launch % data.copies * stride, at("y"), at("workspace")))
+                    library.run(plan, company->x, at("w") + launch % data.copies * stride, at("y"), at("workspace")))
               library.raise(status, "cublasLtMatmul", choice);
           },
           edges, name);
       next();
-      if (follower) {
-        graph.addKernel(follower->launch(), edges, name);
-        next();
-      }
+      accompany(company->behind.get());
     }
     graph.instantiate(name);
   }
@@ -62,35 +84,53 @@ ProductTimer::~ProductTimer() { bench.gpu.bind(); }
 
 std::string ProductTimer::library() const { return blas ? blas->version() : ""; }
 
+std::shared_ptr<ProductTimer::Company> ProductTimer::companyOf(const codegen::Product &product, ChainData &data) {
+  auto &operands = data.operands;
+  auto company = std::make_shared<Company>();
+  company->x = operands["x"]->address;
+  auto scalar = [](uint64_t count) { return kernels::Scalar{.i = static_cast<int32_t>(count)}; };
+  if (product.norm) {
+    operands["normed"] = std::make_unique<Operand>(
+        bench.gpu, kernels::elementCount(kernels::elementCount(product.rows, product.depth), sizeOf(product.in)));
+    const DevicePtr normed = operands["normed"]->address;
+    const codegen::Instance norm{codegen::findFamily("rms_norm"),
+                                 {{{"T", static_cast<int64_t>(product.in)}, {"width", product.depth}}},
+                                 {scalar(static_cast<uint64_t>(product.rows))}};
+    company->before = std::make_unique<Companion>(bench, norm, std::vector{company->x, normed});
+    company->x = normed;
+  }
+  const bool adds = product.epilogue == "_add";
+  if (!adds && !product.relu2)
+    return company;
+  const kernels::Family &family = *codegen::findFamily(adds ? "add" : "relu2");
+  const uint64_t outputs = kernels::elementCount(product.rows, product.columns);
+  if (outputs > INT32_MAX)
+    fail(Exit::Usage, std::to_string(product.rows) + " x " + std::to_string(product.columns) +
+                          " outputs are more than " + std::string(family.name) +
+                          " counts, 2^31 - 1; take a smaller product");
+  operands["result"] = std::make_unique<Operand>(bench.gpu, kernels::elementCount(outputs, sizeOf(product.out)));
+  std::vector<DevicePtr> buffers = {operands["y"]->address};
+  if (adds)
+    buffers.push_back(operands["r"]->address);
+  buffers.push_back(operands["result"]->address);
+  const codegen::Instance instance{&family, {{{"T", static_cast<int64_t>(product.out)}}}, {scalar(outputs)}};
+  company->behind = std::make_unique<Companion>(bench, instance, std::move(buffers));
+  return company;
+}
+
 void ProductTimer::addLibrary(const codegen::Product &product, int algorithms, ChainData &data,
                               std::vector<std::unique_ptr<TimedChain>> &chains) {
-  if (algorithms <= 0 || !product.epilogue.empty() || product.norm)
+  if (algorithms <= 0 || !(product.epilogue.empty() || product.epilogue == "_add"))
     return;
   if (!blas)
     blas = std::make_unique<CublasLt>(bench.gpu);
-  auto &operands = data.operands;
-  operands["workspace"] = std::make_unique<Operand>(bench.gpu, LibraryWorkspace);
+  data.operands["workspace"] = std::make_unique<Operand>(bench.gpu, LibraryWorkspace);
   const GemmShape shape{static_cast<uint64_t>(product.rows), static_cast<uint64_t>(product.columns),
                         static_cast<uint64_t>(product.depth), product.in, product.out};
-  std::shared_ptr<Follower> follower;
-  if (product.relu2) {
-    const kernels::Family &family = *codegen::findFamily("relu2");
-    const uint64_t outputs = kernels::elementCount(product.rows, product.columns);
-    if (outputs > INT32_MAX)
-      fail(Exit::Usage, std::to_string(product.rows) + " x " + std::to_string(product.columns) +
-                            " outputs are more than relu2 counts, 2^31 - 1; take a smaller product");
-    const codegen::Instance instance{
-        &family, {{{"T", static_cast<int64_t>(product.out)}}}, {{.i = static_cast<int32_t>(outputs)}}};
-    const std::string name = codegen::kernelName(family, instance.params);
-    operands["activated"] = std::make_unique<Operand>(bench.gpu, kernels::elementCount(outputs, sizeOf(product.out)));
-    follower = std::make_shared<Follower>(
-        bench.gpu, instance, name,
-        bench.cache.compile(*bench.nvrtc, name, codegen::instantiate(family, instance.params), bench.target),
-        operands["y"]->address, operands["activated"]->address);
-  }
+  const std::shared_ptr<Company> company = companyOf(product, data);
   const std::vector<size_t> plans = blas->plans(shape, LibraryWorkspace, algorithms);
   for (size_t i = 0; i < plans.size(); ++i)
-    chains.push_back(std::make_unique<LibraryChain>(bench.gpu, *blas, plans[i], i, data, follower));
+    chains.push_back(std::make_unique<LibraryChain>(bench.gpu, *blas, plans[i], i, data, company));
 }
 
 std::vector<KernelTime> ProductTimer::time(const codegen::Product &product, int libraryAlgorithms,

@@ -14,8 +14,8 @@ public:
 
   using Time = KernelTime;
   /// All choices of codegen::choicesFor that compile and load (`refused` hears of the others); with `libraryAlgorithms`
-  /// > 0 and a product without an epilogue or norm also that many of cuBLASLt's, as its heuristics rank them, called
-  /// "cublaslt"; of a product with relu2, each of them and a launch of family relu2 behind it.
+  /// > 0 also that many of cuBLASLt's, as its heuristics rank them, called "cublaslt", each with the launches of what
+  /// the product has fused: family rms_norm before it, relu2 or add behind it. Residuals of other kinds have none.
   std::vector<Time> time(const codegen::Product &product, int libraryAlgorithms, const Refused &refused);
 
   const Device &device() const { return bench.gpu; }
@@ -23,8 +23,11 @@ public:
 
 private:
   class LibraryChain;
-  struct Follower;
+  class Companion;
+  struct Company;
 
+  /// The launches of what `product` has fused; their buffers become `data`'s.
+  std::shared_ptr<Company> companyOf(const codegen::Product &product, ChainData &data);
   void addLibrary(const codegen::Product &product, int algorithms, ChainData &data,
                   std::vector<std::unique_ptr<TimedChain>> &chains);
 

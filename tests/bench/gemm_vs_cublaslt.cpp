@@ -1,8 +1,8 @@
-// The best of this project's kernels against the best of cuBLASLt's algorithms: products without an epilogue, or with
-// --relu2 that epilogue fused against the pair, cuBLASLt and a launch of relu2 (which is as fast as memory).
-//   gemm_vs_cublaslt [--device N] [--rounds N] [--relu2] MxNxK...  (default: a d32 at 512 and 2,048 tokens)
-// In shuffled turns, random data, weights not in L2 (runtime/cuda/product_timer.h). Prints a table and, last, a JSON
-// line.
+// The best of this project's kernels against the best of cuBLASLt's algorithms: products alone, or with what is named
+// fused, against cuBLASLt and a launch of each of these (which are as fast as memory).
+//   gemm_vs_cublaslt [--device N] [--rounds N] [--norm] [--relu2 | --add] MxNxK...
+// Without shapes: those of a d32 at 512 and 2,048 tokens, and a large one. In shuffled turns, random data, weights not
+// in L2 (runtime/cuda/product_timer.h). Prints a table and, last, a JSON line.
 #include "runtime/base/error.h"
 #include "runtime/cuda/product_timer.h"
 
@@ -14,7 +14,7 @@ using nanort::cuda::ProductTimer;
 
 int main(int argc, char **argv) {
   int device = 0, rounds = 15;
-  bool relu2 = false;
+  bool norm = false, relu2 = false, add = false;
   std::vector<std::string> shapes = {"8192x8192x8192", "2048x8192x2048", "2048x2048x8192",
                                      "2048x2048x2048", "512x8192x2048",  "512x6144x2048"};
   CLI::App app("The best of this project's kernels against the best of cuBLASLt's algorithms");
@@ -22,7 +22,10 @@ int main(int argc, char **argv) {
   app.add_option("--rounds", rounds, "Times that every choice is measured")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  app.add_flag("--relu2", relu2, "relu2 fused, against cuBLASLt and a launch of it");
+  app.add_flag("--norm", norm, "With the norm of what is multiplied; cuBLASLt behind a launch of it");
+  auto *square = app.add_flag("--relu2", relu2, "With relu2 of the product; cuBLASLt and a launch of it");
+  app.add_flag("--add", add, "With the sum of a residual and the product; cuBLASLt and a launch of it")
+      ->excludes(square);
   app.add_option("shapes", shapes, "MxNxK: tokens, outputs of each, inputs of each")->capture_default_str();
   try {
     app.parse(argc, argv);
@@ -32,18 +35,23 @@ int main(int argc, char **argv) {
   try {
     nanort::cuda::Workbench bench(device, "sm_90a", rounds, {}, false);
     ProductTimer timer(bench);
-    nlohmann::ordered_json json = {
-        {"device", timer.device().name()}, {"relu2", relu2}, {"results", nlohmann::ordered_json::array()}};
+    const bool alone = !norm && !relu2 && !add;
+    nlohmann::ordered_json json = {{"device", timer.device().name()},
+                                   {"norm", norm},
+                                   {"relu2", relu2},
+                                   {"add", add},
+                                   {"results", nlohmann::ordered_json::array()}};
     std::printf("%-18s %10s %8s %10s %8s %7s  %s\n", "tokens x N x K", "ours us", "TFLOP/s",
-                relu2 ? "pair" : "cuBLASLt", "TFLOP/s", "ratio", "ours");
+                alone ? "cuBLASLt" : "apart", "TFLOP/s", "ratio", "ours");
     for (const std::string &shape : shapes) {
       long long m = 0, n = 0, k = 0;
       if (std::sscanf(shape.c_str(), "%lldx%lldx%lld", &m, &n, &k) != 3 || m < 1 || n < 1 || k < 1) {
         std::fprintf(stderr, "gemm_vs_cublaslt: %s is not MxNxK\n", shape.c_str());
         return 2;
       }
-      const auto times = timer.time({"", kernels::DType::BF16, kernels::DType::BF16, m, n, k, false, relu2}, 16,
-                                    [](const std::string &why) { std::fprintf(stderr, "%s\n", why.c_str()); });
+      const auto times =
+          timer.time({add ? "_add" : "", kernels::DType::BF16, kernels::DType::BF16, m, n, k, norm, relu2}, 16,
+                     [](const std::string &why) { std::fprintf(stderr, "%s\n", why.c_str()); });
       const ProductTimer::Time *ours = nullptr, *theirs = nullptr;
       for (const auto &time : times) {
         const ProductTimer::Time *&best = time.kernel == "cublaslt" ? theirs : ours;

@@ -163,8 +163,8 @@ def golden_greedy(checks, model, plan="f32"):
                                                       f"rows differ at {splits}")
 
 
-def lexicon_nll(checks, model, precision):
-    result = checks.evaluate(model / f"{precision}.fb", f"{model}/eval.safetensors:heldout_ids")
+def lexicon_nll(checks, model, precision, plan=None):
+    result = checks.evaluate(model / f"{plan or precision}.fb", f"{model}/eval.safetensors:heldout_ids")
     expected, bound = LEXICON_NLL[precision]
     return (abs(result["mean_nll"] - expected) <= bound * expected,
             f"mean NLL {result['mean_nll']:.6f} over {result['tokens']} tokens, expected {expected} within {100 * bound} %")
@@ -441,9 +441,13 @@ def machine_code(checks, plans):
         "; " + "; ".join(faults) if faults else "; HGMMA in all for warpgroups, bulk copies and no stores before every wait")
 
 
-def kernels(checks):
-    command = [str(checks.bundle / "bin/gpu_tests"), "--gtest_brief=1", f"--gtest_output=xml:{checks.out}/gpu_tests.xml"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=checks.deadline - time.monotonic())
+def kernels(checks, only="*", target=None):
+    """The families whose names match, compiled for the device or for a virtual architecture."""
+    command = [str(checks.bundle / "bin/gpu_tests"), "--gtest_brief=1", f"--gtest_filter={only}",
+               f"--gtest_output=xml:{checks.out}/gpu_tests{target or ''}.xml"]
+    environment = {**os.environ, **({"NANORT_TEST_TARGET": target} if target else {})}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment,
+                          timeout=checks.deadline - time.monotonic())
     text = done.stdout + done.stderr
     for line in text.splitlines():
         if line.startswith(("family", "cuBLASLt")):
@@ -470,6 +474,10 @@ def main():
 
     if wanted("kernels"):
         checks.check("kernels", lambda: kernels(checks))
+    # What differs on devices before sm_90, from PTX that the driver takes here as well.
+    if wanted("kernels of sm_80"):
+        families = ("gemv*", "gemm*", "attention*", "embed_*", "qkv_*", "sample", "feed", "advance")
+        checks.check("kernels of sm_80", lambda: kernels(checks, ":".join(f"All/*/{f}" for f in families), "compute_80"))
 
     if wanted("sass"):
         checks.check("sass", lambda: machine_code(checks, sorted((options.bundle / "bench").glob("*.fb"))))
@@ -512,6 +520,9 @@ def main():
                                 lambda plan=plan, a=arguments, s=seed: same_under(
                                     checks, plan, "64 tokens with blocks late at random and a poisoned arena", "--ids", ids,
                                     "-n", 64, "--no-stop", *a, NANORT_CHAOS=str(s), NANORT_POISON="1")))
+    # The templates of sm_80, their sources compiled here for this device.
+    correctness += [("nll lexicon sm_80", lambda: lexicon_nll(checks, lexicon, "bf16", "sm_80")),
+                    ("check lexicon sm_80", lambda: against_cpu(checks, lexicon / "sm_80.fb"))]
     # The templates for large models, which the bundled ones are too small to choose.
     correctness += [
         ("check lexicon forced", lambda: against_cpu(checks, lexicon / "forced.fb")),

@@ -39,6 +39,18 @@ const Device &testDevice() {
   return device;
 }
 
+const std::string &testTarget() {
+  static const char *asked = std::getenv("NANORT_TEST_TARGET");
+  static const std::string target = asked ? asked : nanort::cuda::nativeTarget(testDevice().arch());
+  return target;
+}
+
+bool isForTarget(const Case &c) {
+  const bool hasClusters = testTarget().find("_8") == std::string::npos; // from sm_90 on
+  return (c.family->target.empty() || c.family->target == testTarget()) &&
+         (hasClusters || c.family->shape(c.params, c.scalars).cluster <= 1);
+}
+
 std::vector<Function> loadKernels(const std::vector<Case> &cases) {
   static std::string reason;
   static std::unique_ptr<codegen::Nvrtc> nvrtc = codegen::Nvrtc::open(reason);
@@ -51,7 +63,7 @@ std::vector<Function> loadKernels(const std::vector<Case> &cases) {
     if (std::string name = codegen::kernelName(*c.family, c.params); functions.try_emplace(name).second)
       jobs.push_back({name, codegen::instantiate(*c.family, c.params)});
   codegen::Cache cache = codegen::Cache::open();
-  auto images = codegen::compileAll(cache, *nvrtc, jobs, nanort::cuda::nativeTarget(testDevice().arch()));
+  auto images = codegen::compileAll(cache, *nvrtc, jobs, testTarget());
   for (size_t i = 0; i < jobs.size(); ++i) {
     Module module = nullptr;
     driver.check(driver.cuModuleLoadData(&module, images[i].data()), "cuModuleLoadData", jobs[i].name);

@@ -12,8 +12,14 @@ namespace nanotest {
 /// The device under test, opened once: $NANORT_TEST_DEVICE or 0. Throws if there is none.
 const nanort::cuda::Device &testDevice();
 
-/// Entry points of all distinct instances among `cases`, compiled for the device in parallel (NVRTC or its cache).
-/// They stay loaded. In the order of `cases`.
+/// What kernels are compiled for: $NANORT_TEST_TARGET or the device. "compute_80": PTX with the code for sm_80, which
+/// the driver makes run on any later device.
+const std::string &testTarget();
+/// Whether `c` is a launch for that target.
+bool isForTarget(const Case &c);
+
+/// Entry points of all distinct instances among `cases`, compiled in parallel (NVRTC or its cache). They stay loaded.
+/// In the order of `cases`.
 std::vector<nanort::cuda::Function> loadKernels(const std::vector<Case> &cases);
 
 /// Enqueues what is tested, given the buffers' addresses.

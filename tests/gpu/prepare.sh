@@ -6,7 +6,7 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 build=${1:-$root/build/gpu}
 golden=$build/golden
-limit=$((40 << 20))
+limit=$((36 << 20)) # with the tracked files below what travels to such a machine, 64 MiB
 [ -f "$build/build.ninja" ] || cmake -G Ninja -S "$root" -B "$build" -DCMAKE_BUILD_TYPE=Release \
   -DLLVM_DIR=/usr/lib/llvm-22/lib/cmake/llvm -DMLIR_DIR=/usr/lib/llvm-22/lib/cmake/mlir
 ninja -C "$build" nanocc nanocc-import nanort_tool gpu_tests gemm_vs_cublaslt prefill_attention
@@ -60,6 +60,8 @@ compile "$stage/preset/d4"
   --batch 1 --max-seq 2056
 "$build/bin/nanocc" "$stage/lexicon/model.mlir" -o "$stage/lexicon/batches.fb" --target sm_90a,cpu --precision bf16 \
   --batch 8,32,128
+# What a device before sm_90 gets.
+"$build/bin/nanocc" "$stage/lexicon/model.mlir" -o "$stage/lexicon/sm_80.fb" --target sm_80 --precision bf16 --batch 1,8
 # The templates that models this small would not choose, for one row and eight.
 forced=(--target sm_90a --precision bf16 --batch 1,8 --template '*=wgemm' --template '*=attention_prefill'
   --template '*=attention_batch')
@@ -84,7 +86,7 @@ for preset in d12 d20 d32; do
     --batch $rows --max-seq 2064 --prefill $buckets "${tuning[@]}"
 done
 
-tar -C "$stage" -c . | xz -T0 -3 >"$root/carry/bundle.tar.xz"
+tar -C "$stage" -c . | xz -T0 -6 >"$root/carry/bundle.tar.xz"
 size=$(stat -c %s "$root/carry/bundle.tar.xz")
 echo "carry/bundle.tar.xz: $((size >> 10)) KiB"
 if [ "$size" -gt $limit ]; then

@@ -200,6 +200,24 @@ TEST_F(Compile, ABrokenSourceReportsTheLog) {
   EXPECT_NE(message.find("identifier \"missing\" is undefined"), std::string::npos) << message;
 }
 
+TEST_F(Compile, AVirtualArchitectureGivesPtx) {
+  // With the code that the architecture has of two.
+  const std::string source = "extern \"C\" __global__ void k(float *y) {\n"
+                             "#if __CUDA_ARCH__ >= 900\n"
+                             "  asm volatile(\"griddepcontrol.wait;\" ::: \"memory\");\n"
+                             "#endif\n"
+                             "  *y = 2;\n"
+                             "}\n";
+  for (auto [target, waits] : {std::pair{"compute_80", false}, {"compute_90", true}}) {
+    const std::vector<char> image = nvrtc->compile("k", source, target);
+    ASSERT_FALSE(image.empty());
+    EXPECT_EQ(image.back(), '\0'); // where a driver finds its end
+    const std::string text(image.data());
+    EXPECT_NE(text.find(".target sm_" + std::string(target).substr(8)), std::string::npos) << text;
+    EXPECT_EQ(text.find("griddepcontrol.wait") != std::string::npos, waits) << text;
+  }
+}
+
 TEST_F(Compile, AStackFrameIsAnError) {
   // An array indexed at run time cannot stay in registers.
   const std::string message = failure("extern \"C\" __global__ void broken(float *y, const int *at) {\n"
