@@ -1,7 +1,8 @@
-// What nanort tune finds to measure in a program, and how it launches attention, on a driver that records.
+// What nanort tune finds to measure in a program, and how it launches that, on a driver that records.
 #include "codegen/Registry.h"
 #include "runtime/base/sha256.h"
 #include "runtime/cuda/attention_timer.h"
+#include "runtime/cuda/product_timer.h"
 #include "runtime/cuda/tune.h"
 #include "tests/unit/base_errors.h"
 #include "tests/unit/cuda_fake.h"
@@ -110,16 +111,18 @@ TEST(ProblemsOf, WindowsOfOneKernelCountAsTheLargest) {
   EXPECT_EQ(std::get<Attention>(found[1]).window, 512);
 }
 
-class AttentionTimes : public testing::Test {
+class KernelTimes : public testing::Test {
 protected:
   void SetUp() override {
     fake() = {};
     setenv("NANORT_CUDA_DRIVER", NANO_FAKE_CUDA, 1);
     setenv("NANORT_NVRTC", NANO_FAKE_CUDA, 1);
+    setenv("NANORT_CUBLASLT", NANO_FAKE_CUDA, 1);
   }
   void TearDown() override {
     unsetenv("NANORT_CUDA_DRIVER");
     unsetenv("NANORT_NVRTC");
+    unsetenv("NANORT_CUBLASLT");
     EXPECT_TRUE(fake().device.empty());
     EXPECT_EQ(fake().modules, 0);
     EXPECT_EQ(fake().contexts, 0);
@@ -145,7 +148,7 @@ protected:
   }
 };
 
-TEST_F(AttentionTimes, StepsGoRoundInRingsThatL2DoesNotHold) {
+TEST_F(KernelTimes, StepsGoRoundInRingsThatL2DoesNotHold) {
   cuda::Workbench bench(0, "sm_90a", 2, {}, true);
   cuda::AttentionTimer timer(bench);
   const DecodeAttention step{bf16, bf16, 8, 4, 4, 128, 640, 640, 512, 12};
@@ -170,7 +173,7 @@ TEST_F(AttentionTimes, StepsGoRoundInRingsThatL2DoesNotHold) {
   }
 }
 
-TEST_F(AttentionTimes, PromptsAreLaunchesInChainsOfTwenty) {
+TEST_F(KernelTimes, PromptsAreLaunchesInChainsOfTwenty) {
   cuda::Workbench bench(0, "sm_90a", 2, {}, true);
   cuda::AttentionTimer timer(bench);
   const Attention prompt{bf16, 512, 4, 4, 96, 640, 640};
@@ -196,7 +199,7 @@ TEST_F(AttentionTimes, PromptsAreLaunchesInChainsOfTwenty) {
   EXPECT_EQ(fake().graphs[1].size(), 20u);
 }
 
-TEST_F(AttentionTimes, WhatDoesNotLoadIsNoReasonToLoseTheOthers) {
+TEST_F(KernelTimes, WhatDoesNotLoadIsNoReasonToLoseTheOthers) {
   const nanotest::TemporaryDirectory folder;
   const Attention prompt{bf16, 256, 2, 2, 64, 300, 300};
   {
@@ -216,6 +219,51 @@ TEST_F(AttentionTimes, WhatDoesNotLoadIsNoReasonToLoseTheOthers) {
   ASSERT_EQ(refusals.size(), 1u);
   EXPECT_THAT(refusals[0], testing::HasSubstr("cuModuleLoadData"));
   EXPECT_THAT(refusals[0], testing::HasSubstr("attention"));
+}
+
+TEST_F(KernelTimes, TheLibraryIsMeasuredWithWhatAProductHasFused) {
+  cuda::Workbench bench(0, "sm_90a", 1, {}, true);
+  cuda::ProductTimer timer(bench);
+  struct Fused {
+    const char *epilogue;
+    bool norm, relu2;
+  };
+  for (const Fused &fused :
+       {Fused{"", false, false}, {"", true, true}, {"_add", false, false}, {"_add", true, false}}) {
+    fake().graphs.clear();
+    const codegen::Product product{fused.epilogue, bf16, bf16, 64, 128, 256, fused.norm, fused.relu2};
+    const auto times = timer.time(product, 2, fails);
+    ASSERT_EQ(times.size(), codegen::choicesFor(product, "sm_90a").size() + 2);
+    ASSERT_EQ(fake().graphs.size(), times.size());
+    EXPECT_EQ(times.back().kernel, "cublaslt");
+    const std::vector<FakeCuda::Node> &chain = fake().graphs.back();
+    const bool adds = *fused.epilogue, behind = adds || fused.relu2;
+    const size_t length = 1 + fused.norm + behind;
+    ASSERT_GE(chain.size(), 20 * length);
+    ASSERT_EQ(chain.size() % length, 0u);
+    for (size_t at = 0; at < chain.size(); at += length) {
+      for (size_t i = at; i < at + length; ++i)
+        EXPECT_EQ(chain[i].after, i == 0 ? std::vector<size_t>() : std::vector<size_t>{i - 1});
+      const FakeCuda::Node &multiply = chain[at + fused.norm];
+      ASSERT_EQ(multiply.products.size(), 1u);
+      if (fused.norm) { // x, y, n
+        EXPECT_EQ(chain[at].kernel.kernel, "rms_norm_bf16_256");
+        EXPECT_EQ(chain[at].kernel.arguments[1], multiply.products[0].b);
+        EXPECT_NE(chain[at].kernel.arguments[0], multiply.products[0].b);
+        EXPECT_EQ(chain[at].kernel.arguments[2], 64u);
+      }
+      if (behind) { // what it reads, for a sum also the residual, y, count
+        const std::vector<uint64_t> &arguments = chain[at + length - 1].kernel.arguments;
+        EXPECT_EQ(chain[at + length - 1].kernel.kernel, adds ? "add_bf16" : "relu2_bf16");
+        EXPECT_EQ(arguments.front(), multiply.products[0].c);
+        EXPECT_EQ(arguments.back(), 64u * 128);
+        EXPECT_EQ(std::set(arguments.begin(), arguments.end() - 1).size(), arguments.size() - 1); // none in place
+      }
+    }
+  }
+  // Nothing of the library's is a residual of two parts.
+  EXPECT_EQ(timer.time({"_mix", bf16, bf16, 64, 128, 256}, 2, fails).size(),
+            codegen::choicesFor(codegen::Product{"_mix", bf16, bf16, 64, 128, 256}, "sm_90a").size());
 }
 
 } // namespace
