@@ -118,8 +118,8 @@ __device__ inline void copyRow(void *to, const void *from, int bytes, Barrier *b
 #endif
 }
 
-// Of cp.async, each thread for its own: commitCopies() closes a group, waitForCopies<n>() waits until at most the n newest
-// groups are under way.
+// Of cp.async, each thread for its own: commitCopies() closes a group, waitForCopies<n>() waits until at most the n
+// newest groups are under way.
 __device__ inline void commitCopies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int groups> __device__ inline void waitForCopies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(groups) : "memory");
