@@ -527,6 +527,7 @@ def main():
     correctness += [
         ("check lexicon forced", lambda: against_cpu(checks, lexicon / "forced.fb")),
         ("check d4 forced", lambda: against_cpu(checks, options.bundle / "preset/d4/forced.fb", "--random-weights", 1)),
+        ("check heads of 80", lambda: against_cpu(checks, options.bundle / "preset/heads-80/bf16.fb", "--random-weights", 1)),
         ("batch 8 lexicon forced", lambda: batch_choices(checks, lexicon, 8, "forced")),
         ("stops lexicon", lambda: stops(checks, lexicon / "f32.fb", ids)),
     ]

@@ -53,6 +53,11 @@ done
 mkdir -p "$stage/preset/d4"
 "$build/bin/nanocc-import" --preset d4 -o "$stage/preset/d4"
 compile "$stage/preset/d4"
+# A d12 with heads of 80, which attention_prefill does not take.
+"$build/bin/nanocc-import" --preset d12 --generation A -o "$stage/preset/heads-80"
+sed -i 's/\(dim\|head_dim =\) 128\b/\1 80/g; s/768/480/g; s/3072/1920/g' "$stage/preset/heads-80/model.mlir"
+"$build/bin/nanocc" "$stage/preset/heads-80/model.mlir" -o "$stage/preset/heads-80/bf16.fb" --target sm_90a --precision bf16 \
+  --batch 1,8 --max-seq 640 --prefill 512
 # What a row of a batch gives, against the row alone.
 "$build/bin/nanocc" "$stage/preset/d4/model.mlir" -o "$stage/preset/d4/batches.fb" --target sm_90a,cpu --precision f32 \
   --batch 8,32,128 --max-seq 2056
