@@ -114,9 +114,11 @@ private:
       return compiled;
 
     size_t size = 0;
-    check((isVirtual ? api.ptxSize : api.cubinSize)(raw, &size), name, "the size of an image by NVRTC");
+    check((isVirtual ? api.ptxSize : api.cubinSize)(raw, &size), name,
+          isVirtual ? "nvrtcGetPTXSize" : "nvrtcGetCUBINSize");
     compiled.image.resize(size);
-    check((isVirtual ? api.ptx : api.cubin)(raw, compiled.image.data()), name, "an image by NVRTC");
+    check((isVirtual ? api.ptx : api.cubin)(raw, compiled.image.data()), name,
+          isVirtual ? "nvrtcGetPTX" : "nvrtcGetCUBIN");
     return compiled;
   }
 

@@ -21,12 +21,10 @@ inline uint64_t partialFloats(const Params &p) {
 }
 
 inline std::string constraint(const Params &p) {
-  if (p.type("T") != DType::BF16)
-    return "T must be bf16";
-  return firstOf({requireFloat(p, "P"), attention_decode::groupConstraint(p), requireRange(p, "D", 32, 256),
-                  requireMultiple(p, "D", 32, "32"), requireRange(p, "ring", 1, maxExtent),
-                  requireRange(p, "chunk", 32, 1 << 16), requireMultiple(p, "chunk", 32, "32"),
-                  requireRange(p, "blocks", 1, 1 << 12)});
+  return firstOf({requireBf16(p, "T"), requireFloat(p, "P"), attention_decode::groupConstraint(p),
+                  requireRange(p, "D", 32, 256), requireMultiple(p, "D", 32, "32"),
+                  requireRange(p, "ring", 1, maxExtent), requireRange(p, "chunk", 32, 1 << 16),
+                  requireMultiple(p, "chunk", 32, "32"), requireRange(p, "blocks", 1, 1 << 12)});
 }
 
 inline LaunchShape shape(const Params &p, std::span<const Scalar>) {

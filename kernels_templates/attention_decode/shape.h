@@ -60,10 +60,7 @@ inline std::string constraint(const Params &p) {
     return violated;
   if (p["D"] % p["cluster"])
     return "cluster is " + std::to_string(p["cluster"]) + ", which does not divide D; 1 works";
-  if (sharedBytes(p) > maxSharedBytes)
-    return "D is " + std::to_string(p["D"]) + ", which takes " + std::to_string(sharedBytes(p)) +
-           " bytes of shared memory; " + std::to_string(maxSharedBytes) + " work";
-  return {};
+  return requireShared(p, "D", sharedBytes(p), maxSharedBytes);
 }
 
 inline LaunchShape shape(const Params &p, std::span<const Scalar> scalars) {

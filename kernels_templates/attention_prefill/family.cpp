@@ -13,18 +13,14 @@ static uint64_t sharedBytes(const Params &p) {
 constexpr uint64_t maxSharedBytes = 227 << 10;
 
 static std::string constraint(const Params &p) {
-  std::string violated = firstOf(
-      {requireRange(p, "D", 32, 128), requireMultiple(p, "D", 32, "32"), attention::family.constraint(p),
-       requireRange(p, "tile_q", 64, 128), requireMultiple(p, "tile_q", 64, "64"), requireRange(p, "tile_k", 64, 128),
-       requireMultiple(p, "tile_k", 64, "64"), requireRange(p, "stages", 1, 8), requireRange(p, "blocks", 1, 1 << 12)});
+  std::string violated = firstOf({requireBf16(p, "T"), requireRange(p, "D", 32, 128), requireMultiple(p, "D", 32, "32"),
+                                  attention::family.constraint(p), requireRange(p, "tile_q", 64, 128),
+                                  requireMultiple(p, "tile_q", 64, "64"), requireRange(p, "tile_k", 64, 128),
+                                  requireMultiple(p, "tile_k", 64, "64"), requireRange(p, "stages", 1, 8),
+                                  requireRange(p, "blocks", 1, 1 << 12)});
   if (!violated.empty())
     return violated;
-  if (p.type("T") != DType::BF16)
-    return "T must be bf16";
-  if (sharedBytes(p) > maxSharedBytes)
-    return "stages is " + std::to_string(p["stages"]) + ", which take " + std::to_string(sharedBytes(p)) +
-           " bytes of shared memory; " + std::to_string(maxSharedBytes) + " work";
-  return {};
+  return requireShared(p, "stages", sharedBytes(p), maxSharedBytes);
 }
 
 static LaunchShape shape(const Params &p, std::span<const Scalar> scalars) {

@@ -12,8 +12,11 @@ namespace kernels {
 
 // Constraints: empty if satisfied, otherwise the violation and the nearest value that works.
 std::string requireFloat(const Params &params, std::string_view name);
+std::string requireBf16(const Params &params, std::string_view name);
 std::string requireRange(const Params &params, std::string_view name, int64_t low, int64_t high);
 std::string requireMultiple(const Params &params, std::string_view name, int64_t of, std::string_view ofName);
+/// `bytes` of shared memory, of which `name` decides, are at most `most`.
+std::string requireShared(const Params &params, std::string_view name, uint64_t bytes, uint64_t most);
 std::string firstOf(std::initializer_list<std::string> violations);
 
 /// Largest extent of one template dimension: products of two and a token count stay far inside 64-bit offsets.

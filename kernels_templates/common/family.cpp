@@ -44,6 +44,17 @@ std::string requireFloat(const Params &params, std::string_view name) {
   return std::string(name) + " must be f32 or bf16";
 }
 
+std::string requireBf16(const Params &params, std::string_view name) {
+  return params.type(name) == DType::BF16 ? "" : std::string(name) + " must be bf16";
+}
+
+std::string requireShared(const Params &params, std::string_view name, uint64_t bytes, uint64_t most) {
+  if (bytes <= most)
+    return "";
+  return std::string(name) + " is " + std::to_string(params[name]) + ", which takes " + std::to_string(bytes) +
+         " bytes of shared memory; " + std::to_string(most) + " work";
+}
+
 std::string requireRange(const Params &params, std::string_view name, int64_t low, int64_t high) {
   int64_t value = params[name];
   if (value >= low && value <= high)

@@ -37,8 +37,8 @@ static std::string requireRoom(const Params &p, bool norm) {
 }
 
 std::string wgemmConstraint(const Params &p, bool norm) {
-  if (p.type("T") != DType::BF16)
-    return "T must be bf16";
+  if (std::string violation = requireBf16(p, "T"); !violation.empty())
+    return violation;
   const int64_t aligned = static_cast<int64_t>(16 / sizeOf(p.type("T"))); // TMA's rows start at multiples of 16 bytes
   std::string violation =
       firstOf({requireRange(p, "K", aligned, maxExtent), requireRange(p, "N", 8, maxExtent),

@@ -10,16 +10,16 @@ namespace nanort::cuda {
 static constexpr uint64_t LibraryWorkspace = 32 << 20;
 
 /// A kernel that is launched before a product or behind it.
-class ProductTimer::Companion {
+class ProductTimer::PartLaunch {
 public:
   /// The buffers of `instance` in order, then its one scalar.
-  Companion(Workbench &bench, const codegen::Instance &instance, std::vector<DevicePtr> buffers)
-      : Companion(bench, instance, codegen::kernelName(*instance.family, instance.params), std::move(buffers)) {}
+  PartLaunch(Workbench &bench, const codegen::Instance &instance, std::vector<DevicePtr> buffers)
+      : PartLaunch(bench, instance, codegen::kernelName(*instance.family, instance.params), std::move(buffers)) {}
   KernelLaunch launch() { return {loaded.function, shape.grid, shape.block, shape.sharedBytes, arguments.data()}; }
 
 private:
-  Companion(Workbench &bench, const codegen::Instance &instance, const std::string &name,
-            std::vector<DevicePtr> theBuffers)
+  PartLaunch(Workbench &bench, const codegen::Instance &instance, const std::string &name,
+             std::vector<DevicePtr> theBuffers)
       : shape(instance.family->shape(instance.params, instance.scalars)),
         loaded(bench.gpu,
                bench.cache.compile(*bench.nvrtc, name, codegen::instantiate(*instance.family, instance.params),
@@ -38,17 +38,17 @@ private:
   std::vector<void *> arguments;
 };
 
-/// What a chain of the library's launches consists of, the same for all its algorithms.
-struct ProductTimer::Company {
-  std::unique_ptr<Companion> before, behind; // null: none
-  DevicePtr x;                               // what the product reads
+/// What is launched with the library's product in place of what a kernel has fused, the same for all its algorithms.
+struct ProductTimer::UnfusedParts {
+  std::unique_ptr<PartLaunch> before, behind; // null: none
+  DevicePtr x;                                // what the product reads
 };
 
 class ProductTimer::LibraryChain : public TimedChain {
 public:
   LibraryChain(const Device &device, const CublasLt &library, size_t plan, size_t rank, const ChainData &data,
-               const std::shared_ptr<Company> &company)
-      : TimedChain(device, "cublaslt", "algorithm " + std::to_string(rank), data.launches, company) {
+               const std::shared_ptr<UnfusedParts> &parts)
+      : TimedChain(device, "cublaslt", "algorithm " + std::to_string(rank), data.launches, parts) {
     auto at = [&](std::string_view name) { return data.operands.find(name)->second->address; };
     const uint64_t stride = data.strides.find("w")->second;
     const std::string name = kernel + ", " + choice;
@@ -58,23 +58,23 @@ public:
       edge.from = edges.empty() ? 0 : edge.from + 1;
       edges = std::span(&edge, 1);
     };
-    auto accompany = [&](Companion *companion) {
-      if (!companion)
+    auto addPart = [&](PartLaunch *part) {
+      if (!part)
         return;
-      graph.addKernel(companion->launch(), edges, name);
+      graph.addKernel(part->launch(), edges, name);
       next();
     };
     for (uint32_t launch = 0; launch < launches; ++launch) {
-      accompany(company->before.get());
+      addPart(parts->before.get());
       graph.addCaptured(
           [&] {
             if (int status =
-                    library.run(plan, company->x, at("w") + launch % data.copies * stride, at("y"), at("workspace")))
+                    library.run(plan, parts->x, at("w") + launch % data.copies * stride, at("y"), at("workspace")))
               library.raise(status, "cublasLtMatmul", choice);
           },
           edges, name);
       next();
-      accompany(company->behind.get());
+      addPart(parts->behind.get());
     }
     graph.instantiate(name);
   }
@@ -84,10 +84,11 @@ ProductTimer::~ProductTimer() { bench.gpu.bind(); }
 
 std::string ProductTimer::library() const { return blas ? blas->version() : ""; }
 
-std::shared_ptr<ProductTimer::Company> ProductTimer::companyOf(const codegen::Product &product, ChainData &data) {
+std::shared_ptr<ProductTimer::UnfusedParts> ProductTimer::unfusedParts(const codegen::Product &product,
+                                                                       ChainData &data) {
   auto &operands = data.operands;
-  auto company = std::make_shared<Company>();
-  company->x = operands["x"]->address;
+  auto parts = std::make_shared<UnfusedParts>();
+  parts->x = operands["x"]->address;
   auto scalar = [](uint64_t count) { return kernels::Scalar{.i = static_cast<int32_t>(count)}; };
   if (product.norm) {
     operands["normed"] = std::make_unique<Operand>(
@@ -96,12 +97,12 @@ std::shared_ptr<ProductTimer::Company> ProductTimer::companyOf(const codegen::Pr
     const codegen::Instance norm{codegen::findFamily("rms_norm"),
                                  {{{"T", static_cast<int64_t>(product.in)}, {"width", product.depth}}},
                                  {scalar(static_cast<uint64_t>(product.rows))}};
-    company->before = std::make_unique<Companion>(bench, norm, std::vector{company->x, normed});
-    company->x = normed;
+    parts->before = std::make_unique<PartLaunch>(bench, norm, std::vector{parts->x, normed});
+    parts->x = normed;
   }
   const bool adds = product.epilogue == "_add";
   if (!adds && !product.relu2)
-    return company;
+    return parts;
   const kernels::Family &family = *codegen::findFamily(adds ? "add" : "relu2");
   const uint64_t outputs = kernels::elementCount(product.rows, product.columns);
   if (outputs > INT32_MAX)
@@ -114,8 +115,8 @@ std::shared_ptr<ProductTimer::Company> ProductTimer::companyOf(const codegen::Pr
     buffers.push_back(operands["r"]->address);
   buffers.push_back(operands["result"]->address);
   const codegen::Instance instance{&family, {{{"T", static_cast<int64_t>(product.out)}}}, {scalar(outputs)}};
-  company->behind = std::make_unique<Companion>(bench, instance, std::move(buffers));
-  return company;
+  parts->behind = std::make_unique<PartLaunch>(bench, instance, std::move(buffers));
+  return parts;
 }
 
 void ProductTimer::addLibrary(const codegen::Product &product, int algorithms, ChainData &data,
@@ -127,10 +128,10 @@ void ProductTimer::addLibrary(const codegen::Product &product, int algorithms, C
   data.operands["workspace"] = std::make_unique<Operand>(bench.gpu, LibraryWorkspace);
   const GemmShape shape{static_cast<uint64_t>(product.rows), static_cast<uint64_t>(product.columns),
                         static_cast<uint64_t>(product.depth), product.in, product.out};
-  const std::shared_ptr<Company> company = companyOf(product, data);
+  const std::shared_ptr<UnfusedParts> parts = unfusedParts(product, data);
   const std::vector<size_t> plans = blas->plans(shape, LibraryWorkspace, algorithms);
   for (size_t i = 0; i < plans.size(); ++i)
-    chains.push_back(std::make_unique<LibraryChain>(bench.gpu, *blas, plans[i], i, data, company));
+    chains.push_back(std::make_unique<LibraryChain>(bench.gpu, *blas, plans[i], i, data, parts));
 }
 
 std::vector<KernelTime> ProductTimer::time(const codegen::Product &product, int libraryAlgorithms,

@@ -23,11 +23,11 @@ public:
 
 private:
   class LibraryChain;
-  class Companion;
-  struct Company;
+  class PartLaunch;
+  struct UnfusedParts;
 
   /// The launches of what `product` has fused; their buffers become `data`'s.
-  std::shared_ptr<Company> companyOf(const codegen::Product &product, ChainData &data);
+  std::shared_ptr<UnfusedParts> unfusedParts(const codegen::Product &product, ChainData &data);
   void addLibrary(const codegen::Product &product, int algorithms, ChainData &data,
                   std::vector<std::unique_ptr<TimedChain>> &chains);
 

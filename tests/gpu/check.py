@@ -3,18 +3,18 @@
 
 Exit status 0 if every check passed. Writes log.txt, results.json and gpu_tests.xml to --out."""
 import argparse
-import concurrent.futures
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
+
+from harness import Checks
+from nvidia_tools import machine_code, sanitizer
 
 # f32 logits against upstream's, the issue's bounds: another order of f32 sums moves them by 1e-5 (an independent numpy
 # model does), fifty times that still sees an epsilon of 1e-5 instead of 2^-23.
@@ -30,67 +30,6 @@ SAMPLE_TIE = 0.05  # bf16 logits of this size are that coarse
 # wavers between two tokens, roundings move their difference by up to 0.28, of a row alone as well (CPU executor, row 108
 # of batch_choices); twice that. Another row's keys or tokens cost whole units.
 DECODE_TIE = 0.56
-
-
-class Skip(Exception):
-    pass
-
-
-class Checks:
-    def __init__(self, bundle, out, budget, device):
-        self.bundle, self.out, self.device = bundle, out, device
-        self.deadline = time.monotonic() + budget
-        self.results = []
-        self.lock = threading.Lock()
-        self.log = open(out / "log.txt", "w")
-
-    def say(self, text):
-        with self.lock:  # checks that run together keep their lines apart
-            print(text, flush=True)
-            self.log.write(text + "\n")
-            self.log.flush()
-
-    def record(self, status, name, detail, **numbers):
-        self.results.append({"status": status, "name": name, "detail": detail, **numbers})
-        self.say(f"{status} {name}: {detail}")
-
-    def check(self, name, body):
-        """body() returns (passed, detail) or (passed, detail, numbers); anything it throws is a failure."""
-        begin = time.monotonic()
-        try:
-            passed, detail, *numbers = body()
-            self.record("PASS" if passed else "FAIL", name, f"{detail} ({time.monotonic() - begin:.1f} s)",
-                        **(numbers[0] if numbers else {}))
-        except Skip as reason:
-            self.record("SKIP", name, str(reason))
-        except Exception as error:
-            self.record("FAIL", name, f"{type(error).__name__}: {error}")
-
-    def together(self, named):
-        """Checks that time nothing: several at once."""
-        with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            for name, body in named:
-                pool.submit(self.check, name, body)
-
-    def run(self, *command, **environment):
-        left = self.deadline - time.monotonic()
-        if left < 5:
-            raise Skip("no time left")
-        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=left,
-                              env={**os.environ, **environment})
-        if done.returncode != 0:
-            lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
-            raise RuntimeError(f"exit {done.returncode}: {' | '.join(lines[-4:])}")
-        return done.stdout
-
-    def nanort(self, command, plan, *arguments, **environment):
-        return self.run(self.bundle / "bin/nanort", command, plan, "-q", *arguments, **environment)
-
-    def generate(self, plan, *arguments, device=None, **environment):
-        return json.loads(self.nanort("run", plan, "--device", device or self.device, "--json", *arguments, **environment))
-
-    def evaluate(self, plan, ids, *arguments):
-        return json.loads(self.nanort("eval", plan, "--device", self.device, "--ids", ids, "--json", *arguments))
 
 
 def tensors(path):
@@ -356,95 +295,10 @@ def timing(checks, plan, prompt, *arguments):
                       "device": report["device"]}
 
 
-def race_by_design(race):
-    """Whether racecheck is known to see a race where there is none. It does not follow barriers that count bytes: it warns of
-    the one in attention_decode that the announcement by a block's first thread and the counting by stores from its cluster
-    both change, in either order by design. And it orders what a thread read by that thread's own arrival at a barrier: in
-    attention_prefill one lane arrives for its warp behind a __syncwarp(), which is no instruction where ptxas knows the warp
-    to be together, so that the other lanes' reads of a stage's tile seem to be free of the producer's next write there."""
-    accesses = set(re.findall(r"(Read|Write) access at (?:void |int )?(\w+)", race))
-    return (any(name == "expectStores" for _, name in accesses) and not race.startswith("Error") or
-            accesses == {("Read", "prefillConsume"), ("Write", "prefillProduce")})
-
-
-def sanitizer(checks, kind, *command, **environment):
-    tool = shutil.which("compute-sanitizer") or "/usr/local/cuda/bin/compute-sanitizer"
-    if not Path(tool).exists():
-        raise Skip("compute-sanitizer is not installed")
-    text = checks.run(tool, "--tool", kind, checks.bundle / "bin/nanort", *command, **environment)
-    summary = re.search(r"(?:ERROR|RACECHECK) SUMMARY:.*", text)
-    if not summary:
-        return False, "no summary"
-    if kind != "racecheck":
-        return "SUMMARY: 0 error" in summary.group(0), summary.group(0)
-    races = re.findall(r"((?:Error|Warning): Race reported.*?)(?=(?:Error|Warning): Race reported|RACECHECK SUMMARY)", text, re.S)
-    places = [frozenset(re.findall(r"access at (?:void |int )?(\w+)", race)) for race in races]
-    passed = all(map(race_by_design, races)) and (bool(races) or " 0 hazards" in summary.group(0))
-    return passed, summary.group(0) + "".join(f"; {' and '.join(sorted(p))}" for p in sorted(set(places), key=sorted))
-
-
-def before_wait(sass):
-    """Opcodes that some path of a kernel reaches before griddepcontrol.wait (ACQBULK), with their counts."""
-    code = [(int(at, 16), body) for at, body in re.findall(r"^\s+/\*([0-9a-f]{4,})\*/\s+([^;\n]*);", sass, re.M)]
-    index = {at: i for i, (at, _) in enumerate(code)}
-    seen, paths = set(), [0]
-    while paths:
-        i = paths.pop()
-        while i < len(code) and i not in seen:
-            seen.add(i)
-            body = code[i][1]
-            if "ACQBULK" in body:
-                break
-            if target := re.search(r"\bBRA\S*\s+(?:\S+,\s*)?(0x[0-9a-f]+)", body):
-                paths.append(index[int(target.group(1), 16)])
-            if re.match(r"(BRA|EXIT|RET)\b", body) and not re.match(r"BRA\S*\s+U?P", body):
-                break
-            i += 1
-    opcodes = [re.search(r"(?:@!?U?P\w+\s+)?(\S+)", code[i][1]).group(1) for i in seen]
-    return {opcode: opcodes.count(opcode) for opcode in opcodes}
-
-
-def machine_code(checks, plans):
-    """Every kernel of the families for warpgroups multiplies by HGMMA. Of a decode step's, each fetches by bulk copies before it
-    waits for its producer (cuda-rules.md, rule 4: the compiler sinks single loads below the wait), and stores nothing."""
-    tool = shutil.which("cuobjdump") or f"{os.environ.get('CUDA_HOME', '/usr/local/cuda')}/bin/cuobjdump"
-    if not Path(tool).exists():
-        raise Skip("cuobjdump is not installed")
-    files, counts, faults = {}, {}, []
-    for plan in plans:
-        code = checks.bundle / "cubins" / f"{plan.parent.name}.{plan.stem}"
-        checks.nanort("inspect", plan, "--program", "sm_90a", "--cubins", code)
-        files.update({file.name: file for file in code.glob("*.cubin")})
-
-    def examine(file):
-        family = next((f for f in ("wgemm", "attention_prefill", "attention_decode", "gemv")
-                       if file.name.startswith(f"sm_90a.{f}")), None)
-        if not family:
-            return None, []
-        sass, found = checks.run(tool, "-sass", file), []
-        if family in ("wgemm", "attention_prefill") and "HGMMA" not in sass:
-            found.append(f"no HGMMA in {file.name}")
-        early = before_wait(sass)
-        if family != "attention_prefill" and not any(op.startswith(("UBLKCP", "UTMALDG")) for op in early):
-            found.append(f"{file.name} fetches nothing before its wait")
-        if any(op.startswith(("STG", "ST.E", "RED", "ATOMG", "UTMAST", "UTMARED")) for op in early):
-            found.append(f"{file.name} stores before its wait")
-        return family, found
-
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        for family, found in pool.map(examine, files.values()):
-            counts[family] = counts.get(family, 0) + 1
-            faults += found
-    counts.pop(None, None)
-    passed = not faults and all(counts.get(family) for family in ("wgemm", "attention_prefill", "attention_decode", "gemv"))
-    return passed, ", ".join(f"{n} {family}" for family, n in sorted(counts.items())) + (
-        "; " + "; ".join(faults) if faults else "; HGMMA in all for warpgroups, bulk copies and no stores before every wait")
-
-
 def kernels(checks, only="*", target=None):
     """The families whose names match, compiled for the device or for a virtual architecture."""
     command = [str(checks.bundle / "bin/gpu_tests"), "--gtest_brief=1", f"--gtest_filter={only}",
-               f"--gtest_output=xml:{checks.out}/gpu_tests{target or ''}.xml"]
+               f"--gtest_output=xml:{checks.out}/gpu_tests{'.' + target if target else ''}.xml"]
     environment = {**os.environ, **({"NANORT_TEST_TARGET": target} if target else {})}
     done = subprocess.run(command, capture_output=True, text=True, env=environment,
                           timeout=checks.deadline - time.monotonic())
