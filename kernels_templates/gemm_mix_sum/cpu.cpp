@@ -1,7 +1,0 @@
-#include "kernels_templates/common/product.h"
-
-namespace kernels::gemm_mix_sum {
-
-void cpu(const CpuArgs &args) { productMixSumCpu(args, args.scalars[1].i); }
-
-} // namespace kernels::gemm_mix_sum
