@@ -1,268 +1,121 @@
 #include "codegen/Choices.h"
 
-#include "codegen/Instantiate.h"
-#include "codegen/Registry.h"
-#include "kernels_templates/attention_decode/shape.h"
-#include "kernels_templates/common/tile.h"
-
 #include <algorithm>
 
 namespace codegen {
 
-using kernels::Family;
-using kernels::Params;
+using kernels::Kernel;
+using kernels::Values;
 
-Problem problemOf(const Product &p) {
-  return {p.epilogue,
-          {{"T", static_cast<int64_t>(p.in)},
-           {"O", static_cast<int64_t>(p.out)},
-           {"M", p.rows},
-           {"N", p.columns},
-           {"K", p.depth},
-           {"norm", p.norm},
-           {"relu2", p.relu2}},
-          {{"n", p.rows}}};
-}
-
-Problem problemOf(const Attention &a) {
-  return {
-      "",
-      {{"T", static_cast<int64_t>(a.in)}, {"heads", a.heads}, {"kv_heads", a.kvHeads}, {"D", a.dim}, {"ring", a.ring}},
-      {{"window", a.window}, {"n", a.tokens}, {"row_count", a.rows}}}; // the last for the choices alone
-}
-
-Problem problemOf(const DecodeAttention &a) {
-  Problem problem = {"",
-                     {{"T", static_cast<int64_t>(a.in)},
-                      {"P", static_cast<int64_t>(a.table)},
-                      {"heads", a.heads},
-                      {"kv_heads", a.kvHeads},
-                      {"D", a.dim},
-                      {"ring", a.ring}},
-                     {{"window", a.window}, {"n", a.tokens}}};
-  if (a.channels) {
-    problem.suffix = "_ve";
-    problem.params.insert(problem.params.end(), {{"C", a.width}, {"channels", a.channels}});
-  }
-  return problem;
-}
-
-template <typename Key>
-static std::optional<int64_t> find(const std::vector<std::pair<Key, int64_t>> &values, std::string_view name) {
-  for (const auto &[key, value] : values)
-    if (key == name)
-      return value;
-  return std::nullopt;
-}
-
-std::string Choice::text() const {
-  std::string text = stem;
-  for (const auto &[name, value] : tuning)
+static std::string textOf(const Values &values) {
+  std::string text;
+  for (const auto &[name, value] : values)
     text += " " + name + "=" + std::to_string(value);
   return text;
 }
 
+std::string Problem::text() const {
+  const kernels::Meaning *known = kernels::catalogue().meaning(meaning);
+  std::string text = meaning;
+  auto append = [&](std::string_view name, bool isType) {
+    if (const std::optional<int64_t> value = values.find(name))
+      text += " " + std::string(name) + "=" +
+              (isType ? std::string(nameOf(static_cast<kernels::DType>(*value))) : std::to_string(*value));
+  };
+  for (const kernels::Param &param : known ? known->params : std::vector<kernels::Param>())
+    append(param.name, param.isType);
+  for (std::string_view scalar : {"window", "n"})
+    append(scalar, false);
+  return text;
+}
+
+std::string Choice::text() const { return engine + textOf(params); }
+
 std::optional<Instance> instanceOf(const Problem &problem, const Choice &choice, std::string_view target,
                                    std::string &why) {
-  const std::string name = choice.stem + problem.suffix;
-  Instance instance{findFamily(name), {}, {}};
-  if (!instance.family) {
-    why = "there is no kernel family '" + name + "'";
+  Instance instance{kernels::catalogue().kernel(problem.meaning, choice.engine), {}, {}};
+  const std::string name = "engine '" + choice.engine + "'";
+  if (!instance.kernel) {
+    why = "there is no " + name + " for " + problem.meaning;
     return std::nullopt;
   }
-  if (!instance.family->target.empty() && instance.family->target != target) {
-    why = "family '" + name + "' is for " + std::string(instance.family->target) + " alone";
+  const kernels::Engine *engine = instance.kernel->engine;
+  if (engine && !engine->target.empty() && engine->target != target) {
+    why = name + " is for " + std::string(engine->target) + " alone";
     return std::nullopt;
   }
+  for (const kernels::Param &param : instance.kernel->meaning.params)
+    instance.params.set(param.name, problem.values[param.name]);
   std::string known;
   size_t used = 0;
-  for (const kernels::ParamDecl &param : instance.family->params) {
-    std::optional<int64_t> value = find(problem.params, param.name);
+  for (const kernels::Param &param : engine ? engine->params : std::vector<kernels::Param>()) {
+    known += (known.empty() ? "" : ", ") + std::string(param.name);
+    const std::optional<int64_t> value = choice.params.find(param.name);
     if (!value) {
-      known += (known.empty() ? "" : ", ") + std::string(param.name);
-      if (!(value = find(choice.tuning, param.name))) {
-        why = "family '" + name + "' needs " + std::string(param.name);
-        return std::nullopt;
-      }
-      ++used;
+      why = name + " needs " + std::string(param.name);
+      return std::nullopt;
     }
-    instance.params.values.emplace_back(param.name, *value);
+    instance.params.set(param.name, *value);
+    ++used;
   }
-  if (used != choice.tuning.size()) {
-    why = "family '" + name + "' is spread by " + (known.empty() ? "nothing" : known) + ", once each";
+  if (used != choice.params.size()) {
+    why = name + " is spread by " + (known.empty() ? "nothing" : known) + ", once each";
     return std::nullopt;
   }
-  if (why = instance.family->constraint(instance.params); !why.empty()) {
-    why = "family '" + name + "': " + why;
+  if (why = instance.kernel->constraint(instance.params); !why.empty()) {
+    why = name + ": " + why;
     return std::nullopt;
   }
-  for (const kernels::ArgDecl &arg : instance.family->args)
-    if (isScalar(arg.kind))
-      instance.scalars.push_back({.i = static_cast<int32_t>(find(problem.scalars, arg.name).value_or(0))});
+  instance.launch = instance.params;
+  for (const kernels::Arg &arg : instance.kernel->args)
+    if (arg.access == kernels::Access::I32)
+      instance.launch.set(arg.name, problem.values.find(arg.name).value_or(0));
   return instance;
 }
 
-bool isPlain(const Product &product) { return product.epilogue.empty() && !product.norm && !product.relu2; }
-
-/// Of family linear, whose meaning a library's product has.
-static Params linearParams(const Product &p) {
-  return {{{"T", static_cast<int64_t>(p.in)}, {"O", static_cast<int64_t>(p.out)}, {"K", p.depth}, {"N", p.columns}}};
-}
-
-std::string libraryKernelPrefix(const Product &product) {
-  return kernelName(*findFamily("linear"), linearParams(product)) + " by cublaslt ";
-}
-
-std::string libraryKernelName(const Product &product, std::string_view version, uint32_t algorithm) {
-  return libraryKernelPrefix(product) + std::string(version) + " algorithm " + std::to_string(algorithm);
-}
-
-double predictLibraryUs(const DeviceModel &device, const Product &product) {
-  const Family &linear = *findFamily("linear");
-  const Params params = linearParams(product);
-  const kernels::Scalar rows{.i = static_cast<int32_t>(product.rows)};
-  return predict(device, {linear.cost(params, std::span(&rows, 1)), usesTensorCores(linear, params, true)}).us();
-}
-
-/// Warpgroup products in every shape that might serve, each with as many stages as half an SM holds, which lets
-/// launches overlap, and as a whole one does; of these the best by prediction.
-static void addWarpgroups(const Product &product, std::string_view target, std::vector<Choice> &choices) {
-  constexpr size_t offered = 24;
-  constexpr int64_t tiles[] = {8, 16, 32, 64, 96, 128, 192, 256};
-  const std::optional<DeviceModel> device = deviceModel(target);
-  if (!device || !findFamily("wgemm" + product.epilogue))
-    return;
-  std::vector<std::pair<double, Choice>> all;
-  auto add = [&](int64_t tileM, int64_t tileN, int64_t split, int64_t share, uint32_t most, int64_t resident) {
-    const int64_t blocks = device->sms * resident / (split * share) * (split * share);
-    for (int64_t stages = 12; stages > 1; --stages) {
-      Choice choice{"wgemm",
-                    {{"tile_m", tileM},
-                     {"tile_n", tileN},
-                     {"stages", stages},
-                     {"split", split},
-                     {"share", share},
-                     {"blocks", blocks}}};
-      std::string why;
-      auto instance = instanceOf(problemOf(product), choice, target, why);
-      if (!instance || instance->family->shape(instance->params, instance->scalars).sharedBytes > most)
-        continue;
-      all.emplace_back(predictUs(*device, *instance), std::move(choice));
-      return;
-    }
-  };
-  for (int64_t tileM : tiles) {
-    // More than the tokens need is idle; far less reads the weights too often.
-    if (tileM >= std::max<int64_t>(16, 2 * product.rows) || tileM < std::min<int64_t>(64, product.rows / 4))
+std::vector<Choice> choicesFor(const Problem &problem, std::string_view target) {
+  constexpr size_t offered = 24; // of an engine, the best by prediction
+  const std::optional<kernels::DeviceModel> device = kernels::deviceModel(target);
+  if (!device)
+    return {{.engine = ""}};
+  std::vector<Choice> choices;
+  std::string why;
+  for (const Kernel *kernel : kernels::catalogue().kernels(problem.meaning)) {
+    const kernels::Engine &engine = *kernel->engine;
+    if (!engine.target.empty() && engine.target != target)
       continue;
-    for (int64_t tileN : {64, 128, 192})
-      for (int64_t split = 1; split <= 8; ++split)
-        for (int64_t share : {1, 2}) {
-          if ((split > 1 && share > 1) || (split > 1 && product.depth < 128 * split))
-            continue;
-          add(tileM, tileN, split, share, halfSmShared, tileN == 64 ? 2 : 1);
-          add(tileM, tileN, split, share, device->blockShared, 1);
-        }
-  }
-  std::stable_sort(all.begin(), all.end(), [](const auto &a, const auto &b) { return a.first < b.first; });
-  if (all.size() > offered)
-    all.erase(all.begin() + offered, all.end());
-  for (auto &[us, choice] : all)
-    choices.push_back(std::move(choice));
-}
-
-std::vector<Choice> choicesFor(const Product &product, std::string_view target) {
-  std::vector<Choice> choices;
-  auto add = [&](Choice choice) {
-    std::string why;
-    if (instanceOf(problemOf(product), choice, target, why))
-      choices.push_back(std::move(choice));
-  };
-  addWarpgroups(product, target, choices);
-  if (product.rows <= kernels::gemvRows) {
-    add({"gemv", {}});
-    return choices;
-  }
-  for (kernels::Tile tile : kernels::gemmTiles)
-    if (tile.rows < 2 * product.rows || tile.rows == kernels::gemmTiles.back().rows)
-      add({"gemm", {{"tile_m", tile.rows}, {"tile_n", tile.columns}}});
-  return choices;
-}
-
-/// attention_prefill, with as many blocks as the SMs hold at a time.
-static void addWarpgroupTiles(const Attention &attention, std::string_view target, std::vector<Choice> &choices) {
-  struct Shape {
-    int64_t queries, keys, stages;
-  };
-  for (Shape s : {Shape{128, 128, 2}, Shape{128, 128, 3}, Shape{64, 128, 1}, Shape{64, 64, 2}}) {
-    Choice choice{"attention_prefill",
-                  {{"tile_q", s.queries}, {"tile_k", s.keys}, {"stages", s.stages}, {"blocks", 1}}};
-    std::string why;
-    if (const auto instance = instanceOf(problemOf(attention), choice, target, why)) {
-      const uint32_t resident = residentBlocks(instance->family->shape(instance->params, instance->scalars));
-      choice.tuning.back().second = static_cast<int64_t>(deviceModel(target)->sms) * resident;
-      choices.push_back(std::move(choice));
+    std::vector<std::pair<double, Choice>> own;
+    for (Values &params : engine.candidates ? engine.candidates(*kernel, problem.values, *device) : std::vector(1, Values()))
+      if (Choice choice{std::string(engine.name), std::move(params)};
+          std::optional<Instance> instance = instanceOf(problem, choice, target, why))
+        own.emplace_back(predict(*device, *instance).us(), std::move(choice));
+    if (own.size() > offered) {
+      std::stable_sort(own.begin(), own.end(), [](const auto &a, const auto &b) { return a.first < b.first; });
+      own.erase(own.begin() + offered, own.end());
     }
-  }
-}
-
-/// attention_mma where attention_prefill is not for the target or for the heads: a block of 128 queries an SM, or two
-/// of 64 with the stages that its shared memory lets them have. Where bytes decide alone, the first is taken: large
-/// tiles, which copy less, if every SM has one. A token of each row is none of a prompt: a block would walk over the
-/// rings of all its queries.
-static void addWarpTiles(const Attention &attention, std::string_view target, std::vector<Choice> &choices) {
-  const std::optional<DeviceModel> device = deviceModel(target);
-  if (!device || attention.rows >= attention.tokens)
-    return;
-  std::vector<Choice> tiles;
-  auto add = [&](int64_t queries, int64_t stages, uint32_t blocks) {
-    constexpr uint32_t reserved = 1024; // of an SM's shared memory, for each block
-    Choice choice{"attention_mma", {{"tile_q", queries}, {"tile_k", 64}, {"stages", stages}}};
-    std::string why;
-    const auto instance = instanceOf(problemOf(attention), choice, target, why);
-    const bool fits =
-        instance && blocks * (instance->family->shape(instance->params, instance->scalars).sharedBytes + reserved) <=
-                        device->blockShared + reserved;
-    if (fits)
-      tiles.push_back(std::move(choice));
-    return fits;
-  };
-  if (!add(64, 2, 2))
-    add(64, 1, 2);
-  if (add(128, 2, 1) && (attention.tokens + 127) / 128 * attention.heads >= device->sms)
-    std::rotate(tiles.begin(), tiles.end() - 1, tiles.end());
-  choices.insert(choices.begin(), tiles.begin(), tiles.end());
-}
-
-std::vector<Choice> choicesFor(const Attention &attention, std::string_view target) {
-  std::vector<Choice> choices = {{"attention", {}}};
-  if (attention.tokens < 64) // a tile of queries would be mostly empty
-    return choices;
-  if (target == "sm_90a")
-    addWarpgroupTiles(attention, target, choices);
-  if (choices.size() == 1)
-    addWarpTiles(attention, target, choices);
-  return choices;
-}
-
-std::vector<Choice> choicesFor(const DecodeAttention &attention, std::string_view target) {
-  std::vector<Choice> choices;
-  auto add = [&](Choice choice) {
-    std::string why;
-    if (instanceOf(problemOf(attention), choice, target, why))
+    for (auto &[us, choice] : own)
       choices.push_back(std::move(choice));
-  };
-  // Clusters exist from sm_90 on; on an H100 single blocks were never best: they end a launch unevenly. More blocks
-  // than tiles would be idle.
-  const auto tiles = static_cast<int64_t>(kernels::attention_decode::tilesOf(static_cast<uint64_t>(attention.ring)));
-  for (int64_t cluster : {8, 4, 2, 1})
-    if (cluster == 1 ? target.starts_with("sm_8") || tiles == 1 : !target.starts_with("sm_8") && cluster < 2 * tiles)
-      add({"attention_decode", {{"cluster", cluster}}});
-  if (const std::optional<DeviceModel> device = deviceModel(target))
-    for (int64_t chunk : {32, 64, 128, 256})
-      if (chunk == 32 || chunk < 2 * attention.ring)
-        add({"attention_batch", {{"chunk", chunk}, {"blocks", device->sms}}});
+  }
   return choices;
+}
+
+bool servedByLibrary(const Problem &problem) { return problem.meaning == "product" && problem.values["norm"] == 0; }
+
+double predictLibraryUs(const kernels::DeviceModel &device, const Problem &problem) {
+  const Kernel &reference = *kernels::catalogue().kernel(problem.meaning, "");
+  const bool tensor = problem.values.type("T") == kernels::DType::BF16;
+  return rooflineOf(device, reference.cost(problem.values), tensor, false).us();
+}
+
+kernels::Prediction predict(const kernels::DeviceModel &device, const Instance &instance, std::optional<bool> early) {
+  const Kernel &kernel = *instance.kernel;
+  const kernels::LaunchShape shape = instance.shape();
+  const bool can = kernel.engine->waitsItself && shape.sharedBytes <= kernels::halfSmShared;
+  kernels::Prediction prediction =
+      rooflineOf(device, kernel.cost(instance.launch), kernel.tensorCores(instance.params), early.value_or(can));
+  if (kernel.engine->predict)
+    prediction.tilesUs = kernel.engine->predict({kernel, instance.launch, device, prediction, shape});
+  return prediction;
 }
 
 } // namespace codegen

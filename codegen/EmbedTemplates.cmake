@@ -1,10 +1,10 @@
 # Writes OUTPUT, a C++ source with the text of every template: cmake -DROOT= -DTEMPLATES=a,b -DOUTPUT= -P EmbedTemplates.cmake
 string(REPLACE "," ";" TEMPLATES "${TEMPLATES}")
-set(text "// Made by EmbedTemplates.cmake.\n#include \"codegen/Templates.h\"\n\nnamespace codegen {\n\n")
-string(APPEND text "static const Template templates[] = {\n")
+set(text "// Made by EmbedTemplates.cmake.\n#include \"codegen/EmbeddedTemplates.h\"\n\nnamespace codegen {\n\n")
+string(APPEND text "static const EmbeddedTemplate templates[] = {\n")
 foreach(template ${TEMPLATES})
   file(READ ${ROOT}/${template} body)
   string(APPEND text "    {\"${template}\",\n     R\"cuda(${body})cuda\"},\n")
 endforeach()
-string(APPEND text "};\n\nstd::span<const Template> allTemplates() { return templates; }\n\n} // namespace codegen\n")
+string(APPEND text "};\n\nstd::span<const EmbeddedTemplate> embeddedTemplates() { return templates; }\n\n} // namespace codegen\n")
 file(WRITE ${OUTPUT} "${text}")

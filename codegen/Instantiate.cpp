@@ -1,19 +1,18 @@
 #include "codegen/Instantiate.h"
 
-#include "codegen/DeviceModel.h"
 #include "codegen/Nvrtc.h"
 #include "codegen/Templates.h"
+#include "kernels_templates/base/device_model.h"
 
 #include <algorithm>
-#include <array>
 
 namespace codegen {
 
-using kernels::ArgDecl;
-using kernels::ArgKind;
+using kernels::Access;
+using kernels::Arg;
 using kernels::DType;
-using kernels::Family;
-using kernels::Params;
+using kernels::Kernel;
+using kernels::Values;
 
 /// A type as device code spells it.
 static std::string_view deviceType(DType type) {
@@ -21,95 +20,106 @@ static std::string_view deviceType(DType type) {
   return names[static_cast<unsigned>(type)];
 }
 
-static std::string declaration(const ArgDecl &arg, const Params &params) {
+static std::string declaration(const Arg &arg, const Values &params) {
   std::string name(arg.name);
-  switch (arg.kind) {
-  case ArgKind::I32:
+  switch (arg.access) {
+  case Access::I32:
     return "int " + name;
-  case ArgKind::F32:
+  case Access::F32:
     return "float " + name;
-  case ArgKind::Condition:
+  case Access::Condition:
     return "unsigned long long " + name;
-  case ArgKind::In:
+  case Access::In:
     return "const " + std::string(deviceType(elementType(arg, params))) + " *" + name;
-  default:
+  case Access::Out:
+  case Access::InOut:
+  case Access::Scratch:
     return std::string(deviceType(elementType(arg, params))) + " *" + name;
   }
+  std::abort();
 }
 
-static void appendJoined(std::string &text, const std::string &item) {
-  if (text.back() != '(' && text.back() != '<')
-    text += ", ";
-  text += item;
+/// The parameters, and zeros for what only a launch knows: enough for what depends on parameters alone.
+static Values withoutLaunch(const Kernel &kernel, const Values &params) {
+  return kernel.launch(params, std::vector<kernels::Scalar>(kernel.scalarCount(), kernels::Scalar{}));
 }
 
-std::string kernelName(const Family &family, const Params &params) {
-  std::string name(family.name);
-  for (const kernels::ParamDecl &param : family.params)
-    name += "_" + (param.isType ? std::string(nameOf(params.type(param.name))) : std::to_string(params[param.name]));
-  return name;
+/// The mapped arguments' names.
+static std::vector<std::string> mapNames(const Kernel &kernel, const Values &params) {
+  std::vector<std::string> names;
+  for (const kernels::TensorMap &map : kernel.maps(withoutLaunch(kernel, params), {}))
+    names.push_back(std::string(map.arg) + "_map");
+  return names;
 }
 
-static uint32_t threadsOf(const kernels::LaunchShape &shape) {
-  return shape.block[0] * shape.block[1] * shape.block[2];
+std::string declarations(const Kernel &kernel, const Values &params) {
+  std::string text = "struct Params {\n";
+  for (const kernels::Param &param : kernel.params)
+    text += param.isType ? "  using " + std::string(param.name) + " = " +
+                               std::string(deviceType(params.type(param.name))) + ";\n"
+                         : "  static constexpr int " + std::string(param.name) + " = " +
+                               std::to_string(params[param.name]) + ";\n";
+  text += "};\nstruct Args {\n";
+  for (const Arg &arg : kernel.args)
+    text += "  " + declaration(arg, params) + ";\n";
+  for (const std::string &map : mapNames(kernel, params))
+    text += "  const TensorMap *" + map + ";\n";
+  return text + "};\n";
 }
 
-// Kernels that start before their producers end leave these half of an SM's registers: two blocks of 288 threads fit,
-// or up to four of 128, as many as their shared memory lets.
-uint32_t residentBlocks(const kernels::LaunchShape &shape) {
-  const uint32_t fitting = std::max(2u, 2 * halfSmShared / std::max(1u, shape.sharedBytes));
-  return std::min(std::clamp(576 / threadsOf(shape), 1u, 4u), fitting);
+std::string bodyOf(const Kernel &kernel) {
+  std::string body = std::string(kernel.engine->body) + "<Params";
+  for (std::string_view trait : kernel.meaning.traits)
+    body += ", " + std::string(trait);
+  return body + ">";
 }
 
-std::string instantiate(const Family &family, const Params &params, Timing timing) {
+std::string included(const std::string &path, std::string_view text) {
+  return "#line 1 \"/" + path + "\"\n" + withoutIncludes(text);
+}
+
+std::string Source::text() const {
+  std::string text;
+  for (const std::string &path : includes)
+    text += included(path, templateText(path));
+  return text + own;
+}
+
+Source instantiate(const Kernel &kernel, const Values &params, Timing timing) {
+  const kernels::Engine &engine = *kernel.engine;
   const bool timed = timing == Timing::Stamps;
-  std::string source;
-  const std::string own = std::string(family.name) + "/kernel.cuh";
-  for (const Template &part : allTemplates()) {
-    if (part.path != own && !part.path.starts_with("common/"))
-      continue;
-    if (part.path == "common/stamps.cuh" && !timed)
-      continue;
-    // Line numbers in logs and profilers then are those of the repository's files.
-    source += "#line 1 \"" + std::string(part.path) + "\"\n" + std::string(part.text) + "\n";
-  }
-
-  std::string call = std::string(family.name) + "<", signature = "(", arguments = "(";
-  for (const kernels::ParamDecl &param : family.params)
-    appendJoined(call,
-                 param.isType ? std::string(deviceType(params.type(param.name))) : std::to_string(params[param.name]));
-  for (const ArgDecl &arg : family.args) {
-    appendJoined(signature, declaration(arg, params));
-    appendJoined(arguments, std::string(arg.name));
-  }
-  for (const ArgDecl &arg : family.args)
-    if (arg.mapped) {
-      const std::string name = std::string(arg.name) + "_map";
-      appendJoined(signature, "const __grid_constant__ TensorMap " + name);
-      appendJoined(arguments, "&" + name);
-    }
+  Source source{closureOf("kernels_templates/" + std::string(engine.header)), {}};
   if (timed)
-    appendJoined(signature, "unsigned long long *stamps");
+    source.includes.push_back("kernels_templates/device/stamps.cuh");
 
-  // A family's block size depends on its parameters alone, so the compiler may rely on it.
-  const std::array<kernels::Scalar, 8> none{};
-  const size_t scalars =
-      std::count_if(family.args.begin(), family.args.end(), [](const ArgDecl &arg) { return isScalar(arg.kind); });
-  const kernels::LaunchShape shape = family.shape(params, std::span(none).first(scalars));
-  const std::string name = kernelName(family, params);
+  std::string signature, arguments;
+  auto join = [](std::string &list, const std::string &item) { list += (list.empty() ? "" : ", ") + item; };
+  for (const Arg &arg : kernel.args) {
+    join(signature, declaration(arg, params));
+    join(arguments, std::string(arg.name));
+  }
+  for (const std::string &map : mapNames(kernel, params)) {
+    join(signature, "const __grid_constant__ TensorMap " + map);
+    join(arguments, "&" + map);
+  }
+  if (timed)
+    join(signature, "unsigned long long *stamps");
+
+  // The threads of a block depend on the parameters alone, so the compiler may rely on them.
+  const kernels::LaunchShape shape = engine.shape(withoutLaunch(kernel, params));
+  const std::string name = kernel.instanceName(params), threads = std::to_string(shape.threads);
   const std::string cluster = shape.cluster > 1 ? "\n#if __CUDA_ARCH__ >= 900\n__cluster_dims__(" +
                                                       std::to_string(shape.cluster) + ", 1, 1)\n#endif\n"
                                                 : " ";
-  const std::string resident = family.waitsItself ? ", " + std::to_string(residentBlocks(shape)) : std::string();
-  std::string body = (family.waitsItself ? "  " : "  waitForProducers();\n  ") + call + ">" + arguments + ");\n";
-  if (timed)
-    body = "  stampBegin(stamps);\n" + body + "  stampEnd(stamps);\n";
+  const std::string resident = engine.waitsItself ? ", " + std::to_string(kernels::residentBlocks(shape)) : std::string();
   // Where the compiler keeps values in memory for the sake of more blocks, Nvrtc::compile asks for one.
-  const std::string threads = std::to_string(threadsOf(shape));
-  source += "#ifdef " + std::string(moreRegisters) + "\n#define NANO_BOUNDS __launch_bounds__(" + threads +
-            ", 1)\n#else\n#define NANO_BOUNDS __launch_bounds__(" + threads + resident + ")\n#endif\n";
-  source += "#line 1 \"" + name + "\"\nextern \"C\" __global__ void NANO_BOUNDS" + cluster + name + signature +
-            ") {\n" + body + "}\n";
+  source.own = "#line 1 \"/" + name + "\"\n" + declarations(kernel, params) + "#ifdef " + moreRegisters +
+               "\n#define NANO_BOUNDS __launch_bounds__(" + threads + ", 1)\n#else\n#define NANO_BOUNDS __launch_bounds__(" +
+               threads + resident + ")\n#endif\nextern \"C\" __global__ void NANO_BOUNDS" + cluster + name + "(" +
+               signature + ") {\n  extern __shared__ __align__(1024) unsigned char shared[];\n" +
+               (timed ? "  stampBegin(stamps);\n" : "") + (engine.waitsItself ? "" : "  waitForProducers();\n") + "  " +
+               bodyOf(kernel) + "(Grid{blockIdx.x, gridDim.x}, shared, Args{" + arguments + "});\n" +
+               (timed ? "  stampEnd(stamps);\n" : "") + "}\n";
   return source;
 }
 

@@ -1,24 +1,36 @@
-// From a family and its parameters to one self-contained CUDA source.
+// From a kernel and its parameters to CUDA source.
 #pragma once
 
-#include "kernels_templates/common/family.h"
+#include "kernels_templates/base/kernel.h"
 
 #include <string>
+#include <vector>
 
 namespace codegen {
 
-/// Entry point of an instance, e.g. "rms_norm_bf16_256": the same text on every machine and run.
-std::string kernelName(const kernels::Family &family, const kernels::Params &params);
+/// What a kernel is compiled from: the files that its engine's header includes, in the order in which they come
+/// (codegen/Templates.h), and an extern "C" __global__ wrapper named Kernel::instanceName().
+struct Source {
+  std::vector<std::string> includes;
+  std::string own;
 
-/// Blocks of a launch that an SM holds at a time, of a family that waits itself (Family::waitsItself): instantiate()
-/// asks the compiler for registers that let as many in.
-uint32_t residentBlocks(const kernels::LaunchShape &shape);
+  /// One text that needs no include path. Line numbers in logs and profilers are those of the repository's files.
+  std::string text() const;
+  bool operator==(const Source &) const = default;
+};
 
-/// The shared device headers, the family's kernel.cuh, and an extern "C" __global__ wrapper of the name above that
-/// calls the template with `params`. Needs no include path.
-/// Timed, the entry point takes one argument more, `unsigned long long *stamps`: see common/stamps.cuh.
+/// Of a kernel with an engine. Timed, the entry point takes one argument more, `unsigned long long *stamps`: see
+/// kernels_templates/device/stamps.cuh.
 enum class Timing { None, Stamps };
-std::string instantiate(const kernels::Family &family, const kernels::Params &params, Timing timing = Timing::None);
+Source instantiate(const kernels::Kernel &kernel, const kernels::Values &params, Timing timing = Timing::None);
+
+/// Struct Params with the template parameters and struct Args with the arguments, by their names.
+std::string declarations(const kernels::Kernel &kernel, const kernels::Values &params);
+/// "productWgmma<Params, Mix>"
+std::string bodyOf(const kernels::Kernel &kernel);
+
+/// As one text of a closure: a #line directive and the file without its includes.
+std::string included(const std::string &path, std::string_view text);
 
 /// Architectures a plan may target, "sm_80" ... ; empty reason if `target` is one of them ("cpu" included), otherwise
 /// a message that lists them.

@@ -1,17 +1,20 @@
 // The device templates as data.
 #pragma once
 
-#include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace codegen {
 
-struct Template {
-  std::string_view path; // under kernels_templates: "common/types.cuh", "linear/kernel.cuh"
-  std::string_view text;
-};
+/// The text of a file under the repository's root that device code includes ("kernels_templates/device/types.cuh").
+/// Empty if there is none.
+std::string_view templateText(std::string_view path);
 
-/// The shared headers in the order in which they depend on each other, then the families.
-std::span<const Template> allTemplates();
+/// `path` and all that it includes, each file once and behind what it includes itself.
+std::vector<std::string> closureOf(const std::string &path);
+
+/// The text of a file with blank lines in place of its include directives: what comes before it in a closure has them.
+std::string withoutIncludes(std::string_view text);
 
 } // namespace codegen

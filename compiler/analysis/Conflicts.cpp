@@ -1,8 +1,7 @@
 #include "compiler/analysis/Conflicts.h"
 
 #include "codegen/MachineCode.h"
-#include "codegen/Registry.h"
-#include "kernels_templates/common/family.h"
+#include "kernels_templates/base/catalogue.h"
 
 #include "mlir/IR/DialectResourceBlobManager.h"
 
@@ -40,14 +39,15 @@ std::vector<std::vector<Access>> nanocc::accessesOf(ArrayRef<Operation *> nodes)
   for (Operation *node : nodes) {
     std::vector<Access> accesses;
     auto kernel = symbols.lookup<plan::KernelOp>(node->getAttrOfType<FlatSymbolRefAttr>("kernel").getValue());
-    const kernels::Family *family = codegen::findFamily(kernel.getFamily().str());
+    const kernels::Kernel *known =
+        kernels::catalogue().kernel(kernel.getMeaning().str(), kernel.getEngine().value_or("").str());
     for (auto [i, arg] : llvm::enumerate(node->getAttrOfType<ArrayAttr>("args"))) {
       auto name = dyn_cast<FlatSymbolRefAttr>(arg);
       if (!name)
         continue;
       auto buffer = symbols.lookup<plan::BufferOp>(name.getValue());
       int64_t offset = buffer.getOffset().value_or(0);
-      bool writes = !family || i >= family->args.size() || family->args[i].kind != kernels::ArgKind::In;
+      bool writes = !known || i >= known->args.size() || known->args[i].access != kernels::Access::In;
       accesses.push_back({buffer.getSpace(), offset, offset + buffer.getBytes(), writes});
     }
     // All library calls share the workspace.

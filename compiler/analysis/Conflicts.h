@@ -1,8 +1,8 @@
 // Which nodes of an entry touch the same bytes.
 #pragma once
 
-#include "codegen/DeviceModel.h"
 #include "dialects/plan/Plan.h"
+#include "kernels_templates/base/device_model.h"
 
 #include "llvm/ADT/BitVector.h"
 
@@ -38,7 +38,7 @@ llvm::ArrayRef<int32_t> afterOf(mlir::Operation *node);
 
 /// Half an SM of shared memory. Two launches that a programmatic edge joins keep to it, or the second could not become
 /// resident beside the first (cuda-rules.md, rule 6). Threads: a block has at most 1,024 anyway.
-constexpr int64_t halfSmSharedBytes = codegen::halfSmShared;
+constexpr int64_t halfSmSharedBytes = kernels::halfSmShared;
 bool fitsHalfSm(plan::LaunchOp launch);
 
 /// Registers of a block of the launch; nullopt without machine code, which alone knows.

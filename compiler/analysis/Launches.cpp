@@ -1,9 +1,8 @@
 #include "compiler/analysis/Launches.h"
 
 #include "codegen/Choices.h"
-#include "codegen/Registry.h"
 #include "compiler/analysis/Conflicts.h"
-#include "compiler/analysis/Family.h"
+#include "compiler/analysis/KernelLaunch.h"
 
 #include <filesystem>
 
@@ -22,23 +21,10 @@ std::string nanocc::locationText(Location location) {
   return text;
 }
 
-/// The parameters of a declared kernel as its family knows them.
-static kernels::Params paramsOf(plan::KernelOp kernel) {
-  kernels::Params params;
-  for (NamedAttribute param : kernel.getParams()) {
-    auto type = dyn_cast<TypeAttr>(param.getValue());
-    std::optional<kernels::DType> dtype = type ? dtypeOf(type.getValue()) : std::nullopt;
-    auto integer = dyn_cast<IntegerAttr>(param.getValue());
-    if (dtype || integer)
-      params.values.emplace_back(param.getName().str(), dtype ? static_cast<int64_t>(*dtype) : integer.getInt());
-  }
-  return params;
-}
-
-static std::vector<kernels::Scalar> scalarsOf(const kernels::Family &family, ArrayAttr args) {
+static std::vector<kernels::Scalar> scalarsOf(const kernels::Kernel &kernel, ArrayAttr args) {
   std::vector<kernels::Scalar> scalars;
-  for (auto [decl, arg] : llvm::zip(family.args, args))
-    if (isScalar(decl.kind)) {
+  for (auto [decl, arg] : llvm::zip(kernel.args, args))
+    if (isScalar(decl.access)) {
       auto integer = dyn_cast<IntegerAttr>(arg);
       scalars.push_back({.i = integer ? static_cast<int32_t>(integer.getInt()) : 0}); // others shape no launch
     }
@@ -46,16 +32,15 @@ static std::vector<kernels::Scalar> scalarsOf(const kernels::Family &family, Arr
 }
 
 std::vector<LaunchCost> nanocc::launchesOf(plan::ProgramOp program, ArrayRef<Operation *> nodes) {
-  std::optional<codegen::DeviceModel> device = codegen::deviceModel(program.getSymName().str());
+  std::optional<kernels::DeviceModel> device = kernels::deviceModel(program.getSymName().str());
   SymbolTable symbols(program);
   std::vector<LaunchCost> launches;
   for (auto [index, node] : llvm::enumerate(nodes)) {
     auto number = [&](StringRef name) { return node->getAttrOfType<IntegerAttr>(name).getInt(); };
-    auto kernel = symbols.lookup<plan::KernelOp>(node->getAttrOfType<FlatSymbolRefAttr>("kernel").getValue());
-    const kernels::Family *family = codegen::findFamily(kernel.getFamily().str());
-    kernels::Params params = paramsOf(kernel);
-    bool complete = family && params.values.size() == family->params.size();
-    LaunchCost launch{kernel.getSymName().str(),
+    auto declared = symbols.lookup<plan::KernelOp>(node->getAttrOfType<FlatSymbolRefAttr>("kernel").getValue());
+    kernels::Values params;
+    const kernels::Kernel *kernel = kernelOf(declared, params);
+    LaunchCost launch{declared.getSymName().str(),
                       locationText(node->getLoc()),
                       isa<plan::GemmOp>(node),
                       number("bytes"),
@@ -66,8 +51,8 @@ std::vector<LaunchCost> nanocc::launchesOf(plan::ProgramOp program, ArrayRef<Ope
     if (auto considered = node->getAttrOfType<ArrayAttr>("considered"))
       for (auto line : considered.getAsRange<StringAttr>())
         launch.considered.push_back(line.str());
-    if (complete && !launch.library && program.getSymName() != "cpu")
-      launch.fallback = kernels::fallbackOf(*family, params);
+    if (kernel)
+      launch.fallback = kernel->fallback(params);
     if (auto own = dyn_cast<plan::LaunchOp>(node)) {
       launch.shared = own.getShared();
       launch.registers = blockRegisters(own);
@@ -76,15 +61,17 @@ std::vector<LaunchCost> nanocc::launchesOf(plan::ProgramOp program, ArrayRef<Ope
     if (device) {
       auto programmatic = node->getAttrOfType<DenseI32ArrayAttr>("programmatic");
       const bool early = programmatic && !programmatic.empty();
+      const bool tensor = kernel && (launch.library ? params.type("T") == kernels::DType::BF16
+                                                    : kernel->tensorCores(params));
       launch.predicted =
-          codegen::predict(*device, {{static_cast<uint64_t>(launch.bytes), static_cast<uint64_t>(launch.flops)},
-                                     complete && codegen::usesTensorCores(*family, params, launch.library),
-                                     early});
-      if (complete && !launch.library)
+          rooflineOf(*device, {static_cast<uint64_t>(launch.bytes), static_cast<uint64_t>(launch.flops)}, tensor, early);
+      if (kernel && kernel->engine)
         launch.predicted->tilesUs =
-            codegen::predictTilesUs(*device,
-                                    {family, params, scalarsOf(*family, node->getAttrOfType<ArrayAttr>("args"))}, early)
-                .value_or(0);
+            codegen::predict(*device,
+                             {kernel, params,
+                              kernel->launch(params, scalarsOf(*kernel, node->getAttrOfType<ArrayAttr>("args")))},
+                             early)
+                .tilesUs;
     }
     launches.push_back(std::move(launch));
   }
@@ -114,7 +101,7 @@ std::vector<Fallback> nanocc::fallbacksOf(plan::ProgramOp program) {
 EntryCost nanocc::costOf(plan::EntryOp entry) {
   auto program = entry->getParentOfType<plan::ProgramOp>();
   EntryCost cost;
-  if (codegen::deviceModel(program.getSymName().str()))
+  if (kernels::deviceModel(program.getSymName().str()))
     cost.predictedUs = 0;
   auto add = [](Counts &to, const Counts &counts) {
     to.launches += counts.launches;

@@ -1,8 +1,8 @@
 // What entries and their launches cost: counts, bytes, FLOPs, and the time that a device model predicts.
 #pragma once
 
-#include "codegen/DeviceModel.h"
 #include "dialects/plan/Plan.h"
+#include "kernels_templates/base/device_model.h"
 
 #include <optional>
 #include <string>
@@ -14,15 +14,15 @@ struct LaunchCost {
   std::string kernel, location; // location as locationText gives it
   bool library = false;
   int64_t bytes = 0, flops = 0;
-  std::optional<codegen::Prediction> predicted; // not of a cpu program
+  std::optional<kernels::Prediction> predicted; // not of a cpu program
   std::vector<std::string> considered;          // what was weighed for it, the winner first; empty if nothing was
-  std::string fallback;                         // as kernels::fallbackOf gives it; empty in a cpu program
+  std::string fallback;                         // as Kernel::fallback gives it; empty in a cpu program
   int64_t shared = 0;                           // bytes of dynamic shared memory of a block
   std::optional<int64_t> registers = {};        // of a block; known with machine code
   bool onEarlyEdge = false;                     // it, or what comes after it, may start early
   /// Whether a block leaves half an SM, as those on programmatic edges should.
   bool leavesHalf() const {
-    return shared <= codegen::halfSmShared && registers.value_or(0) <= codegen::halfSmRegisters;
+    return shared <= kernels::halfSmShared && registers.value_or(0) <= kernels::halfSmRegisters;
   }
 };
 

@@ -1,5 +1,5 @@
 // What an entry is launch by launch, to compare with what fusion leaves of it.
-#include "compiler/analysis/Family.h"
+#include "compiler/analysis/KernelLaunch.h"
 #include "compiler/passes/Passes.h"
 
 using namespace mlir;
@@ -24,10 +24,10 @@ struct KernCountEagerPass : nanocc::impl::KernCountEagerBase<KernCountEagerPass>
   static LogicalResult count(func::FuncOp entry) {
     int64_t launches = 0, bytes = 0, flops = 0;
     for (kern::KernelOp launch : entry.getOps<kern::KernelOp>()) {
-      FailureOr<FamilyCall> call = resolve(launch);
+      FailureOr<KernelLaunch> call = resolveMeaning(launch);
       if (failed(call))
         return failure();
-      kernels::Cost cost = call->cost();
+      kernels::Cost cost = call->kernel->cost(call->numbers());
       ++launches;
       bytes += cost.bytes;
       flops += cost.flops;

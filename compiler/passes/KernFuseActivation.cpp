@@ -1,6 +1,5 @@
-// Activations into the linears that feed them.
+// Activations into the products that feed them.
 #include "compiler/passes/Passes.h"
-#include "kernels_templates/common/gemv.h"
 
 using namespace mlir;
 
@@ -13,28 +12,11 @@ using namespace nanocc;
 
 namespace {
 
-/// The launch that makes `value` for one user alone, as a kern.product still without activation.
-kern::ProductOp producerOf(Value value) {
-  if (!value.hasOneUse())
-    return {};
-  if (auto product = value.getDefiningOp<kern::ProductOp>())
-    return product.getRelu2() ? kern::ProductOp() : product;
-  auto linear = value.getDefiningOp<kern::LinearOp>();
-  if (!linear || linear.getLibrary())
-    return {};
-  OpBuilder builder(linear);
-  auto product = kern::ProductOp::create(builder, linear.getLoc(), linear.getType(), linear.getX(), linear.getWeight(),
-                                         /*norm=*/false, /*relu2=*/false, DictionaryAttr(), ArrayAttr());
-  linear.replaceAllUsesWith(product.getResult());
-  linear.erase();
-  return product;
-}
-
 struct KernFuseActivationPass : nanocc::impl::KernFuseActivationBase<KernFuseActivationPass> {
   void runOnOperation() override {
     getOperation().walk([](kern::Relu2Op relu2) {
-      kern::ProductOp product = producerOf(relu2.getX());
-      if (!product)
+      auto product = relu2.getX().getDefiningOp<kern::ProductOp>();
+      if (!product || !relu2.getX().hasOneUse() || !product.isPlain() || product.getChoice())
         return;
       product.setRelu2(true);
       relu2.replaceAllUsesWith(product.getResult());

@@ -1,9 +1,7 @@
-// Attention: q, k and v from one linear, and all that follows them in one launch; of one token up to the ring, else up
+// Attention: q, k and v from one product, and all that follows them in one launch; of one token up to the ring, else up
 // to the attention.
-#include "compiler/analysis/Family.h"
+#include "compiler/analysis/KernelLaunch.h"
 #include "compiler/passes/Passes.h"
-#include "kernels_templates/attention_decode/shape.h"
-#include "kernels_templates/qkv_prepare/shape.h"
 
 #include "llvm/ADT/MapVector.h"
 
@@ -18,14 +16,12 @@ using namespace nanocc;
 
 namespace {
 
-namespace decode = kernels::attention_decode;
-
 /// One attention with what leads to it.
 struct Match {
   kern::AttentionOp attention;
   kern::KvWriteOp write;
   kern::RopeOp rope;
-  kern::LinearOp q, k, v;
+  kern::ProductOp q, k, v;
   kern::ValueGateOp gate; // may be null
   kern::RmsNormOp norm;   // that made the linears' input; wanted by the gate alone
   float mult = 1;
@@ -38,7 +34,7 @@ bool sameHandle(Value a, Value b) {
   return a == b || (x && y && x.getSymbol() == y.getSymbol());
 }
 
-kern::WeightOp weightOf(kern::LinearOp linear) {
+kern::WeightOp weightOf(kern::ProductOp linear) {
   auto ref = linear.getWeight().getDefiningOp<kern::RefOp>();
   return ref ? SymbolTable::lookupNearestSymbolFrom<kern::WeightOp>(linear->getParentOfType<kern::ProgramOp>(),
                                                                     ref.getSymbolAttr())
@@ -47,7 +43,7 @@ kern::WeightOp weightOf(kern::LinearOp linear) {
 
 /// q or k back to its linear: multiplier if there is one, norm of heads, rotation. `uses` are those of `value`.
 struct Head {
-  kern::LinearOp linear;
+  kern::ProductOp linear;
   kern::RopeOp rope;
   float mult = 1;
 };
@@ -72,7 +68,7 @@ std::optional<Head> headOf(Value value, unsigned uses, int64_t dim, Match &match
   head.rope = norm.getX().getDefiningOp<kern::RopeOp>();
   if (!take(head.rope))
     return std::nullopt;
-  head.linear = head.rope.getX().getDefiningOp<kern::LinearOp>();
+  head.linear = head.rope.getX().getDefiningOp<kern::ProductOp>();
   return take(head.linear) ? std::optional(head) : std::nullopt;
 }
 
@@ -101,22 +97,37 @@ StringRef find(Match &match) {
     match.gate = gate;
     match.norm = gate.getH().getDefiningOp<kern::RmsNormOp>();
     if (!match.norm || gate.getH() != match.q.getX() ||
-        static_cast<int64_t>(match.norm.getWidth()) != cast<ShapedType>(match.norm.getType()).getShape().back())
+        static_cast<int64_t>(match.norm.getWidth()) != cast<ShapedType>(kern::RmsNormOp(match.norm).getType()).getShape().back())
       return "its value gate does not read the norm that q, k and v are made of";
     match.replaced.push_back(gate);
     v = gate.getV();
     uses = 1;
   }
-  match.v = v.getDefiningOp<kern::LinearOp>();
+  match.v = v.getDefiningOp<kern::ProductOp>();
   if (!match.v || !match.v.getResult().hasNUses(uses) || match.q.getX() != match.k.getX() ||
       match.q.getX() != match.v.getX())
     return "q, k and v are not linear layers of one input";
   match.replaced.push_back(match.v);
-  for (kern::LinearOp linear : {match.q, match.k, match.v})
-    if (!weightOf(linear) || linear.getLibrary())
+  for (kern::ProductOp linear : {match.q, match.k, match.v})
+    if (!weightOf(linear) || !linear.isPlain() || linear.getNorm() || linear.getChoice())
       return "a matrix of q, k or v is not a weight of the program";
   return {};
 }
+
+/// The value gate's operands in the fused launches, null without one.
+struct Gate {
+  Value x, tokens, embeds, gate;
+  FloatAttr range;
+  explicit Gate(const Match &match) {
+    if (kern::ValueGateOp own = match.gate) {
+      x = kern::RmsNormOp(match.norm).getX();
+      tokens = own.getTokens();
+      embeds = own.getTable();
+      gate = own.getGate();
+      range = own.getRangeAttr();
+    }
+  }
+};
 
 class Fusion {
 public:
@@ -134,14 +145,14 @@ public:
     // A weight is resident once: its matrices become one for all entries or for none.
     DenseMap<StringAttr, unsigned> fused;
     for (Match &match : matches)
-      for (kern::LinearOp linear : {match.q, match.k, match.v})
+      for (kern::ProductOp linear : {match.q, match.k, match.v})
         ++fused[weightOf(linear).getSymNameAttr()];
     program.walk([&](kern::RefOp ref) {
       if (auto uses = fused.find(ref.getSymbolAttr().getAttr()); uses != fused.end())
         uses->second -= std::distance(ref->use_begin(), ref->use_end());
     });
     for (Match &match : matches) {
-      bool shared = llvm::all_of(ArrayRef{match.q, match.k, match.v}, [&](kern::LinearOp linear) {
+      bool shared = llvm::all_of(ArrayRef{match.q, match.k, match.v}, [&](kern::ProductOp linear) {
         return fused.lookup(weightOf(linear).getSymNameAttr()) == 0;
       });
       if (!shared)
@@ -171,25 +182,36 @@ private:
     return kind && kind.getValue() == "decode";
   }
 
-  /// Type and table of a match as parameters of kernels, and the heads.
-  static std::optional<kernels::Params> paramsOf(const Match &match) {
-    auto kv = cast<kern::KvType>(kern::AttentionOp(match.attention).getKv().getType());
-    auto type = cast<RankedTensorType>(match.attention->getResult(0).getType());
+  /// The match as a problem of the fused meanings; nullopt if its types are not those of kernels.
+  static std::optional<codegen::Problem> problemOf(const Match &match, StringRef meaning) {
+    kern::AttentionOp a = match.attention;
+    auto kv = cast<kern::KvType>(a.getKv().getType());
+    auto type = cast<RankedTensorType>(a.getType());
     std::optional<kernels::DType> T = dtypeOf(type.getElementType()),
                                   P = dtypeOf(getElementTypeOrSelf(kern::RopeOp(match.rope).getTable()));
     if (!T || !P)
       return std::nullopt;
-    return kernels::Params{{{"T", static_cast<int64_t>(*T)},
-                            {"P", static_cast<int64_t>(*P)},
-                            {"heads", type.getDimSize(1) / kv.getDim()},
-                            {"kv_heads", kv.getHeads()},
-                            {"D", kv.getDim()}}};
+    codegen::Problem problem{(meaning + (match.gate ? "_gate" : "")).str(),
+                             {{"T", static_cast<int64_t>(*T)},
+                              {"P", static_cast<int64_t>(*P)},
+                              {"heads", type.getDimSize(1) / kv.getDim()},
+                              {"kv_heads", kv.getHeads()},
+                              {"D", kv.getDim()},
+                              {"ring", kv.getPositions()},
+                              {"window", static_cast<int64_t>(a.getWindow())},
+                              {"n", type.getDimSize(0)}}};
+    if (kern::ValueGateOp gate = match.gate) {
+      problem.values.set("C", cast<RankedTensorType>(kern::RmsNormOp(match.norm).getType()).getDimSize(1));
+      problem.values.set("channels", cast<RankedTensorType>(gate.getGate().getType()).getShape().back());
+    }
+    return problem;
   }
 
-  /// Empty, or why no template serves the match. What entries share decides, so that all of them are served or none.
+  /// Empty, or why no kernel serves the match. What entries share decides, so that all of them are served or none.
   static std::string prepared(const Match &match) {
-    std::optional<kernels::Params> params = paramsOf(match);
-    return params ? kernels::qkv_prepare::constraint(*params) : "its types are not those of kernels";
+    const std::optional<codegen::Problem> problem = problemOf(match, "prepare_qkv");
+    return problem ? kernels::catalogue().meaning(problem->meaning)->constraint(problem->values)
+                   : "its types are not those of kernels";
   }
 
   void fuse(Match &match) {
@@ -200,11 +222,9 @@ private:
     auto input = cast<RankedTensorType>(match.q.getX().getType());
     auto type = RankedTensorType::get({input.getDimSize(0), cast<RankedTensorType>(weight.getType()).getDimSize(0)},
                                       input.getElementType());
-    Value qkv = kern::LinearOp::create(builder, match.q.getLoc(), type, match.q.getX(), w, StringAttr(), StringAttr(),
-                                       IntegerAttr(), ArrayAttr());
-    std::optional<int64_t> cluster = isDecode(match.attention) ? clusterOf(match) : std::nullopt;
-    if (cluster)
-      decode(match, qkv, *cluster);
+    Value qkv = kern::ProductOp::create(builder, match.q.getLoc(), type, match.q.getX(), w).getResult();
+    if (isDecode(match.attention) && isServed(*problemOf(match, "attention_step")))
+      step(match, qkv);
     else
       prepare(match, qkv);
     for (Operation *op : match.replaced)
@@ -219,13 +239,9 @@ private:
     Location loc = match.rope.getLoc();
     FloatAttr mult = builder.getF32FloatAttr(match.mult);
     Value table = match.rope.getTable();
-    Operation *made;
-    if (kern::ValueGateOp gate = match.gate)
-      made = kern::QkvPrepareVeOp::create(builder, loc, types[0], types[1], types[2], qkv, table, a.getPositions(),
-                                          match.norm.getX(), gate.getTokens(), gate.getTable(), gate.getGate(), mult,
-                                          gate.getRangeAttr());
-    else
-      made = kern::QkvPrepareOp::create(builder, loc, types[0], types[1], types[2], qkv, table, a.getPositions(), mult);
+    Gate gate(match);
+    auto made = kern::PrepareQkvOp::create(builder, loc, types[0], types[1], types[2], qkv, table, a.getPositions(),
+                                           gate.x, gate.tokens, gate.embeds, gate.gate, mult, gate.range);
     a.getQMutable().assign(made->getResult(0));
     for (OpOperand *keys : {&a.getKMutable(), &w.getKMutable()})
       keys->assign(made->getResult(1));
@@ -233,42 +249,22 @@ private:
       values->assign(made->getResult(2));
   }
 
-  /// Blocks that share a head in attention_decode; none if it does not serve the match.
-  std::optional<int64_t> clusterOf(const Match &match) {
-    auto kv = cast<kern::KvType>(kern::AttentionOp(match.attention).getKv().getType());
-    // For a single row; kern-choose-templates knows better for batches. More blocks than tiles are idle.
-    int64_t cluster = 8;
-    while (cluster > 1 && (!hasClusters() || cluster / 2 >= static_cast<int64_t>(decode::tilesOf(kv.getPositions()))))
-      cluster /= 2;
-    for (; cluster > 0; cluster /= 2) {
-      kernels::Params params = *paramsOf(match);
-      params.values.insert(params.values.end(), {{"ring", kv.getPositions()}, {"cluster", cluster}});
-      if (decode::constraint(params).empty())
-        return cluster;
-    }
-    return std::nullopt;
+  /// Whether some engine of the program's target serves it.
+  bool isServed(const codegen::Problem &problem) {
+    return kernels::catalogue().meaning(problem.meaning)->constraint(problem.values).empty() &&
+           !codegen::choicesFor(problem, program.getSymName().str()).empty();
   }
 
-  /// Clusters of blocks exist from sm_90 on; on the CPU nothing depends on them.
-  bool hasClusters() { return !program.getSymName().starts_with("sm_8"); }
-
   /// Everything from the rotation to the ring in one launch.
-  void decode(Match &match, Value qkv, int64_t cluster) {
+  void step(Match &match, Value qkv) {
     kern::AttentionOp a = match.attention;
-    Type type = a.getType();
-    Location loc = a.getLoc();
     FloatAttr mult = builder.getF32FloatAttr(match.mult);
-    IntegerAttr window = builder.getI64IntegerAttr(a.getWindow()), blocks = builder.getI64IntegerAttr(cluster);
-    Value table = match.rope.getTable();
-    Operation *fused;
-    if (kern::ValueGateOp gate = match.gate)
-      fused = kern::AttentionDecodeVeOp::create(builder, loc, type, qkv, table, a.getRows(), a.getPositions(),
-                                                a.getKv(), match.norm.getX(), gate.getTokens(), gate.getTable(),
-                                                gate.getGate(), mult, window, blocks, gate.getRangeAttr(), ArrayAttr());
-    else
-      fused = kern::AttentionDecodeOp::create(builder, loc, type, qkv, table, a.getRows(), a.getPositions(), a.getKv(),
-                                              mult, window, blocks, ArrayAttr());
-    a.getResult().replaceAllUsesWith(fused->getResult(0));
+    Gate gate(match);
+    auto fused = kern::AttentionStepOp::create(builder, a.getLoc(), TypeRange(a.getType()), qkv, match.rope.getTable(),
+                                               a.getRows(), a.getPositions(), a.getKv(), gate.x, gate.tokens,
+                                               gate.embeds, gate.gate, /*counters=*/Value(), mult, a.getWindowAttr(),
+                                               gate.range, DictionaryAttr(), ArrayAttr());
+    a.getResult().replaceAllUsesWith(fused.getResult());
     match.write->erase();
     a->erase();
   }

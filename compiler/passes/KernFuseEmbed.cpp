@@ -28,7 +28,7 @@ kern::EmbedOp normedEmbed(Value value, StringRef binding) {
   if (!norm || static_cast<int64_t>(norm.getWidth()) != cast<ShapedType>(norm.getType()).getShape().back())
     return {};
   auto embed = norm.getX().getDefiningOp<kern::EmbedOp>();
-  return embed && bindingOf(embed.getTokens()) == binding ? embed : kern::EmbedOp();
+  return embed && !embed.getNorm() && bindingOf(embed.getTokens()) == binding ? embed : kern::EmbedOp();
 }
 
 StringRef tableOf(kern::EmbedOp embed) {
@@ -52,47 +52,44 @@ struct KernFuseEmbedPass : nanocc::impl::KernFuseEmbedBase<KernFuseEmbedPass> {
 
   /// The first layer's mix, of x0 with itself.
   static void fuse(kern::MixOp mix) {
-    if (mix.getX() != mix.getX0())
-      return;
-    Operation *embed = mix.getX0().getDefiningOp(), *fused;
+    auto embed = mix.getX0().getDefiningOp<kern::EmbedOp>();
     // The launch goes where the mix is, as its coefficients are declared by then: nothing may want x0 before.
-    if (!embed || !llvm::all_of(embed->getUsers(), [&](Operation *user) {
+    if (mix.getX() != mix.getX0() || !embed || !embed.getNorm() || embed.getResid() ||
+        !llvm::all_of(embed->getUsers(), [&](Operation *user) {
           return user == mix || (user->getBlock() == mix->getBlock() && mix->isBeforeInBlock(user));
         }))
       return;
     OpBuilder builder(mix);
-    if (auto norm = dyn_cast<kern::EmbedNormOp>(embed))
-      fused = kern::EmbedNormMixOp::create(builder, mix.getLoc(), norm.getType(), mix.getType(), norm.getTokens(),
-                                           norm.getTable(), mix.getResid(), mix.getSkip(), mix.getLayer());
-    else if (auto smear = dyn_cast<kern::EmbedSmearOp>(embed))
-      fused = kern::EmbedSmearMixOp::create(builder, mix.getLoc(), smear.getType(), mix.getType(), smear.getTokens(),
-                                            smear.getPrev(), smear.getTable(), smear.getGate(), smear.getLambda(),
-                                            mix.getResid(), mix.getSkip(), mix.getLayer());
-    else
-      return;
-    mix.getResult().replaceAllUsesWith(fused->getResult(1));
+    auto fused = kern::EmbedOp::create(builder, mix.getLoc(), TypeRange{embed.getResult().getType(), mix.getType()},
+                                       embed->getOperands(), embed->getAttrs());
+    fused.getResidMutable().assign(mix.getResid());
+    fused.getSkipMutable().assign(mix.getSkip());
+    fused.setLayer(mix.getLayer());
+    mix.getResult().replaceAllUsesWith(fused.getResult());
     mix.erase();
-    embed->getResult(0).replaceAllUsesWith(fused->getResult(0));
-    embed->erase();
+    embed.getResult().replaceAllUsesWith(fused.getX0());
+    embed.erase();
   }
 
   static void fuse(kern::SmearOp smear) {
     kern::EmbedOp embed = normedEmbed(smear.getU(), "tokens"), before = normedEmbed(smear.getPrev(), "prev");
     if (!embed || !before || tableOf(embed).empty() || tableOf(embed) != tableOf(before))
       return;
-    OpBuilder builder(smear);
-    replace(smear,
-            kern::EmbedSmearOp::create(builder, smear.getLoc(), smear.getType(), embed.getTokens(), before.getTokens(),
-                                       embed.getTable(), smear.getGate(), smear.getLambda()));
+    replace(smear, normed(smear, embed, before.getTokens(), smear.getGate(), smear.getLambda()));
   }
 
   static void fuse(kern::RmsNormOp norm) {
     kern::EmbedOp embed = normedEmbed(norm, "tokens");
     if (!embed || !embed->hasOneUse())
       return;
-    OpBuilder builder(norm);
-    replace(norm,
-            kern::EmbedNormOp::create(builder, norm.getLoc(), norm.getType(), embed.getTokens(), embed.getTable()));
+    replace(norm, normed(norm, embed, Value(), Value(), Value()));
+  }
+
+  /// In the place of `op`; smeared if `prev` is given.
+  static Operation *normed(Operation *op, kern::EmbedOp embed, Value prev, Value gate, Value lambda) {
+    OpBuilder builder(op);
+    return kern::EmbedOp::create(builder, op->getLoc(), op->getResultTypes(), embed.getTokens(), embed.getTable(),
+                                 /*norm=*/true, prev, gate, lambda, Value(), Value(), IntegerAttr());
   }
 
   /// Erases `from` and what only it used.

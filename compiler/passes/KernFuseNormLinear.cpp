@@ -1,4 +1,4 @@
-// Norms into the linears that they feed.
+// Norms into the products that they feed.
 #include "compiler/passes/Passes.h"
 
 using namespace mlir;
@@ -12,10 +12,10 @@ using namespace nanocc;
 
 namespace {
 
-/// The norm of whole slots that feeds `linear`, if its kernel may take it over.
-kern::RmsNormOp normOf(kern::LinearOp linear) {
-  auto norm = linear.getX().getDefiningOp<kern::RmsNormOp>();
-  if (!norm || linear.getLibrary())
+/// The norm of whole slots that feeds `product`, if its kernel may take it over.
+kern::RmsNormOp normOf(kern::ProductOp product) {
+  auto norm = product.getX().getDefiningOp<kern::RmsNormOp>();
+  if (!norm || !product.isPlain() || product.getNorm() || product.getChoice())
     return {};
   ArrayRef<int64_t> shape = cast<RankedTensorType>(norm.getType()).getShape();
   return norm.getWidth() == static_cast<uint64_t>(shape.back()) ? norm : kern::RmsNormOp();
@@ -23,15 +23,12 @@ kern::RmsNormOp normOf(kern::LinearOp linear) {
 
 struct KernFuseNormLinearPass : nanocc::impl::KernFuseNormLinearBase<KernFuseNormLinearPass> {
   void runOnOperation() override {
-    getOperation().walk([](kern::LinearOp linear) {
-      kern::RmsNormOp norm = normOf(linear);
+    getOperation().walk([](kern::ProductOp product) {
+      kern::RmsNormOp norm = normOf(product);
       if (!norm)
         return;
-      OpBuilder builder(linear);
-      auto fused = kern::ProductOp::create(builder, linear.getLoc(), linear.getType(), norm.getX(), linear.getWeight(),
-                                           /*norm=*/true, /*relu2=*/false, DictionaryAttr(), ArrayAttr());
-      linear.replaceAllUsesWith(fused.getResult());
-      linear.erase();
+      product.setNorm(true);
+      product.getXMutable().assign(norm.getX());
       if (norm.use_empty())
         norm.erase();
     });

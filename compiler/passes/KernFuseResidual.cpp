@@ -1,6 +1,5 @@
-// The residual stream's sums into the linears that feed them.
+// The residual stream's sums into the products that feed them.
 #include "compiler/passes/Passes.h"
-#include "kernels_templates/common/tile.h"
 
 using namespace mlir;
 
@@ -13,49 +12,55 @@ using namespace nanocc;
 
 namespace {
 
-/// The plain linear that makes `value` for one user alone, if its kernel may take over what the user does.
-kern::LinearOp producerOf(Value value) {
-  auto linear = value.getDefiningOp<kern::LinearOp>();
-  bool fits = linear && value.hasOneUse() && !linear.getLibrary() &&
-              linear.getType().getElementType() == linear.getX().getType().getElementType();
-  return fits ? linear : kern::LinearOp();
+/// The plain product without a norm that makes `value` for one user alone, if its kernel may take over what the user
+/// does.
+kern::ProductOp producerOf(Value value) {
+  auto product = value.getDefiningOp<kern::ProductOp>();
+  bool fits = product && value.hasOneUse() && product.isPlain() && !product.getNorm() && !product.getChoice() &&
+              getElementTypeOrSelf(product.getResult()) == getElementTypeOrSelf(product.getX());
+  return fits ? product : kern::ProductOp();
 }
 
-/// By a product of which nothing is chosen yet.
-template <typename Op, typename... Operands> void replace(Operation *op, Operands... operands) {
-  OpBuilder builder(op);
-  op->replaceAllUsesWith(
-      Op::create(builder, op->getLoc(), op->getResult(0).getType(), operands..., DictionaryAttr(), ArrayAttr()));
-  op->erase();
+/// The product goes where its user is: by then all operands are there.
+kern::ProductOp takeOver(kern::ProductOp product, Operation *user) {
+  product->moveBefore(user);
+  user->getResult(0).replaceAllUsesWith(product.getResult());
+  user->erase();
+  return product;
 }
 
 void fuse(kern::AddOp add) {
   Value residual = add.getA();
-  kern::LinearOp linear = producerOf(add.getB());
-  if (!linear) {
-    linear = producerOf(add.getA());
+  kern::ProductOp product = producerOf(add.getB());
+  if (!product) {
+    product = producerOf(add.getA());
     residual = add.getB();
   }
-  if (!linear)
-    return;
-  replace<kern::ProductAddOp>(add, linear.getX(), linear.getWeight(), residual);
-  linear.erase();
+  if (product)
+    takeOver(product, add).getRMutable().assign(residual);
 }
 
-/// The sum that has one user.
-kern::ProductAddOp sumOf(Value value) {
-  return value.hasOneUse() ? value.getDefiningOp<kern::ProductAddOp>() : nullptr;
+/// A sum r + x wᵀ into which nothing else is fused.
+kern::ProductOp sumOf(Value value) {
+  auto product = value.getDefiningOp<kern::ProductOp>();
+  return product && product.getR() && !product.getX0() && !product.getMid() ? product : kern::ProductOp();
+}
+
+void setMix(kern::ProductOp product, kern::MixOp mix) {
+  product.getX0Mutable().assign(mix.getX0());
+  product.getResidMutable().assign(mix.getResid());
+  product.getSkipMutable().assign(mix.getSkip());
+  product.setLayer(mix.getLayer());
 }
 
 /// A mix of a sum becomes part of its launch, which still gives the sum if it has other users after the mix.
 void fuse(kern::MixOp mix) {
-  auto sum = mix.getX().getDefiningOp<kern::ProductAddOp>();
+  kern::ProductOp sum = sumOf(mix.getX());
   if (!sum || mix.getX0() == sum.getResult())
     return;
-  if (sum->hasOneUse()) {
-    replace<kern::ProductMixOp>(mix, sum.getX(), sum.getWeight(), sum.getR(), mix.getX0(), mix.getResid(),
-                                mix.getSkip(), mix.getLayer());
-    sum.erase();
+  if (sum.getResult().hasOneUse()) {
+    setMix(sum, mix);
+    takeOver(sum, mix);
     return;
   }
   if (!llvm::all_of(sum->getUsers(), [&](Operation *user) {
@@ -63,26 +68,29 @@ void fuse(kern::MixOp mix) {
       }))
     return;
   OpBuilder builder(mix);
-  auto both = kern::ProductMixSumOp::create(builder, mix.getLoc(), sum.getType(), mix.getType(), sum.getX(),
-                                            sum.getWeight(), sum.getR(), mix.getX0(), mix.getResid(), mix.getSkip(),
-                                            mix.getLayer(), DictionaryAttr(), ArrayAttr());
+  auto both = kern::ProductOp::create(builder, mix.getLoc(), TypeRange{sum.getResult().getType(), mix.getType()},
+                                      sum->getOperands(), sum->getAttrs());
+  setMix(both, mix);
   mix.getResult().replaceAllUsesWith(both.getResult());
   mix.erase();
   sum.getResult().replaceAllUsesWith(both.getSum());
   sum.erase();
 }
 
+void fuse(kern::BackoutOp backout) {
+  kern::ProductOp sum = sumOf(backout.getX());
+  if (!sum || !sum.getResult().hasOneUse())
+    return;
+  sum.getMidMutable().assign(backout.getMid());
+  sum.getLambdaMutable().assign(backout.getLambda());
+  takeOver(sum, backout);
+}
+
 struct KernFuseResidualPass : nanocc::impl::KernFuseResidualBase<KernFuseResidualPass> {
   void runOnOperation() override {
     getOperation().walk([](kern::AddOp add) { fuse(add); });
     getOperation().walk([](kern::MixOp mix) { fuse(mix); });
-    getOperation().walk([](kern::BackoutOp backout) {
-      if (kern::ProductAddOp sum = sumOf(backout.getX())) {
-        replace<kern::ProductBackoutOp>(backout, sum.getX(), sum.getWeight(), sum.getR(), backout.getMid(),
-                                        backout.getLambda());
-        sum.erase();
-      }
-    });
+    getOperation().walk([](kern::BackoutOp backout) { fuse(backout); });
   }
 };
 

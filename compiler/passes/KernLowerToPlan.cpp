@@ -1,5 +1,5 @@
 // From launches on values to nodes on buffers.
-#include "compiler/analysis/Family.h"
+#include "compiler/analysis/KernelLaunch.h"
 #include "compiler/passes/Passes.h"
 #include "compiler/pipeline/Options.h"
 
@@ -153,49 +153,53 @@ private:
                                  static_cast<uint64_t>(modelFact(module, "max_seq"))};
     Block *nodes = &entry.getBody().emplaceBlock();
     for (Operation *op : launches) {
-      FailureOr<FamilyCall> call = resolve(cast<kern::KernelOp>(op));
-      if (failed(call))
+      FailureOr<KernelLaunch> launch = resolve(cast<kern::KernelOp>(op));
+      if (failed(launch))
         return failure();
-      FlatSymbolRefAttr instance = declareKernel(program, *call, op->getLoc());
+      FlatSymbolRefAttr instance = declareKernel(program, *launch, op->getLoc());
       builder.setInsertionPointToEnd(nodes);
-      node(op, *call, instance, buffers, limits);
+      node(op, *launch, instance, buffers, limits);
     }
     return success();
   }
 
-  void node(Operation *op, const FamilyCall &call, FlatSymbolRefAttr instance,
+  void node(Operation *op, const KernelLaunch &launch, FlatSymbolRefAttr instance,
             const DenseMap<Value, FlatSymbolRefAttr> &buffers, const kernels::Limits &limits) {
     SmallVector<Attribute> args;
-    for (Value operand : op->getOperands())
-      args.push_back(buffers.lookup(operand));
-    for (Value result : op->getResults())
-      args.push_back(buffers.lookup(result));
-    for (TypedAttr scalar : cast<kern::KernelOp>(op).getKernelCall().scalars)
-      args.push_back(scalar);
-    kernels::Cost cost = call.cost();
-    if (auto linear = dyn_cast<kern::LinearOp>(op); linear && linear.getLibrary()) {
+    for (Value buffer : launch.buffers)
+      args.push_back(buffers.lookup(buffer));
+    size_t scalar = 0;
+    for (const kernels::Arg &arg : launch.kernel->args)
+      if (arg.access == kernels::Access::F32)
+        args.push_back(builder.getF32FloatAttr(launch.scalars[scalar++].f));
+      else if (isScalar(arg.access))
+        args.push_back(builder.getI32IntegerAttr(launch.scalars[scalar++].i));
+    const kernels::Values numbers = launch.numbers();
+    kernels::Cost cost = launch.kernel->cost(numbers);
+    auto considered = op->getAttrOfType<ArrayAttr>("considered");
+    if (auto product = dyn_cast<kern::ProductOp>(op); product && product.usesLibrary() && !cpu) {
       usesLibrary = true;
+      DictionaryAttr choice = product.getChoiceAttr();
       plan::GemmOp::create(builder, op->getLoc(), instance, builder.getArrayAttr(args), number(cost.bytes),
-                           number(cost.flops), DenseI32ArrayAttr(), linear.getVersionAttr(), linear.getAlgorithmAttr(),
-                           linear.getConsideredAttr());
+                           number(cost.flops), DenseI32ArrayAttr(), choice.getAs<StringAttr>("version"),
+                           choice.getAs<IntegerAttr>("algorithm"), considered);
       return;
     }
-    kernels::LaunchShape shape = call.shape();
-    auto extents = [&](const uint32_t(&values)[3]) {
-      return builder.getDenseI32ArrayAttr(SmallVector<int32_t>(values, values + 3));
+    const kernels::LaunchShape shape = cpu ? kernels::LaunchShape{} : launch.kernel->shape(numbers);
+    auto extents = [&](uint32_t x) {
+      return builder.getDenseI32ArrayAttr({static_cast<int32_t>(x), 1, 1});
     };
-    plan::LaunchOp::create(builder, op->getLoc(), instance, builder.getArrayAttr(args), extents(shape.grid),
-                           extents(shape.block), number(shape.sharedBytes), number(cost.bytes), number(cost.flops),
-                           DenseI32ArrayAttr(), DenseI32ArrayAttr(), maps(call, limits),
-                           op->getAttrOfType<ArrayAttr>("considered"));
+    plan::LaunchOp::create(builder, op->getLoc(), instance, builder.getArrayAttr(args), extents(shape.blocks),
+                           extents(shape.threads), number(shape.sharedBytes), number(cost.bytes), number(cost.flops),
+                           DenseI32ArrayAttr(), DenseI32ArrayAttr(), maps(launch, limits), considered);
   }
 
-  ArrayAttr maps(const FamilyCall &call, const kernels::Limits &limits) {
+  ArrayAttr maps(const KernelLaunch &launch, const kernels::Limits &limits) {
     SmallVector<Attribute> made;
     auto list = [](const auto &values) { return SmallVector<int64_t>(values.begin(), values.end()); };
-    for (const auto &[arg, map] : call.maps(limits))
-      made.push_back(plan::TensorMapAttr::get(builder.getContext(), arg, list(map.extents), list(map.strides),
-                                              list(map.box), map.swizzle));
+    for (const kernels::TensorMap &map : launch.kernel->maps(launch.numbers(), limits))
+      made.push_back(plan::TensorMapAttr::get(builder.getContext(), launch.kernel->indexOf(map.arg), list(map.extents),
+                                              list(map.strides), list(map.box), map.swizzle));
     return made.empty() ? ArrayAttr() : builder.getArrayAttr(made);
   }
 

@@ -1,6 +1,5 @@
-// Every launch against its kernel family.
-#include "codegen/DeviceModel.h"
-#include "compiler/analysis/Family.h"
+// Every launch against its kernel.
+#include "compiler/analysis/KernelLaunch.h"
 #include "compiler/passes/Passes.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -37,36 +36,29 @@ struct KernVerifyPass : nanocc::impl::KernVerifyBase<KernVerifyPass> {
   }
 
   static LogicalResult verify(kern::KernelOp op) {
-    FailureOr<FamilyCall> call = resolve(op);
-    if (failed(call))
+    FailureOr<KernelLaunch> launch = resolve(op);
+    if (failed(launch))
       return failure();
-    SmallVector<Value> buffers(op->getOperands());
-    llvm::append_range(buffers, op->getResults());
-    size_t buffer = 0, scalar = 0;
-    for (const kernels::ArgDecl &arg : call->family->args) {
-      StringRef name(arg.name.data(), arg.name.size());
-      if (isScalar(arg.kind)) {
-        ++scalar;
-        continue;
-      }
-      if (buffer == buffers.size())
-        return op->emitOpError() << "lacks the argument '" << name << "' of family '" << op.getKernelCall().family
-                                 << "'";
-      kernels::DType wanted = elementType(arg, call->params);
-      Type element = elementOf(buffers[buffer++].getType());
+    for (auto [arg, buffer] : llvm::zip(launch->kernel->args, launch->buffers)) { // buffers come first
+      kernels::DType wanted = elementType(arg, launch->params);
+      Type element = elementOf(buffer.getType());
       if (dtypeOf(element) != wanted)
-        return op->emitOpError() << "argument '" << name << "' must be " << kernels::nameOf(wanted).data() << ", is "
+        return op->emitOpError() << "argument '" << arg.name << "' must be " << kernels::nameOf(wanted) << ", is "
                                  << element;
     }
-    StringRef target = op->getParentOfType<kern::ProgramOp>().getSymName();
-    if (!call->family->target.empty() && target != StringRef(call->family->target))
-      return op->emitOpError() << "is served by family '" << op.getKernelCall().family << "', which is for "
-                               << call->family->target.data() << " alone";
-    if (buffer != buffers.size() || scalar != call->scalars.size())
-      return op->emitOpError() << "gives " << buffers.size() << " buffers and " << call->scalars.size()
-                               << " scalars, family '" << op.getKernelCall().family << "' takes " << buffer << " and "
-                               << scalar;
-    if (std::string fault = codegen::sharedFault(target.str(), call->shape().sharedBytes); !fault.empty())
+    // What only an engine wants must be there for it, and for no other.
+    for (const auto &[name, value] : op.getKernelCall().buffers)
+      if (llvm::none_of(launch->kernel->args, [&](const kernels::Arg &arg) { return StringRef(arg.name) == name; }))
+        return op->emitOpError() << "has " << name << ", which " << launch->kernel->text() << " has no use for";
+    const kernels::Engine *engine = launch->kernel->engine;
+    if (!engine)
+      return success();
+    const std::string target = op->getParentOfType<kern::ProgramOp>().getSymName().str();
+    if (!engine->target.empty() && engine->target != target)
+      return op->emitOpError() << "is served by engine '" << engine->name << "', which is for " << engine->target
+                               << " alone";
+    if (std::string fault = kernels::sharedFault(target, launch->kernel->shape(launch->numbers()).sharedBytes);
+        !fault.empty())
       return op->emitOpError() << fault;
     return success();
   }

@@ -1,7 +1,7 @@
 // From what to how: one launch per operation, for every target.
 #include "compiler/passes/Passes.h"
 #include "compiler/pipeline/Options.h"
-#include "kernels_templates/sample/shape.h"
+#include "kernels_templates/sample/sample_layout.h"
 
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/StringMap.h"
@@ -156,8 +156,9 @@ private:
     Location loc = op->getLoc();
     return TypeSwitch<Operation *, LogicalResult>(op)
         .Case([&](nano::EmbedOp e) {
-          return done(e,
-                      kern::EmbedOp::create(builder, loc, e.getType(), at(e.getTokens()), weight(e, e.getTableAttr())));
+          return done(e, kern::EmbedOp::create(builder, loc, TypeRange(e.getType()), at(e.getTokens()),
+                                               weight(e, e.getTableAttr()), /*norm=*/false, Value(), Value(), Value(),
+                                               Value(), Value(), IntegerAttr()));
         })
         .Case([&](nano::RmsNormOp e) {
           int64_t width = cast<ShapedType>(e.getType()).getShape().back() / int64_t(e.getGroups());
@@ -168,8 +169,10 @@ private:
           return done(e, kern::SmearOp::create(builder, loc, e.getType(), at(e.getU()), at(e.getPrev()), gate, lambda));
         })
         .Case([&](nano::LinearOp e) {
-          return done(e, kern::LinearOp::create(builder, loc, e.getType(), at(e.getX()), weight(e, e.getWeightAttr()),
-                                                StringAttr(), StringAttr(), IntegerAttr(), ArrayAttr()));
+          auto product =
+              kern::ProductOp::create(builder, loc, e.getType(), at(e.getX()), weight(e, e.getWeightAttr()));
+          map.map(e.getResult(), product.getResult());
+          return success();
         })
         .Case([&](nano::RopeOp e) {
           Value table = ref(loc, program.ropeTable(e));

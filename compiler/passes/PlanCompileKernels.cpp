@@ -1,5 +1,6 @@
 // Machine code for every kernel source.
 #include "codegen/Cache.h"
+#include "codegen/Instantiate.h"
 #include "codegen/Nvrtc.h"
 #include "compiler/passes/Passes.h"
 #include "runtime/base/error.h"
@@ -39,11 +40,21 @@ struct PlanCompileKernelsPass : nanocc::impl::PlanCompileKernelsBase<PlanCompile
     }
   }
 
+  /// The source with all that it includes.
+  static std::string textOf(plan::KernelOp kernel) {
+    std::string text;
+    for (auto path : kernel.getIncludesAttr().getAsRange<StringAttr>())
+      text += codegen::included(path.str(),
+                                SymbolTable::lookupNearestSymbolFrom<plan::SourceOp>(kernel->getParentOfType<ModuleOp>(), path)
+                                    .getText());
+    return text + kernel.getSource()->str();
+  }
+
   static LogicalResult compile(codegen::Nvrtc &nvrtc, plan::ProgramOp program,
                                MutableArrayRef<plan::KernelOp> sources) {
     std::vector<codegen::CompileJob> jobs;
     for (plan::KernelOp kernel : sources)
-      jobs.push_back({kernel.getSymName().str(), kernel.getSource()->str()});
+      jobs.push_back({kernel.getSymName().str(), textOf(kernel)});
     codegen::Cache cache = codegen::Cache::open();
     std::vector<std::vector<char>> cubins;
     try {

@@ -1,9 +1,10 @@
 // Whole generations: loops over the chunks of the prompts and over decode steps.
-#include "codegen/Registry.h"
-#include "compiler/analysis/Family.h"
+#include "compiler/analysis/KernelLaunch.h"
 #include "compiler/passes/Passes.h"
 #include "compiler/pipeline/Options.h"
-#include "kernels_templates/common/generation.h"
+#include "kernels_templates/generation/words.h"
+
+#include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
 
@@ -17,9 +18,8 @@ namespace generation = kernels::generation;
 
 namespace {
 
-/// The inputs that feed and advance write, in the order of their arguments.
-constexpr StringRef stepInputs[] = {"tokens", "prev", "rows", "positions", "starts", "ends", "last", "steps"};
-constexpr size_t tokenInputs = 4; // those before have an element a token slot, the others one a row
+/// The inputs that have an element a token slot, the others one a row.
+constexpr StringRef tokenInputs[] = {"tokens", "prev", "rows", "positions"};
 
 class GenerationBuilder {
 public:
@@ -69,70 +69,95 @@ private:
     return symbol(name);
   }
 
-  /// The buffers of an entry's inputs. One that the entry does not have gets a buffer that nothing reads.
-  SmallVector<Attribute> inputsOf(plan::EntryOp entry) {
-    SmallVector<Attribute> inputs;
-    for (auto [i, name] : llvm::enumerate(stepInputs)) {
-      auto bound = entry.getInputs().getAs<FlatSymbolRefAttr>(name);
-      if (!bound) {
-        std::string label = (entry.getSymName() + "." + name).str();
-        bound = symbol(label);
-        if (!SymbolTable::lookupSymbolIn(program, bound.getAttr()))
-          buffer(entry.getLoc(), label, plan::Space::State, i < tokenInputs ? entry.getTokens() : entry.getRows(),
-                 builder.getI32Type());
-      }
-      inputs.push_back(bound);
-    }
-    return inputs;
+  /// The buffer of an entry's input. One that the entry does not have gets a buffer that nothing reads.
+  FlatSymbolRefAttr inputOf(plan::EntryOp entry, StringRef name) {
+    if (auto bound = entry.getInputs().getAs<FlatSymbolRefAttr>(name))
+      return bound;
+    std::string label = (entry.getSymName() + "." + name).str();
+    FlatSymbolRefAttr unread = symbol(label);
+    if (!SymbolTable::lookupSymbolIn(program, unread.getAttr()))
+      buffer(entry.getLoc(), label, plan::Space::State,
+             llvm::is_contained(tokenInputs, name) ? entry.getTokens() : entry.getRows(), builder.getI32Type());
+    return unread;
   }
 
-  void node(Location loc, StringRef name, ArrayRef<Attribute> buffers, ArrayRef<int64_t> counts,
-            ArrayRef<int64_t> loops) {
-    FamilyCall call{codegen::findFamily(name.str()), {{{"max_seq", positions}}}, {}};
-    SmallVector<Attribute> args(buffers);
-    for (int64_t count : counts) {
-      args.push_back(builder.getI32IntegerAttr(static_cast<int32_t>(count)));
-      call.scalars.push_back({.i = static_cast<int32_t>(count)});
-    }
-    for (int64_t loop : loops) {
-      args.push_back(plan::ConditionAttr::get(builder.getContext(), loop));
-      call.scalars.push_back({.i = static_cast<int32_t>(loop)});
-    }
-    FlatSymbolRefAttr kernel = declareKernel(program, call, loc);
-    kernels::LaunchShape shape = call.shape();
-    kernels::Cost cost = call.cost();
-    auto extents = [&](const uint32_t(&values)[3]) {
-      return builder.getDenseI32ArrayAttr(SmallVector<int32_t>(values, values + 3));
+  /// A launch of a meaning of generations; `next` holds the sampled tokens.
+  void node(Location loc, StringRef meaning, plan::EntryOp prefill, plan::EntryOp decode, Attribute next, bool accept) {
+    const bool cpu = program.getSymName() == "cpu";
+    KernelLaunch launch{cpu ? kernels::catalogue().kernel(meaning.str(), "")
+                            : kernels::catalogue().kernels(meaning.str()).front(),
+                        {{"max_seq", positions}},
+                        {},
+                        {}};
+    auto bufferOf = [&](const kernels::Arg &arg) -> Attribute {
+      switch (arg.role) {
+      case kernels::Role::Prompt:
+        return prompt;
+      case kernels::Role::Request:
+        return request;
+      case kernels::Role::Progress:
+        return progress;
+      case kernels::Role::Go:
+        return go;
+      case kernels::Role::TokenRing:
+        return ring;
+      case kernels::Role::Next:
+        return next;
+      case kernels::Role::PrefillInput:
+        return inputOf(prefill, arg.of);
+      case kernels::Role::DecodeInput:
+        return inputOf(decode, arg.of);
+      default:
+        llvm_unreachable("not an argument of a generation");
+      }
     };
-    plan::LaunchOp::create(builder, loc, kernel, builder.getArrayAttr(args), extents(shape.grid), extents(shape.block),
-                           builder.getI64IntegerAttr(shape.sharedBytes), builder.getI64IntegerAttr(cost.bytes),
-                           builder.getI64IntegerAttr(cost.flops), DenseI32ArrayAttr(), DenseI32ArrayAttr(), ArrayAttr(),
-                           ArrayAttr());
+    auto scalarOf = [&](StringRef name) -> int64_t {
+      return llvm::StringSwitch<int64_t>(name)
+          .Case("slots", prefill.getTokens())
+          .Case("chunk_rows", prefill.getRows())
+          .Case("batch", decode.getRows())
+          .Case("accept", accept)
+          .Case("more", generation::goChunks)
+          .Case("active", generation::goSteps);
+    };
+    SmallVector<Attribute> args;
+    for (const kernels::Arg &arg : launch.kernel->args) {
+      if (!isScalar(arg.access)) {
+        args.push_back(bufferOf(arg));
+        continue;
+      }
+      const int64_t value = scalarOf(arg.name);
+      launch.scalars.push_back({.i = static_cast<int32_t>(value)});
+      if (arg.access == kernels::Access::Condition)
+        args.push_back(plan::ConditionAttr::get(builder.getContext(), value));
+      else
+        args.push_back(builder.getI32IntegerAttr(static_cast<int32_t>(value)));
+    }
+    FlatSymbolRefAttr kernel = declareKernel(program, launch, loc);
+    const kernels::Values numbers = launch.numbers();
+    const kernels::LaunchShape shape = cpu ? kernels::LaunchShape{} : launch.kernel->shape(numbers);
+    const kernels::Cost cost = launch.kernel->cost(numbers);
+    auto extents = [&](uint32_t x) { return builder.getDenseI32ArrayAttr({static_cast<int32_t>(x), 1, 1}); };
+    plan::LaunchOp::create(builder, loc, kernel, builder.getArrayAttr(args), extents(shape.blocks),
+                           extents(shape.threads), builder.getI64IntegerAttr(shape.sharedBytes),
+                           builder.getI64IntegerAttr(cost.bytes), builder.getI64IntegerAttr(cost.flops),
+                           DenseI32ArrayAttr(), DenseI32ArrayAttr(), ArrayAttr(), ArrayAttr());
   }
 
   void generate(plan::EntryOp prefill, plan::EntryOp decode) {
     auto next = [](plan::EntryOp entry) { return entry.getOutputs().get("next"); };
     auto bind = [&](StringRef name, Attribute buffer) { return builder.getNamedAttr(name, buffer); };
-    int64_t slots = prefill.getTokens(), chunkRows = prefill.getRows(), batch = decode.getRows();
-    SmallVector<Attribute> chunk = inputsOf(prefill), step = inputsOf(decode);
-    SmallVector<Attribute> feed = {prompt, request, next(prefill), progress, go, ring};
-    feed.append(chunk);
-    feed.append(step);
-    SmallVector<Attribute> advance = {request, next(decode), progress, go, ring};
-    advance.append(step);
-
+    int64_t slots = prefill.getTokens(), batch = decode.getRows();
     Location loc = prefill.getLoc();
     builder.setInsertionPointToEnd(&program.getBody().front());
     auto entry = plan::EntryOp::create(builder, loc, ("generate_" + Twine(slots) + "_" + Twine(batch)).str(),
-                                       plan::EntryKind::Generate, slots, std::min(chunkRows, batch),
+                                       plan::EntryKind::Generate, slots, std::min<int64_t>(prefill.getRows(), batch),
                                        builder.getDictionaryAttr({bind("prompt", prompt), bind("request", request)}),
                                        builder.getDictionaryAttr({bind("ring", ring)}));
     Block *body = &entry.getBody().emplaceBlock();
     // The first feed accepts no tokens, and what the prefill entry samples is in that entry's arena.
     builder.setInsertionPointToEnd(body);
-    SmallVector<Attribute> first(feed);
-    first[2] = request;
-    node(loc, "feed", first, {slots, chunkRows, batch, 0}, {0, 1});
+    node(loc, "feed", prefill, decode, request, /*accept=*/false);
     auto loop = [&](plan::EntryOp repeated, int64_t word) {
       builder.setInsertionPointToEnd(body);
       auto made =
@@ -140,9 +165,9 @@ private:
       builder.setInsertionPointToEnd(&made.getBody().emplaceBlock());
     };
     loop(prefill, generation::goChunks);
-    node(loc, "feed", feed, {slots, chunkRows, batch, 1}, {0, 1});
+    node(loc, "feed", prefill, decode, next(prefill), /*accept=*/true);
     loop(decode, generation::goSteps);
-    node(loc, "advance", advance, {batch}, {1});
+    node(loc, "advance", prefill, decode, next(decode), /*accept=*/true);
   }
 
   plan::ProgramOp program;

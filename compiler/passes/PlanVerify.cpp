@@ -94,10 +94,10 @@ struct PlanVerifyPass : nanocc::impl::PlanVerifyBase<PlanVerifyPass> {
       auto launch = dyn_cast<plan::LaunchOp>(node);
       if (!launch || !isOnProgrammaticEdge(nodes, i) || !known.insert(launch.getKernelAttr()).second)
         continue;
-      if (std::optional<int64_t> registers = blockRegisters(launch); registers && *registers > codegen::halfSmRegisters)
+      if (std::optional<int64_t> registers = blockRegisters(launch); registers && *registers > kernels::halfSmRegisters)
         launch.emitRemark() << "kernel " << launch.getKernel() << ": " << *registers
                             << " registers of a block are more "
-                            << "than half an SM (" << codegen::halfSmRegisters
+                            << "than half an SM (" << kernels::halfSmRegisters
                             << "): what follows it cannot start early";
     }
   }

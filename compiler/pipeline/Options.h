@@ -15,18 +15,18 @@
 
 namespace nanocc {
 
-/// Measured microseconds by target, then by "KERNEL@ROWS".
+/// Measured microseconds by target, then by "PROBLEM by CHOICE" (codegen::Problem::text(), codegen::Choice::text()).
 using Tuning = std::map<std::string, std::map<std::string, double>>;
 
 /// Whether that can be a measured time.
 bool isTime(double us);
 
-/// One file of `nanort tune`: {"format": 1, "target": .., "kernels": [{"kernel", "rows", "us"}, ..]}, and facts of the
+/// One file of `nanort tune`: {"format": 2, "target": .., "times": [{"problem", "choice", "us"}, ..]}, and facts of the
 /// machine. Adds to `tuning`, and to `devices` what was measured for a target: times of two devices do not compare, so
 /// a second one is an error. Errors name the fault, not the file.
 llvm::Error parseTuning(llvm::StringRef json, Tuning &tuning, std::map<std::string, std::string> &devices);
 
-/// `--template PATTERN=FAMILY[,PARAMETER=INTEGER]...`: products whose ENTRY/WEIGHT and attentions whose ENTRY/RING
+/// `--template PATTERN=ENGINE[,PARAMETER=INTEGER]...`: products whose ENTRY/WEIGHT and attentions whose ENTRY/RING
 /// matches the glob pattern are served so.
 struct Override {
   std::string pattern;
@@ -44,15 +44,17 @@ struct Options {
   std::vector<std::string> templates; // overrides as they were given
   Tuning tuning;
 
-  /// Microseconds of a kernel over so many rows, if the tuning has it.
-  std::optional<double> measured(const std::string &target, const std::string &kernel, int64_t rows) const;
+  /// Microseconds of a choice for a problem, if the tuning has it. A parameter that its time does not name is one that
+  /// the engine has got since.
+  std::optional<double> measured(const std::string &target, const codegen::Problem &problem,
+                                 const codegen::Choice &choice) const;
   /// The shortest of a plain product by cuBLASLt, and of which algorithm of which version.
   struct Library {
     double us;
     std::string version;
     int64_t algorithm;
   };
-  std::optional<Library> measuredLibrary(const std::string &target, const codegen::Product &product) const;
+  std::optional<Library> measuredLibrary(const std::string &target, const codegen::Problem &problem) const;
   int64_t rows() const { return batches.back(); } // sequences a session can hold
   bool operator==(const Options &) const = default;
 };

@@ -13,39 +13,60 @@ static llvm::Error fault(const llvm::Twine &text) {
   return llvm::createStringError(llvm::inconvertibleErrorCode(), text);
 }
 
-static std::string keyOf(llvm::StringRef kernel, int64_t rows) { return (kernel + "@" + llvm::Twine(rows)).str(); }
-
-std::optional<double> Options::measured(const std::string &target, const std::string &kernel, int64_t rows) const {
-  auto times = tuning.find(target);
-  if (times == tuning.end())
-    return std::nullopt;
-  auto time = times->second.find(keyOf(kernel, rows));
-  return time == times->second.end() ? std::nullopt : std::optional(time->second);
+/// "wgmma tile_m=64 stages=4": an engine, and what each(name, value) gets; false if it is no such text.
+template <typename Each> static bool parseChoice(llvm::StringRef text, llvm::StringRef &engine, Each each) {
+  llvm::SmallVector<llvm::StringRef> words;
+  text.split(words, ' ');
+  engine = words.front();
+  for (llvm::StringRef word : llvm::ArrayRef(words).drop_front()) {
+    auto [name, value] = word.split('=');
+    if (name.empty() || value.empty() || !each(name, value))
+      return false;
+  }
+  return !engine.empty();
 }
 
-/// "13.1.0 algorithm 2@64" of a name behind its prefix.
-static bool parseLibrary(llvm::StringRef text, Options::Library &library, int64_t &rows) {
-  auto [version, rest] = text.split(" algorithm ");
-  auto [algorithm, at] = rest.split('@');
-  library.version = version.str();
-  return !version.empty() && !algorithm.getAsInteger(10, library.algorithm) && library.algorithm >= 0 &&
-         library.algorithm < codegen::libraryAlgorithms && !at.getAsInteger(10, rows);
+/// each(choice's text, us) for the times of a problem.
+template <typename Each>
+static void forTimesOf(const Tuning &tuning, const std::string &target, const codegen::Problem &problem, Each each) {
+  auto times = tuning.find(target);
+  if (times == tuning.end())
+    return;
+  const std::string prefix = problem.text() + " by ";
+  for (auto it = times->second.lower_bound(prefix); it != times->second.end() && it->first.starts_with(prefix); ++it)
+    each(llvm::StringRef(it->first).drop_front(prefix.size()), it->second);
+}
+
+std::optional<double> Options::measured(const std::string &target, const codegen::Problem &problem,
+                                        const codegen::Choice &choice) const {
+  std::optional<double> found;
+  forTimesOf(tuning, target, problem, [&](llvm::StringRef text, double us) {
+    llvm::StringRef engine;
+    const bool same = parseChoice(text, engine, [&](llvm::StringRef name, llvm::StringRef value) {
+      int64_t number = 0;
+      return !value.getAsInteger(10, number) && choice.params.find(name) == number;
+    });
+    if (same && engine == choice.engine)
+      found = us;
+  });
+  return found;
 }
 
 std::optional<Options::Library> Options::measuredLibrary(const std::string &target,
-                                                         const codegen::Product &product) const {
-  auto times = tuning.find(target);
-  if (times == tuning.end())
-    return std::nullopt;
-  const std::string prefix = codegen::libraryKernelPrefix(product);
+                                                         const codegen::Problem &problem) const {
   std::optional<Library> best;
-  for (auto it = times->second.lower_bound(prefix); it != times->second.end() && it->first.starts_with(prefix); ++it) {
-    Library library{it->second, {}, 0};
-    int64_t rows = 0;
-    if (parseLibrary(llvm::StringRef(it->first).drop_front(prefix.size()), library, rows) && rows == product.rows &&
-        (!best || library.us < best->us))
+  forTimesOf(tuning, target, problem, [&](llvm::StringRef text, double us) {
+    Library library{us, {}, -1};
+    llvm::StringRef engine;
+    const bool complete = parseChoice(text, engine, [&](llvm::StringRef name, llvm::StringRef value) {
+      if (name == "version")
+        library.version = value.str();
+      return name == "version" || (name == "algorithm" && !value.getAsInteger(10, library.algorithm));
+    });
+    if (complete && engine == codegen::library && !library.version.empty() && library.algorithm >= 0 &&
+        library.algorithm < codegen::libraryAlgorithms && (!best || library.us < best->us))
       best = library;
-  }
+  });
   return best;
 }
 
@@ -77,25 +98,27 @@ llvm::Error nanocc::parseTuning(llvm::StringRef json, Tuning &tuning, std::map<s
   if (!parsed)
     return parsed.takeError();
   const llvm::json::Object *file = parsed->getAsObject();
-  if (!file || file->getInteger("format") != 1)
-    return fault("it is not a tuning file of format 1");
+  if (file && file->getInteger("format") == 1)
+    return fault("it is of format 1, whose times are of kernels that are no more: measure again with nanort tune");
+  if (!file || file->getInteger("format") != 2)
+    return fault("it is not a tuning file of format 2");
   std::optional<llvm::StringRef> target = file->getString("target");
-  const llvm::json::Array *kernels = file->getArray("kernels");
-  if (!target || !kernels)
-    return fault("it needs \"target\" and \"kernels\"");
+  const llvm::json::Array *times = file->getArray("times");
+  if (!target || !times)
+    return fault("it needs \"target\" and \"times\"");
   const std::string device = file->getString("device").value_or("").str();
   if (auto [known, isFirst] = devices.try_emplace(target->str(), device); !isFirst && known->second != device)
     return fault("its times are of '" + device + "', those before it of '" + known->second +
                  "': they do not compare; name the files of one device");
-  for (const llvm::json::Value &entry : *kernels) {
+  for (const llvm::json::Value &entry : *times) {
     const llvm::json::Object *time = entry.getAsObject();
-    std::optional<llvm::StringRef> kernel = time ? time->getString("kernel") : std::nullopt;
-    std::optional<int64_t> rows = time ? time->getInteger("rows") : std::nullopt;
+    std::optional<llvm::StringRef> problem = time ? time->getString("problem") : std::nullopt;
+    std::optional<llvm::StringRef> choice = time ? time->getString("choice") : std::nullopt;
     std::optional<double> us = time ? time->getNumber("us") : std::nullopt;
-    if (!kernel || kernel->empty() || !rows || *rows < 1 || !us || !isTime(*us))
-      return fault("element " + llvm::Twine(&entry - &kernels->front()) +
-                   " of \"kernels\" needs \"kernel\", positive \"rows\" and a positive \"us\"");
-    tuning[target->str()][keyOf(*kernel, *rows)] = *us;
+    if (!problem || problem->empty() || !choice || choice->empty() || !us || !isTime(*us))
+      return fault("element " + llvm::Twine(&entry - &times->front()) +
+                   " of \"times\" needs \"problem\", \"choice\" and a positive \"us\"");
+    tuning[target->str()][(*problem + " by " + *choice).str()] = *us;
   }
   return llvm::Error::success();
 }
@@ -105,7 +128,7 @@ llvm::Expected<Override> nanocc::parseOverride(llvm::StringRef text) {
   llvm::SmallVector<llvm::StringRef> parts;
   choice.split(parts, ',');
   if (pattern.empty() || parts.front().empty())
-    return fault("--template " + text + " is not PATTERN=FAMILY[,PARAMETER=INTEGER]...");
+    return fault("--template " + text + " is not PATTERN=ENGINE[,PARAMETER=INTEGER]...");
   if (llvm::Error error = llvm::GlobPattern::create(pattern).takeError())
     return fault("--template " + text + ": " + llvm::toString(std::move(error)));
   Override result{pattern.str(), {parts.front().str(), {}}};
@@ -114,9 +137,9 @@ llvm::Expected<Override> nanocc::parseOverride(llvm::StringRef text) {
     int64_t value = 0;
     if (name.empty() || number.getAsInteger(10, value))
       return fault("--template " + text + ": '" + part + "' is not PARAMETER=INTEGER");
-    if (llvm::any_of(result.choice.tuning, [&](const auto &known) { return known.first == name; }))
+    if (result.choice.params.find(name))
       return fault("--template " + text + ": it has " + name + " twice");
-    result.choice.tuning.emplace_back(name.str(), value);
+    result.choice.params.set(name, value);
   }
   return result;
 }

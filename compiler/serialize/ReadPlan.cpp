@@ -1,6 +1,6 @@
 // plan.fb to `plan` IR.
 #include "codegen/Registry.h"
-#include "compiler/analysis/Family.h"
+#include "compiler/analysis/KernelLaunch.h"
 #include "compiler/serialize/PlanFile.h"
 
 #include "dialects/nano/Nano.h"

@@ -1,6 +1,6 @@
 // `plan` IR to plan.fb.
 #include "compiler/analysis/Conflicts.h"
-#include "compiler/analysis/Family.h"
+#include "compiler/analysis/KernelLaunch.h"
 #include "compiler/analysis/Launches.h"
 #include "compiler/analysis/Report.h"
 #include "compiler/pipeline/Options.h"

@@ -12,14 +12,21 @@
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
+#include <string>
+
 namespace nanocc::kern {
-/// A launch as its kernel family sees it. Parameters are integers or types, in the template's order; scalars are i32 or
-/// f32 attributes, in the order of the device function's scalar arguments.
+/// A launch as its meaning sees it (kernels_templates/base/kernel.h), everything by its name there. Parameters are
+/// integers or types, scalars i32 or f32. What only an engine wants (counters, scratch) is among the buffers where the
+/// operation has it.
 struct KernelCall {
-  llvm::StringRef family;
-  llvm::SmallVector<mlir::NamedAttribute> params;
-  llvm::SmallVector<mlir::TypedAttr> scalars;
+  std::string meaning;
+  llvm::SmallVector<std::pair<llvm::StringRef, mlir::Value>> buffers;
+  llvm::SmallVector<std::pair<llvm::StringRef, mlir::Attribute>> params;
+  llvm::SmallVector<std::pair<llvm::StringRef, mlir::TypedAttr>> scalars;
 };
+
+/// What a choice calls the library.
+inline constexpr llvm::StringLiteral libraryEngine = "cublaslt";
 } // namespace nanocc::kern
 
 #include "dialects/kern/KernDialect.h.inc"

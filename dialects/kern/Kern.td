@@ -15,10 +15,11 @@ def Kern_Dialect : Dialect {
   let summary = "How a program computes a model: one operation per device launch.";
   let description = [{
     A `kern.program` holds, for one target, the constants with their dtypes, the key/value rings, and one function per entry
-    point. Inside, every operation with the interface `KernelOp` is exactly one launch: it names a kernel family (a folder
-    of kernels_templates/), and its types and attributes give the template's parameters. Activations are SSA tensors of
-    shape (token slots, channels); constants and rings are handles got by `kern.ref`. There are no addresses and no order
-    besides data flow and the effects on rings.
+    point. Inside, every operation with the interface `KernelOp` is exactly one launch: it has a meaning of
+    kernels_templates/, and its types and attributes give the meaning's parameters. Which engine computes it, and how that
+    spreads the work, is the attribute `choice` of the operations that several engines serve. Activations are SSA tensors
+    of shape (token slots, channels); constants and rings are handles got by `kern.ref`. There are no addresses and no
+    order besides data flow and the effects on rings.
 
     Lowering from `nano` is one to one. Every fusion is a pass from `kern` to `kern` that merges neighbours, so "eager versus
     fused" is a count of the same operations before and after.
@@ -51,10 +52,16 @@ def Kern_KvType : TypeDef<Kern_Dialect, "Kv"> {
 
 def Kern_KernelOpInterface : OpInterface<"KernelOp"> {
   let cppNamespace = "::nanocc::kern";
-  let description = "One device launch. Operands, then results, are the buffers of its family in order.";
+  let description = "One device launch.";
   let methods = [
-    InterfaceMethod<"Family, template parameters and scalar arguments, in the family's order.",
-      "::nanocc::kern::KernelCall", "getKernelCall">
+    InterfaceMethod<"Meaning, buffers, parameters and scalars, by their names.",
+      "::nanocc::kern::KernelCall", "getKernelCall">,
+    InterfaceMethod<[{
+        The engine and its parameters, {engine = "mma", tile_m = 64, tile_n = 64} for example, as `kern-choose-templates`
+        decides; null before, and where a meaning has one engine. Engine "cublaslt" is the library: {engine = "cublaslt"},
+        or with `version` = "13.1.0" and `algorithm`, as that version's heuristic ranks it, from 0.}],
+      "::mlir::DictionaryAttr", "getEngineChoice", (ins), "",
+      [{ return $_op->template getAttrOfType<::mlir::DictionaryAttr>("choice"); }]>
   ];
 }
 
@@ -121,14 +128,24 @@ def Kern_RefOp : Kern_Op<"ref", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInt
 }
 
 //===----------------------------------------------------------------------===//
-// Launches, one per kernel family
+// Launches
 //===----------------------------------------------------------------------===//
 
-def Kern_EmbedOp : Kern_PureLaunchOp<"embed"> {
-  let summary = "rows of a table";
-  let arguments = (ins Kern_Ids:$tokens, Kern_Float:$table);
-  let results = (outs Kern_Float:$result);
-  let assemblyFormat = "$tokens `,` $table attr-dict `:` functional-type(operands, results)";
+def Kern_EmbedOp : Kern_PureLaunchOp<"embed", [AttrSizedOperandSegments]> {
+  let summary = "rows of a table, normed, smeared and mixed";
+  let description = [{
+    u = table[tokens], zeros for -1. `norm`: u is RMS-normed. `smear`: u + λ · σ(u[0:c] · gate) · p with p likewise of
+    `prev`. `mix`: the result is resid[layer] · u + skip[layer] · u, the first mix, in which the residual is still x0; u
+    itself is the first result then.
+  }];
+  let arguments = (ins Kern_Ids:$tokens, Kern_Float:$table, UnitAttr:$norm, Optional<Kern_Ids>:$prev,
+                       Optional<Kern_Float>:$gate, Optional<Kern_F32>:$lambda, Optional<Kern_F32>:$resid,
+                       Optional<Kern_F32>:$skip, OptionalAttr<I64Attr>:$layer);
+  let results = (outs Optional<Kern_Float>:$x0, Kern_Float:$result);
+  let assemblyFormat = [{$tokens `,` $table (`norm` $norm^)? (`smear` $prev^ `gate` $gate `lambda` $lambda)?
+                         (`mix` `resid` $resid^ `skip` $skip `layer` $layer)? attr-dict `:`
+                         functional-type(operands, results)}];
+  let hasVerifier = 1;
 }
 
 def Kern_RmsNormOp : Kern_PureLaunchOp<"rms_norm", [SameOperandsAndResultType]> {
@@ -146,77 +163,35 @@ def Kern_SmearOp : Kern_PureLaunchOp<"smear", [AllTypesMatch<["u", "prev", "resu
   let assemblyFormat = "$u `,` $prev `gate` $gate `lambda` $lambda attr-dict `:` functional-type(operands, results)";
 }
 
-def Kern_LinearOp : Kern_PureLaunchOp<"linear"> {
-  let summary = "x Wᵀ";
+def Kern_ProductOp : Kern_PureLaunchOp<"product", [AttrSizedOperandSegments]> {
+  let summary = "epilogue(s · x Wᵀ)";
   let description = [{
-    `library` names a library to call instead of the family's own kernel ("cublaslt"); its CPU reference is the same.
-    Which algorithm it takes is its own matter, unless one was measured: of `version` "13.1.0", the one that its heuristic
-    ranks as `algorithm`, from 0. `considered` is as for `kern.product`.
-  }];
-  let arguments = (ins Kern_Float:$x, Kern_Float:$weight, OptionalAttr<StrAttr>:$library, OptionalAttr<StrAttr>:$version,
-                       OptionalAttr<I64Attr>:$algorithm, OptionalAttr<StrArrayAttr>:$considered);
-  let results = (outs Kern_Float:$result);
-  let assemblyFormat = [{$x `,` $weight (`library` $library^ (`version` $version^ `algorithm` $algorithm)?)? attr-dict `:`
-                         functional-type(operands, results)}];
-  let hasVerifier = 1;
-}
+    s is rsqrt(mean(x²) + 2⁻²³) of the slot with `norm`, else 1. Of p = s · x Wᵀ the epilogue makes, by what is given:
+    nothing: p; `relu2`: max(p, 0)²; `plus` r: r + p; `plus` r `mix` x0: resid[layer] · (r + p) + skip[layer] · x0, and
+    r + p is the first result if there are two, for a sum that something else reads too (the backout does that of the
+    middle layer); `plus` r `without` mid: r + p − λ · mid.
 
-def Kern_ProductOp : Kern_PureLaunchOp<"product"> {
-  let summary = "act(s · x Wᵀ)";
-  let description = [{
-    Like the other products: of the family, and spread by the parameters, that `choice` says, {family = "gemm", tile_m = 64,
-    tile_n = 64} for example; without one gemv up to 8 token slots, gemm beyond. An epilogue's name is added to the family's.
     `considered` lists for the report what `kern-choose-templates` weighed, the winner first.
-    s is rsqrt(mean(x²) + 2⁻²³) of the slot with `norm`, else 1; act is max(·, 0)² with `relu2`.
   }];
-  let arguments = (ins Kern_Float:$x, Kern_Float:$weight, UnitAttr:$norm, UnitAttr:$relu2,
+  let arguments = (ins Kern_Float:$x, Kern_Float:$weight, UnitAttr:$norm, UnitAttr:$relu2, Optional<Kern_Float>:$r,
+                       Optional<Kern_Float>:$x0, Optional<Kern_F32>:$resid, Optional<Kern_F32>:$skip,
+                       OptionalAttr<I64Attr>:$layer, Optional<Kern_Float>:$mid, Optional<Kern_F32>:$lambda,
                        OptionalAttr<DictionaryAttr>:$choice, OptionalAttr<StrArrayAttr>:$considered);
-  let results = (outs Kern_Float:$result);
-  let assemblyFormat = [{$x `,` $weight (`norm` $norm^)? (`relu2` $relu2^)? (`by` $choice^)? attr-dict `:`
-                         functional-type(operands, results)}];
+  let results = (outs Optional<Kern_Float>:$sum, Kern_Float:$result);
+  let assemblyFormat = [{$x `,` $weight (`norm` $norm^)? (`relu2` $relu2^)? (`plus` $r^)?
+                         (`mix` $x0^ `resid` $resid `skip` $skip `layer` $layer)? (`without` $mid^ `lambda` $lambda)?
+                         (`by` $choice^)? attr-dict `:` functional-type(operands, results)}];
   let hasVerifier = 1;
-}
-
-def Kern_ProductAddOp : Kern_PureLaunchOp<"product_add", [AllTypesMatch<["r", "result"]>]> {
-  let summary = "r + x Wᵀ";
-  let arguments = (ins Kern_Float:$x, Kern_Float:$weight, Kern_Float:$r,
-                       OptionalAttr<DictionaryAttr>:$choice, OptionalAttr<StrArrayAttr>:$considered);
-  let results = (outs Kern_Float:$result);
-  let assemblyFormat = "$x `,` $weight `to` $r (`by` $choice^)? attr-dict `:` functional-type(operands, results)";
-  let hasVerifier = 1;
-}
-
-def Kern_ProductMixOp : Kern_PureLaunchOp<"product_mix", [AllTypesMatch<["r", "x0", "result"]>]> {
-  let summary = "resid[layer] · (r + x Wᵀ) + skip[layer] · x0";
-  let arguments = (ins Kern_Float:$x, Kern_Float:$weight, Kern_Float:$r, Kern_Float:$x0, Kern_F32:$resid, Kern_F32:$skip,
-                       I64Attr:$layer,
-                       OptionalAttr<DictionaryAttr>:$choice, OptionalAttr<StrArrayAttr>:$considered);
-  let results = (outs Kern_Float:$result);
-  let assemblyFormat = [{$x `,` $weight `to` $r `with` $x0 `resid` $resid `skip` $skip `layer` $layer (`by` $choice^)? attr-dict `:`
-                         functional-type(operands, results)}];
-  let hasVerifier = 1;
-}
-
-def Kern_ProductMixSumOp : Kern_PureLaunchOp<"product_mix_sum", [AllTypesMatch<["r", "x0", "sum", "result"]>]> {
-  let summary = "sum = r + x Wᵀ, and resid[layer] · sum + skip[layer] · x0";
-  let description = "For a sum that something else reads too: the backout does that of the middle layer.";
-  let arguments = (ins Kern_Float:$x, Kern_Float:$weight, Kern_Float:$r, Kern_Float:$x0, Kern_F32:$resid, Kern_F32:$skip,
-                       I64Attr:$layer,
-                       OptionalAttr<DictionaryAttr>:$choice, OptionalAttr<StrArrayAttr>:$considered);
-  let results = (outs Kern_Float:$sum, Kern_Float:$result);
-  let assemblyFormat = [{$x `,` $weight `to` $r `with` $x0 `resid` $resid `skip` $skip `layer` $layer (`by` $choice^)? attr-dict `:`
-                         functional-type(operands, results)}];
-  let hasVerifier = 1;
-}
-
-def Kern_ProductBackoutOp : Kern_PureLaunchOp<"product_backout", [AllTypesMatch<["r", "mid", "result"]>]> {
-  let summary = "r + x Wᵀ − λ · mid";
-  let arguments = (ins Kern_Float:$x, Kern_Float:$weight, Kern_Float:$r, Kern_Float:$mid, Kern_F32:$lambda,
-                       OptionalAttr<DictionaryAttr>:$choice, OptionalAttr<StrArrayAttr>:$considered);
-  let results = (outs Kern_Float:$result);
-  let assemblyFormat = [{$x `,` $weight `to` $r `without` $mid `lambda` $lambda (`by` $choice^)? attr-dict `:`
-                         functional-type(operands, results)}];
-  let hasVerifier = 1;
+  let builders = [OpBuilder<(ins "::mlir::Type":$type, "::mlir::Value":$x, "::mlir::Value":$weight), [{
+    build($_builder, $_state, ::mlir::TypeRange(type), x, weight, false, false, ::mlir::Value(), ::mlir::Value(),
+          ::mlir::Value(), ::mlir::Value(), ::mlir::IntegerAttr(), ::mlir::Value(), ::mlir::Value(),
+          ::mlir::DictionaryAttr(), ::mlir::ArrayAttr());
+  }]>];
+  let extraClassDeclaration = [{
+    /// Whether nothing becomes of the sums but a norm's scale.
+    bool isPlain() { return !getRelu2() && !getR() && !getX0() && !getMid(); }
+    bool usesLibrary();
+  }];
 }
 
 def Kern_RopeOp : Kern_PureLaunchOp<"rope", [AllTypesMatch<["x", "result"]>]> {
@@ -241,13 +216,25 @@ def Kern_ValueGateOp : Kern_PureLaunchOp<"value_gate", [AllTypesMatch<["v", "res
                          functional-type(operands, results)}];
 }
 
+def Kern_PrepareQkvOp : Kern_PureLaunchOp<"prepare_qkv", [AttrSizedOperandSegments]> {
+  let summary = "q, k and v for attention from what one product makes: q and k rotated, normed by head and scaled";
+  let description = "`gate`: v + range · σ(rms_norm(x)[0:c] · gate) · embeds[token].";
+  let arguments = (ins Kern_Float:$qkv, Kern_Float:$table, Kern_Ids:$positions, Optional<Kern_Float>:$x,
+                       Optional<Kern_Ids>:$tokens, Optional<Kern_Float>:$embeds, Optional<Kern_Float>:$gate,
+                       F32Attr:$mult, OptionalAttr<F32Attr>:$range);
+  let results = (outs Kern_Float:$q, Kern_Float:$k, Kern_Float:$v);
+  let assemblyFormat = [{$qkv `table` $table `at` $positions (`gate` $gate^ `of` $x `embeds` $embeds `of` $tokens
+                         `range` $range)? `mult` $mult attr-dict `:` functional-type(operands, results)}];
+  let hasVerifier = 1;
+}
+
 def Kern_AttentionOp : Kern_LaunchOp<"attention", [AllTypesMatch<["q", "result"]>]> {
   let summary = "causal attention over the chunk and the ring";
   let description = [{
     Keys of this chunk come from k and v, older ones from the ring, which `kern.kv_write` updates afterwards: with rings of
     window + 1 positions a chunk's own tokens would otherwise overwrite keys that its first tokens still need.
-    `window` is the number of earlier positions seen. `choice` and `considered` are as for kern.product; without a choice
-    the family is attention. Blocks of the family attention_prefill draw their work by ticket: it needs one of `counters`.
+    `window` is the number of earlier positions seen. `considered` is as for `kern.product`. Blocks of the engine wgmma
+    draw their work by ticket: it needs one of `counters`.
   }];
   let arguments = (ins Kern_Float:$q, Kern_Float:$k, Kern_Float:$v, Arg<Kern_KvType, "", [MemRead]>:$kv,
                        Kern_Ids:$rows, Kern_Ids:$positions, Kern_Ids:$starts,
@@ -256,6 +243,26 @@ def Kern_AttentionOp : Kern_LaunchOp<"attention", [AllTypesMatch<["q", "result"]
   let results = (outs Kern_Float:$result);
   let assemblyFormat = [{$q `,` $k `,` $v `kv` $kv `at` $rows `,` $positions `,` $starts (`counters` $counters^)?
                          `window` $window (`by` $choice^)? attr-dict `:` functional-type(operands, results)}];
+  let hasVerifier = 1;
+}
+
+def Kern_AttentionStepOp : Kern_LaunchOp<"attention_step", [AttrSizedOperandSegments]> {
+  let summary = "one token's attention from q, k and v as the product makes them";
+  let description = [{
+    Rotates, norms and scales q and k, puts k and v into the ring and attends to `window` earlier positions. `gate` is as
+    for `kern.prepare_qkv`, `considered` as for `kern.product`. Blocks of the engine spread count themselves in
+    `counters`, one of each row and head, and its partial results are scratch.
+  }];
+  let arguments = (ins Kern_Float:$qkv, Kern_Float:$table, Kern_Ids:$rows, Kern_Ids:$positions,
+                       Arg<Kern_KvType, "", [MemRead, MemWrite]>:$kv, Optional<Kern_Float>:$x, Optional<Kern_Ids>:$tokens,
+                       Optional<Kern_Float>:$embeds, Optional<Kern_Float>:$gate,
+                       Arg<Optional<Kern_Words>, "", [MemRead, MemWrite]>:$counters, F32Attr:$mult, I64Attr:$window,
+                       OptionalAttr<F32Attr>:$range, OptionalAttr<DictionaryAttr>:$choice,
+                       OptionalAttr<StrArrayAttr>:$considered);
+  let results = (outs Optional<Kern_F32>:$partials, Kern_Float:$result);
+  let assemblyFormat = [{$qkv `table` $table `kv` $kv `at` $rows `,` $positions (`gate` $gate^ `of` $x `embeds` $embeds
+                         `of` $tokens `range` $range)? (`counters` $counters^)? `mult` $mult `window` $window
+                         (`by` $choice^)? attr-dict `:` functional-type(operands, results)}];
   let hasVerifier = 1;
 }
 
@@ -324,118 +331,6 @@ def Kern_NllOp : Kern_PureLaunchOp<"nll"> {
   let arguments = (ins Kern_F32:$logits, Kern_Ids:$targets);
   let results = (outs Kern_F32:$result);
   let assemblyFormat = "$logits `,` $targets attr-dict `:` functional-type(operands, results)";
-}
-
-//===----------------------------------------------------------------------===//
-// Fused launches
-//===----------------------------------------------------------------------===//
-
-def Kern_EmbedNormOp : Kern_PureLaunchOp<"embed_norm"> {
-  let summary = "normed rows of a table";
-  let arguments = (ins Kern_Ids:$tokens, Kern_Float:$table);
-  let results = (outs Kern_Float:$result);
-  let assemblyFormat = "$tokens `,` $table attr-dict `:` functional-type(operands, results)";
-}
-
-def Kern_EmbedSmearOp : Kern_PureLaunchOp<"embed_smear"> {
-  let summary = "u + λ · σ(u[0:c] · gate) · p of the normed rows u of the tokens and p of the ones before";
-  let arguments = (ins Kern_Ids:$tokens, Kern_Ids:$prev, Kern_Float:$table, Kern_Float:$gate, Kern_F32:$lambda);
-  let results = (outs Kern_Float:$result);
-  let assemblyFormat = [{$tokens `,` $prev `,` $table `gate` $gate `lambda` $lambda attr-dict `:`
-                         functional-type(operands, results)}];
-}
-
-class Kern_QkvPrepare<string mnemonic, dag inputs, dag attributes> : Kern_PureLaunchOp<mnemonic> {
-  let arguments = !con((ins Kern_Float:$qkv, Kern_Float:$table, Kern_Ids:$positions), inputs, (ins F32Attr:$mult),
-                       attributes);
-  let results = (outs Kern_Float:$q, Kern_Float:$k, Kern_Float:$v);
-  let hasVerifier = 1;
-}
-
-def Kern_QkvPrepareOp : Kern_QkvPrepare<"qkv_prepare", (ins), (ins)> {
-  let summary = "q, k and v for attention from what one linear layer makes: q and k rotated, normed by head and scaled";
-  let assemblyFormat = [{$qkv `table` $table `at` $positions `mult` $mult attr-dict `:`
-                         functional-type(operands, results)}];
-}
-
-def Kern_QkvPrepareVeOp : Kern_QkvPrepare<"qkv_prepare_ve",
-    (ins Kern_Float:$x, Kern_Ids:$tokens, Kern_Float:$embeds, Kern_Float:$gate), (ins F32Attr:$range)> {
-  let summary = "kern.qkv_prepare with the value gate on v: v + range · σ(rms_norm(x)[0:c] · gate) · embeds[token]";
-  let assemblyFormat = [{$qkv `table` $table `at` $positions `gate` $gate `of` $x `embeds` $embeds `of` $tokens
-                         `mult` $mult `range` $range attr-dict `:` functional-type(operands, results)}];
-}
-
-def Kern_EmbedNormMixOp : Kern_PureLaunchOp<"embed_norm_mix", [AllTypesMatch<["x0", "result"]>]> {
-  let summary = "x0 as kern.embed_norm, and resid[layer] · x0 + skip[layer] · x0";
-  let arguments = (ins Kern_Ids:$tokens, Kern_Float:$table, Kern_F32:$resid, Kern_F32:$skip, I64Attr:$layer);
-  let results = (outs Kern_Float:$x0, Kern_Float:$result);
-  let assemblyFormat = [{$tokens `,` $table `resid` $resid `skip` $skip `layer` $layer attr-dict `:`
-                         functional-type(operands, results)}];
-}
-
-def Kern_EmbedSmearMixOp : Kern_PureLaunchOp<"embed_smear_mix", [AllTypesMatch<["x0", "result"]>]> {
-  let summary = "x0 as kern.embed_smear, and resid[layer] · x0 + skip[layer] · x0";
-  let arguments = (ins Kern_Ids:$tokens, Kern_Ids:$prev, Kern_Float:$table, Kern_Float:$gate, Kern_F32:$lambda,
-                       Kern_F32:$resid, Kern_F32:$skip, I64Attr:$layer);
-  let results = (outs Kern_Float:$x0, Kern_Float:$result);
-  let assemblyFormat = [{$tokens `,` $prev `,` $table `gate` $gate `lambda` $lambda `resid` $resid `skip` $skip
-                         `layer` $layer attr-dict `:` functional-type(operands, results)}];
-}
-
-class Kern_AttentionDecode<string mnemonic, dag inputs, dag attributes> : Kern_LaunchOp<mnemonic> {
-  let arguments = !con((ins Kern_Float:$qkv, Kern_Float:$table, Kern_Ids:$rows, Kern_Ids:$positions,
-                            Arg<Kern_KvType, "", [MemRead, MemWrite]>:$kv), inputs,
-                       (ins F32Attr:$mult, I64Attr:$window, I64Attr:$cluster), attributes,
-                       (ins OptionalAttr<StrArrayAttr>:$considered));
-  let results = (outs Kern_Float:$result);
-  let hasVerifier = 1;
-}
-
-def Kern_AttentionDecodeOp : Kern_AttentionDecode<"attention_decode", (ins), (ins)> {
-  let summary = "one token's attention from q, k and v as the linear layer makes them";
-  let description = [{
-    Rotates, norms and scales q and k, puts k and v into the ring and attends to `window` earlier positions. `cluster` blocks
-    share the positions of a token and head.
-  }];
-  let assemblyFormat = [{$qkv `table` $table `kv` $kv `at` $rows `,` $positions `mult` $mult
-                         `window` $window `cluster` $cluster attr-dict `:` functional-type(operands, results)}];
-}
-
-def Kern_AttentionDecodeVeOp : Kern_AttentionDecode<"attention_decode_ve",
-    (ins Kern_Float:$x, Kern_Ids:$tokens, Kern_Float:$embeds, Kern_Float:$gate), (ins F32Attr:$range)> {
-  let summary = "kern.attention_decode with the value gate on v: v + range · σ(rms_norm(x)[0:c] · gate) · embeds[token]";
-  let assemblyFormat = [{$qkv `table` $table `kv` $kv `at` $rows `,` $positions `gate` $gate `of` $x
-                         `embeds` $embeds `of` $tokens `mult` $mult `window` $window `cluster` $cluster `range` $range
-                         attr-dict `:` functional-type(operands, results)}];
-}
-
-class Kern_AttentionBatch<string mnemonic, dag inputs, dag attributes> : Kern_LaunchOp<mnemonic> {
-  let arguments = !con((ins Kern_Float:$qkv, Kern_Float:$table, Kern_Ids:$rows, Kern_Ids:$positions,
-                            Arg<Kern_KvType, "", [MemRead, MemWrite]>:$kv), inputs,
-                       (ins Arg<Kern_Words, "", [MemRead, MemWrite]>:$counters, F32Attr:$mult, I64Attr:$window,
-                            I64Attr:$chunk, I64Attr:$blocks), attributes, (ins OptionalAttr<StrArrayAttr>:$considered));
-  let results = (outs Kern_F32:$partials, Kern_Float:$result);
-  let hasVerifier = 1;
-}
-
-def Kern_AttentionBatchOp : Kern_AttentionBatch<"attention_batch", (ins), (ins)> {
-  let summary = "kern.attention_decode for a batch";
-  let description = [{
-    Chunks of `chunk` slots of the ring, of all rows and heads, are spread over `blocks` blocks. They count themselves in
-    `counters`, one of each row and head; their partial results are scratch.
-  }];
-  let assemblyFormat = [{$qkv `table` $table `kv` $kv `at` $rows `,` $positions `counters` $counters `mult` $mult
-                         `window` $window `chunk` $chunk `blocks` $blocks attr-dict `:`
-                         functional-type(operands, results)}];
-}
-
-def Kern_AttentionBatchVeOp : Kern_AttentionBatch<"attention_batch_ve",
-    (ins Kern_Float:$x, Kern_Ids:$tokens, Kern_Float:$embeds, Kern_Float:$gate), (ins F32Attr:$range)> {
-  let summary = "kern.attention_batch with the value gate on v: v + range · σ(rms_norm(x)[0:c] · gate) · embeds[token]";
-  let assemblyFormat = [{$qkv `table` $table `kv` $kv `at` $rows `,` $positions `gate` $gate `of` $x
-                         `embeds` $embeds `of` $tokens `counters` $counters `mult` $mult `window` $window
-                         `chunk` $chunk `blocks` $blocks `range` $range attr-dict `:`
-                         functional-type(operands, results)}];
 }
 
 #endif // NANOCC_KERN_TD

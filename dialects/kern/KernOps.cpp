@@ -1,6 +1,5 @@
-// What each launch means to its kernel family, and verifiers.
+// What each launch means, and verifiers.
 #include "dialects/kern/Kern.h"
-#include "kernels_templates/common/tile.h"
 
 #include "mlir/IR/OpImplementation.h"
 #include "llvm/ADT/StringExtras.h"
@@ -33,35 +32,30 @@ static void printSymbols(OpAsmPrinter &printer, Operation *, ArrayAttr symbols) 
   llvm::interleaveComma(symbols, printer);
 }
 
-/// What families have by which a choice spreads the work, in their order.
-static constexpr StringRef spreadingParams[] = {"tile_m", "tile_n", "tile_q", "tile_k",
-                                                "stages", "split",  "share",  "blocks"};
-
 namespace {
 /// Builds a KernelCall in reading order.
 struct Call {
-  Call(Operation *op, StringRef family) : builder(op->getContext()) { call.family = family; }
-  Call &type(StringRef name, Value of) { return type(name, getElementTypeOrSelf(of.getType())); }
-  Call &type(StringRef name, Type type) {
-    call.params.push_back(builder.getNamedAttr(name, TypeAttr::get(type)));
+  Call(Operation *op, Twine meaning) : builder(op->getContext()) { call.meaning = meaning.str(); }
+  /// One that is not there is left out.
+  Call &buffer(StringRef name, Value value) {
+    if (value)
+      call.buffers.emplace_back(name, value);
+    return *this;
+  }
+  Call &type(StringRef name, Value of) {
+    call.params.emplace_back(name, TypeAttr::get(getElementTypeOrSelf(of.getType())));
     return *this;
   }
   Call &dim(StringRef name, int64_t value) {
-    call.params.push_back(builder.getNamedAttr(name, builder.getI64IntegerAttr(value)));
+    call.params.emplace_back(name, builder.getI64IntegerAttr(value));
     return *this;
   }
-  Call &spread(DictionaryAttr choice) {
-    for (StringRef name : spreadingParams)
-      if (auto value = choice.getAs<IntegerAttr>(name))
-        dim(name, value.getInt());
+  Call &scalar(StringRef name, int64_t value) {
+    call.scalars.emplace_back(name, builder.getI32IntegerAttr(value));
     return *this;
   }
-  Call &scalar(int64_t value) {
-    call.scalars.push_back(builder.getI32IntegerAttr(value));
-    return *this;
-  }
-  Call &scalar(const APFloat &value) {
-    call.scalars.push_back(builder.getF32FloatAttr(value.convertToFloat()));
+  Call &scalar(StringRef name, const APFloat &value) {
+    call.scalars.emplace_back(name, builder.getF32FloatAttr(value.convertToFloat()));
     return *this;
   }
   operator KernelCall() const { return call; }
@@ -82,8 +76,46 @@ LogicalResult RefOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return success();
 }
 
+/// Operands that belong together: all or none. Returns the name of one that makes it neither.
+static StringRef incomplete(ArrayRef<std::pair<StringRef, bool>> group) {
+  for (auto [name, given] : group)
+    if (given != group.front().second)
+      return name;
+  return {};
+}
+
+LogicalResult EmbedOp::verify() {
+  if (StringRef name = incomplete({{"prev", !!getPrev()}, {"gate", !!getGate()}, {"lambda", !!getLambda()}});
+      !name.empty())
+    return emitOpError() << "smears by prev, gate and lambda together; " << name << " says otherwise";
+  if (StringRef name = incomplete(
+          {{"resid", !!getResid()}, {"skip", !!getSkip()}, {"layer", !!getLayer()}, {"its first result", !!getX0()}});
+      !name.empty())
+    return emitOpError() << "mixes by resid, skip and layer into two results; " << name << " says otherwise";
+  if ((getPrev() || getResid()) && !getNorm())
+    return emitOpError("smears and mixes normed rows alone: it lacks 'norm'");
+  return success();
+}
+
 KernelCall EmbedOp::getKernelCall() {
-  return Call(*this, "embed").type("T", getResult()).dim("C", channels(getResult())).scalar(slots(getResult()));
+  const bool smears = !!getPrev(), mixes = !!getResid();
+  Call call(*this, Twine("embed") + (smears ? "_smear" : getNorm() ? "_norm" : "") + (mixes ? "_mix" : ""));
+  call.buffer("tokens", getTokens())
+      .buffer("prev", getPrev())
+      .buffer("table", getTable())
+      .buffer("gate", getGate())
+      .buffer("lambda", getLambda())
+      .buffer("resid", getResid())
+      .buffer("skip", getSkip())
+      .buffer("x0", getX0())
+      .buffer("y", getResult())
+      .type("T", getResult())
+      .dim("C", channels(getResult()));
+  if (smears)
+    call.dim("channels", tensorType(getGate()).getNumElements());
+  if (mixes)
+    call.scalar("layer", *getLayer());
+  return call.scalar("n", slots(getResult()));
 }
 
 LogicalResult RmsNormOp::verify() {
@@ -96,166 +128,182 @@ LogicalResult RmsNormOp::verify() {
 KernelCall RmsNormOp::getKernelCall() {
   int64_t width = getWidth();
   return Call(*this, "rms_norm")
+      .buffer("x", getX())
+      .buffer("y", getResult())
       .type("T", getResult())
       .dim("width", width)
-      .scalar(tensorType(getResult()).getNumElements() / width);
+      .scalar("n", tensorType(getResult()).getNumElements() / width);
 }
 
 KernelCall SmearOp::getKernelCall() {
   return Call(*this, "smear")
+      .buffer("u", getU())
+      .buffer("prev", getPrev())
+      .buffer("gate", getGate())
+      .buffer("lambda", getLambda())
+      .buffer("y", getResult())
       .type("T", getU())
       .dim("C", channels(getU()))
       .dim("channels", tensorType(getGate()).getNumElements())
-      .scalar(slots(getU()));
-}
-
-KernelCall LinearOp::getKernelCall() {
-  return Call(*this, "linear")
-      .type("T", getX())
-      .type("O", getResult())
-      .dim("K", channels(getX()))
-      .dim("N", channels(getResult()))
-      .scalar(slots(getX()));
+      .scalar("n", slots(getU()));
 }
 
 /// `4` or `4 : i64`
-static bool isTuning(Attribute value) {
+static bool isSpread(Attribute value) {
   auto integer = dyn_cast<IntegerAttr>(value);
   return integer && integer.getType().isSignlessInteger(64);
 }
 
+/// Which parameters an engine has is known where kernels are.
 static LogicalResult verifyChoice(Operation *op, DictionaryAttr choice) {
-  if (choice && !choice.getAs<StringAttr>("family"))
-    return op->emitOpError("has a choice without a family");
-  for (NamedAttribute part : choice ? choice.getValue() : ArrayRef<NamedAttribute>())
-    if (part.getName() != "family" &&
-        (!llvm::is_contained(spreadingParams, part.getName().strref()) || !isTuning(part.getValue())))
+  if (!choice)
+    return success();
+  auto engine = choice.getAs<StringAttr>("engine");
+  if (!engine)
+    return op->emitOpError("has a choice without an engine");
+  const bool library = engine.getValue() == libraryEngine;
+  for (NamedAttribute part : choice.getValue()) {
+    if (part.getName() == "engine" || (library && part.getName() == "version" && isa<StringAttr>(part.getValue())))
+      continue;
+    if (!isSpread(part.getValue()))
       return op->emitOpError() << "has a choice of " << part.getName() << " = " << part.getValue()
-                               << "; launches are spread by the integers "
-                               << llvm::join(ArrayRef(spreadingParams), ", ");
+                               << "; engines spread the work by integers";
+  }
+  auto algorithm = choice.getAs<IntegerAttr>("algorithm");
+  if (library && (choice.contains("version") != choice.contains("algorithm") || (algorithm && algorithm.getInt() < 0)))
+    return op->emitOpError("an algorithm is one of a library's of a version, counted from 0");
   return success();
 }
 
-/// y = x wᵀ, whatever comes on top.
-static LogicalResult verifyProduct(Operation *op, Value left, Value right, Value result, DictionaryAttr choice = {}) {
-  if (failed(verifyChoice(op, choice)))
+bool ProductOp::usesLibrary() {
+  DictionaryAttr choice = getChoiceAttr();
+  return choice && choice.getAs<StringAttr>("engine").getValue() == libraryEngine;
+}
+
+LogicalResult ProductOp::verify() {
+  if (failed(verifyChoice(*this, getChoiceAttr())))
     return failure();
-  auto x = tensorType(left), w = tensorType(right), y = tensorType(result);
+  auto x = tensorType(getX()), w = tensorType(getWeight()), y = tensorType(getResult());
   if (x.getRank() != 2 || w.getRank() != 2 || y.getRank() != 2 || x.getDimSize(1) != w.getDimSize(1) ||
       y.getDimSize(1) != w.getDimSize(0) || x.getDimSize(0) != y.getDimSize(0))
-    return op->emitOpError() << "(n, k) x (m, k)ᵀ -> (n, m) expected, have " << x << ", " << w << " -> " << y;
+    return emitOpError() << "(n, k) x (m, k)ᵀ -> (n, m) expected, have " << x << ", " << w << " -> " << y;
   if (x.getElementType() != w.getElementType())
-    return op->emitOpError() << "x and weight must have the same element type";
+    return emitOpError() << "x and weight must have the same element type";
+  if (StringRef name = incomplete(
+          {{"x0", !!getX0()}, {"resid", !!getResid()}, {"skip", !!getSkip()}, {"layer", !!getLayer()}});
+      !name.empty())
+    return emitOpError() << "mixes by x0, resid, skip and layer together; " << name << " says otherwise";
+  if (!getMid() != !getLambda())
+    return emitOpError("takes out mid by lambda: both or none");
+  if (!!getX0() + !!getMid() + getRelu2() > 1 || ((getX0() || getMid()) && !getR()) || (getRelu2() && getR()))
+    return emitOpError("has an epilogue that no kernel has: relu2 stands alone, mix and without come after plus");
+  if (getSum() && !getX0())
+    return emitOpError("gives its sum besides a mix alone");
+  for (Value same : {getR(), getX0(), getMid(), getSum()})
+    if (same && same.getType() != getResult().getType())
+      return emitOpError() << "reads and writes tensors of the type of its result, " << y << ", not " << same.getType();
+  if (usesLibrary() && (!isPlain() || getNorm()))
+    return emitOpError("is no plain product: a library serves only those");
   return success();
-}
-
-LogicalResult LinearOp::verify() {
-  if (getVersion().has_value() != getAlgorithm().has_value() || (getVersion() && !getLibrary()) ||
-      static_cast<int64_t>(getAlgorithm().value_or(0)) < 0)
-    return emitOpError("an algorithm is one of a library's of a version, counted from 0");
-  return verifyProduct(*this, getX(), getWeight(), getResult());
-}
-
-LogicalResult ProductOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult(), getChoiceAttr()); }
-LogicalResult ProductAddOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult(), getChoiceAttr()); }
-LogicalResult ProductMixOp::verify() { return verifyProduct(*this, getX(), getWeight(), getResult(), getChoiceAttr()); }
-LogicalResult ProductMixSumOp::verify() {
-  return verifyProduct(*this, getX(), getWeight(), getResult(), getChoiceAttr());
-}
-LogicalResult ProductBackoutOp::verify() {
-  return verifyProduct(*this, getX(), getWeight(), getResult(), getChoiceAttr());
-}
-
-/// A product's launch up to the parameters that only the plain one has.
-template <typename Op> static Call product(Op op, StringRef epilogue, std::optional<Value> output = {}) {
-  int64_t rows = slots(op.getX()), columns = channels(op.getResult());
-  DictionaryAttr choice = op.getChoiceAttr();
-  StringRef stem = choice                      ? choice.template getAs<StringAttr>("family").getValue()
-                   : rows <= kernels::gemvRows ? "gemv"
-                                               : "gemm";
-  // The context keeps the name.
-  Call call(op, StringAttr::get(op.getContext(), stem + epilogue).getValue());
-  call.type("T", op.getX());
-  if (output)
-    call.type("O", *output);
-  call.dim("K", channels(op.getX())).dim("N", columns);
-  if (stem == "gemv")
-    return call.dim("M", rows);
-  if (!choice) {
-    kernels::Tile tile = kernels::gemmTile(rows, columns);
-    return call.dim("tile_m", tile.rows).dim("tile_n", tile.columns);
-  }
-  return call.spread(choice);
-}
-
-/// The slots are a parameter of gemv and a scalar of the others.
-template <typename Op> static KernelCall withSlots(Op op, Call call) {
-  return call.call.family.starts_with("gemv") ? call : call.scalar(slots(op.getX()));
 }
 
 KernelCall ProductOp::getKernelCall() {
-  return withSlots(*this, product(*this, "", getResult()).dim("norm", getNorm()).dim("relu2", getRelu2()));
+  Call call(*this, Twine("product") + (getRelu2()  ? "_relu2"
+                                       : getSum()  ? "_mix_sum"
+                                       : getX0()   ? "_mix"
+                                       : getMid()  ? "_backout"
+                                       : getR()    ? "_add"
+                                                   : ""));
+  call.buffer("x", getX())
+      .buffer("w", getWeight())
+      .buffer("r", getR())
+      .buffer("x0", getX0())
+      .buffer("resid", getResid())
+      .buffer("skip", getSkip())
+      .buffer("mid", getMid())
+      .buffer("lambda", getLambda())
+      .buffer("sum", getSum())
+      .buffer("y", getResult())
+      .type("T", getX())
+      .type("O", getResult())
+      .dim("K", channels(getX()))
+      .dim("N", channels(getResult()))
+      .dim("norm", getNorm());
+  if (getX0())
+    call.scalar("layer", *getLayer());
+  return call.scalar("n", slots(getX()));
 }
-
-KernelCall ProductAddOp::getKernelCall() { return withSlots(*this, product(*this, "_add")); }
-KernelCall ProductMixOp::getKernelCall() { return withSlots(*this, product(*this, "_mix").scalar(getLayer())); }
-KernelCall ProductBackoutOp::getKernelCall() { return withSlots(*this, product(*this, "_backout")); }
-KernelCall ProductMixSumOp::getKernelCall() { return withSlots(*this, product(*this, "_mix_sum").scalar(getLayer())); }
 
 KernelCall RopeOp::getKernelCall() {
   int64_t dim = channels(getTable());
   return Call(*this, "rope")
+      .buffer("x", getX())
+      .buffer("table", getTable())
+      .buffer("positions", getPositions())
+      .buffer("y", getResult())
       .type("T", getX())
       .type("P", getTable())
       .dim("heads", channels(getX()) / dim)
       .dim("D", dim)
-      .scalar(slots(getX()));
+      .scalar("n", slots(getX()));
 }
 
 KernelCall ScaleOp::getKernelCall() {
-  return Call(*this, "scale").type("T", getX()).scalar(getFactor()).scalar(tensorType(getX()).getNumElements());
+  return Call(*this, "scale")
+      .buffer("x", getX())
+      .buffer("y", getResult())
+      .type("T", getX())
+      .scalar("factor", getFactor())
+      .scalar("count", tensorType(getX()).getNumElements());
 }
 
 KernelCall ValueGateOp::getKernelCall() {
   int64_t heads = slots(getGate());
   return Call(*this, "value_gate")
+      .buffer("v", getV())
+      .buffer("h", getH())
+      .buffer("tokens", getTokens())
+      .buffer("table", getTable())
+      .buffer("gate", getGate())
+      .buffer("y", getResult())
       .type("T", getV())
       .dim("heads", heads)
       .dim("D", channels(getV()) / heads)
       .dim("C", channels(getH()))
       .dim("channels", channels(getGate()))
-      .scalar(getRange())
-      .scalar(slots(getV()));
+      .scalar("range", getRange())
+      .scalar("n", slots(getV()));
 }
 
 static APFloat attentionScale(KvType kv) {
   return APFloat(static_cast<float>(1.0 / std::sqrt(static_cast<double>(kv.getDim()))));
 }
 
-static StringRef familyOf(AttentionOp op) {
-  DictionaryAttr choice = op.getChoiceAttr();
-  return choice ? choice.getAs<StringAttr>("family").getValue() : "attention";
-}
-
 KernelCall AttentionOp::getKernelCall() {
   auto kv = cast<KvType>(getKv().getType());
-  Call call(*this, familyOf(*this));
-  call.type("T", getQ())
+  return Call(*this, "attention_chunk")
+      .buffer("q", getQ())
+      .buffer("k", getK())
+      .buffer("v", getV())
+      .buffer("kv", getKv())
+      .buffer("rows", getRows())
+      .buffer("positions", getPositions())
+      .buffer("starts", getStarts())
+      .buffer("counters", getCounters())
+      .buffer("y", getResult())
+      .type("T", getQ())
       .dim("heads", channels(getQ()) / kv.getDim())
       .dim("kv_heads", kv.getHeads())
       .dim("D", kv.getDim())
-      .dim("ring", kv.getPositions());
-  if (DictionaryAttr choice = getChoiceAttr())
-    call.spread(choice);
-  return call.scalar(getWindow()).scalar(attentionScale(kv)).scalar(slots(getQ()));
+      .dim("ring", kv.getPositions())
+      .scalar("window", getWindow())
+      .scalar("scale", attentionScale(kv))
+      .scalar("n", slots(getQ()));
 }
 
 LogicalResult AttentionOp::verify() {
   if (failed(verifyChoice(*this, getChoiceAttr())))
     return failure();
-  if ((familyOf(*this) == "attention_prefill") != (getCounters() != nullptr))
-    return emitOpError() << (getCounters() ? "has counters, which " : "has no counters, which ") << familyOf(*this)
-                         << (getCounters() ? " has no use for" : " needs");
   auto kv = cast<KvType>(getKv().getType());
   if (channels(getK()) != kv.getHeads() * kv.getDim() || channels(getV()) != channels(getK()))
     return emitOpError() << "k and v must have " << kv.getHeads() << " heads of " << kv.getDim() << " like the ring";
@@ -269,182 +317,188 @@ LogicalResult AttentionOp::verify() {
 KernelCall KvWriteOp::getKernelCall() {
   auto kv = cast<KvType>(getKv().getType());
   return Call(*this, "kv_write")
+      .buffer("k", getK())
+      .buffer("v", getV())
+      .buffer("rows", getRows())
+      .buffer("positions", getPositions())
+      .buffer("ends", getEnds())
+      .buffer("kv", getKv())
       .type("T", getK())
       .dim("kv_heads", kv.getHeads())
       .dim("D", kv.getDim())
       .dim("ring", kv.getPositions())
-      .scalar(slots(getK()));
+      .scalar("n", slots(getK()));
 }
 
-KernelCall EmbedNormOp::getKernelCall() {
-  return Call(*this, "embed_norm").type("T", getResult()).dim("C", channels(getResult())).scalar(slots(getResult()));
+/// The value gate, of operations that have it or not.
+template <typename Op> static LogicalResult verifyGate(Op op) {
+  StringRef name = incomplete({{"x", !!op.getX()},
+                               {"tokens", !!op.getTokens()},
+                               {"embeds", !!op.getEmbeds()},
+                               {"gate", !!op.getGate()},
+                               {"range", !!op.getRange()}});
+  if (!name.empty())
+    return op.emitOpError() << "gates values by x, tokens, embeds, gate and range together; " << name
+                            << " says otherwise";
+  return success();
+}
+template <typename Op> static Call &withGate(Call &call, Op op) {
+  call.buffer("x", op.getX())
+      .buffer("tokens", op.getTokens())
+      .buffer("embeds", op.getEmbeds())
+      .buffer("gate", op.getGate());
+  if (op.getGate())
+    call.dim("C", channels(op.getX())).dim("channels", channels(op.getGate())).scalar("range", *op.getRange());
+  return call;
 }
 
-KernelCall EmbedSmearOp::getKernelCall() {
-  return Call(*this, "embed_smear")
-      .type("T", getResult())
-      .dim("C", channels(getResult()))
-      .dim("channels", tensorType(getGate()).getNumElements())
-      .scalar(slots(getResult()));
+LogicalResult PrepareQkvOp::verify() {
+  int64_t dim = channels(getTable()), q = channels(getQ()), k = channels(getK());
+  if (dim == 0 || q % dim || k % dim || getK().getType() != getV().getType() || channels(getQkv()) != q + 2 * k)
+    return emitOpError() << "expects q, k and v of heads of " << dim << " side by side, makes " << getQ().getType()
+                         << ", " << getK().getType() << " and " << getV().getType() << " of " << getQkv().getType();
+  return verifyGate(*this);
 }
 
-template <typename Op> static Call qkvPrepare(Op op, StringRef family) {
-  int64_t dim = channels(op.getTable());
-  return Call(op, family)
-      .type("T", op.getQkv())
-      .type("P", op.getTable())
-      .dim("heads", channels(op.getQ()) / dim)
-      .dim("kv_heads", channels(op.getK()) / dim)
-      .dim("D", dim);
+KernelCall PrepareQkvOp::getKernelCall() {
+  int64_t dim = channels(getTable());
+  Call call(*this, Twine("prepare_qkv") + (getGate() ? "_gate" : ""));
+  call.buffer("qkv", getQkv())
+      .buffer("table", getTable())
+      .buffer("positions", getPositions())
+      .buffer("q", getQ())
+      .buffer("k", getK())
+      .buffer("v", getV())
+      .type("T", getQkv())
+      .type("P", getTable())
+      .dim("heads", channels(getQ()) / dim)
+      .dim("kv_heads", channels(getK()) / dim)
+      .dim("D", dim)
+      .scalar("mult", getMult())
+      .scalar("n", slots(getQkv()));
+  return withGate(call, *this);
 }
 
-template <typename Op> static LogicalResult verifyQkvPrepare(Op op) {
-  int64_t dim = channels(op.getTable()), q = channels(op.getQ()), k = channels(op.getK());
-  if (dim == 0 || q % dim || k % dim || op.getK().getType() != op.getV().getType() ||
-      channels(op.getQkv()) != q + 2 * k)
-    return op.emitOpError() << "expects q, k and v of heads of " << dim << " side by side, makes "
-                            << op.getQ().getType() << ", " << op.getK().getType() << " and " << op.getV().getType()
-                            << " of " << op.getQkv().getType();
+LogicalResult AttentionStepOp::verify() {
+  if (failed(verifyChoice(*this, getChoiceAttr())) || failed(verifyGate(*this)))
+    return failure();
+  auto kv = cast<KvType>(getKv().getType());
+  int64_t width = channels(getResult()), keys = kv.getHeads() * kv.getDim();
+  if (width == 0 || width % keys || channels(getQkv()) != width + 2 * keys || channels(getTable()) != kv.getDim())
+    return emitOpError() << "expects q of the result's " << width << " channels and k and v of " << kv.getHeads()
+                         << " heads of " << kv.getDim() << " side by side, has " << getQkv().getType();
+  if (static_cast<int64_t>(getWindow()) < 0)
+    return emitOpError("window must be 0 or more");
+  if (slots(getQkv()) > kv.getRows())
+    return emitOpError() << "serves " << slots(getQkv()) << " rows, the ring holds " << kv.getRows();
   return success();
 }
 
-KernelCall QkvPrepareOp::getKernelCall() {
-  return qkvPrepare(*this, "qkv_prepare").scalar(getMult()).scalar(slots(getQkv()));
-}
-LogicalResult QkvPrepareOp::verify() { return verifyQkvPrepare(*this); }
-
-KernelCall QkvPrepareVeOp::getKernelCall() {
-  return qkvPrepare(*this, "qkv_prepare_ve")
-      .dim("C", channels(getX()))
-      .dim("channels", channels(getGate()))
-      .scalar(getMult())
-      .scalar(slots(getQkv()))
-      .scalar(getRange());
-}
-LogicalResult QkvPrepareVeOp::verify() { return verifyQkvPrepare(*this); }
-
-KernelCall EmbedNormMixOp::getKernelCall() {
-  return Call(*this, "embed_norm_mix")
-      .type("T", getResult())
-      .dim("C", channels(getResult()))
-      .scalar(getLayer())
-      .scalar(slots(getResult()));
-}
-
-KernelCall EmbedSmearMixOp::getKernelCall() {
-  return Call(*this, "embed_smear_mix")
-      .type("T", getResult())
-      .dim("C", channels(getResult()))
-      .dim("channels", tensorType(getGate()).getNumElements())
-      .scalar(getLayer())
-      .scalar(slots(getResult()));
-}
-
-/// `spread`: by what the family spreads the work.
-template <typename Op>
-static Call attentionDecode(Op op, StringRef family, ArrayRef<std::pair<StringRef, int64_t>> spread) {
-  auto kv = cast<KvType>(op.getKv().getType());
-  Call call(op, family);
-  call.type("T", op.getQkv())
-      .type("P", op.getTable())
-      .dim("heads", channels(op.getResult()) / kv.getDim())
+KernelCall AttentionStepOp::getKernelCall() {
+  auto kv = cast<KvType>(getKv().getType());
+  Call call(*this, Twine("attention_step") + (getGate() ? "_gate" : ""));
+  call.buffer("qkv", getQkv())
+      .buffer("table", getTable())
+      .buffer("rows", getRows())
+      .buffer("positions", getPositions())
+      .buffer("kv", getKv())
+      .buffer("counters", getCounters())
+      .buffer("partials", getPartials())
+      .buffer("y", getResult())
+      .type("T", getQkv())
+      .type("P", getTable())
+      .dim("heads", channels(getResult()) / kv.getDim())
       .dim("kv_heads", kv.getHeads())
       .dim("D", kv.getDim())
-      .dim("ring", kv.getPositions());
-  for (auto [name, value] : spread)
-    call.dim(name, value);
-  return call.scalar(op.getMult()).scalar(op.getWindow()).scalar(attentionScale(kv)).scalar(slots(op.getQkv()));
+      .dim("ring", kv.getPositions())
+      .scalar("mult", getMult())
+      .scalar("window", getWindow())
+      .scalar("scale", attentionScale(kv))
+      .scalar("n", slots(getQkv()));
+  return withGate(call, *this);
 }
-
-template <typename Op> static LogicalResult verifyAttentionDecode(Op op) {
-  auto kv = cast<KvType>(op.getKv().getType());
-  int64_t width = channels(op.getResult()), keys = kv.getHeads() * kv.getDim();
-  if (width == 0 || width % keys || channels(op.getQkv()) != width + 2 * keys || channels(op.getTable()) != kv.getDim())
-    return op.emitOpError() << "expects q of the result's " << width << " channels and k and v of " << kv.getHeads()
-                            << " heads of " << kv.getDim() << " side by side, has " << op.getQkv().getType();
-  if (static_cast<int64_t>(op.getWindow()) < 0)
-    return op.emitOpError("window must be 0 or more");
-  if (slots(op.getQkv()) > kv.getRows())
-    return op.emitOpError() << "serves " << slots(op.getQkv()) << " rows, the ring holds " << kv.getRows();
-  return success();
-}
-
-template <typename Op> static LogicalResult verifyCluster(Op op) {
-  if (static_cast<int64_t>(op.getCluster()) < 1)
-    return op.emitOpError("cluster must be 1 or more");
-  return verifyAttentionDecode(op);
-}
-
-KernelCall AttentionDecodeOp::getKernelCall() {
-  return attentionDecode(*this, "attention_decode", {{"cluster", getCluster()}});
-}
-LogicalResult AttentionDecodeOp::verify() { return verifyCluster(*this); }
-
-KernelCall AttentionDecodeVeOp::getKernelCall() {
-  return attentionDecode(*this, "attention_decode_ve", {{"cluster", getCluster()}})
-      .dim("C", channels(getX()))
-      .dim("channels", channels(getGate()))
-      .scalar(getRange());
-}
-LogicalResult AttentionDecodeVeOp::verify() { return verifyCluster(*this); }
-
-template <typename Op> static LogicalResult verifyAttentionBatch(Op op) {
-  auto kv = cast<KvType>(op.getKv().getType());
-  if (static_cast<int64_t>(op.getChunk()) < 1 || static_cast<int64_t>(op.getBlocks()) < 1)
-    return op.emitOpError("chunk and blocks must be 1 or more");
-  if (tensorType(op.getCounters()).getNumElements() < slots(op.getQkv()) * kv.getHeads())
-    return op.emitOpError() << "needs a counter for each of " << slots(op.getQkv()) << " rows and " << kv.getHeads()
-                            << " heads, has " << op.getCounters().getType();
-  return verifyAttentionDecode(op);
-}
-
-KernelCall AttentionBatchOp::getKernelCall() {
-  return attentionDecode(*this, "attention_batch", {{"chunk", getChunk()}, {"blocks", getBlocks()}});
-}
-LogicalResult AttentionBatchOp::verify() { return verifyAttentionBatch(*this); }
-
-KernelCall AttentionBatchVeOp::getKernelCall() {
-  return attentionDecode(*this, "attention_batch_ve", {{"chunk", getChunk()}, {"blocks", getBlocks()}})
-      .dim("C", channels(getX()))
-      .dim("channels", channels(getGate()))
-      .scalar(getRange());
-}
-LogicalResult AttentionBatchVeOp::verify() { return verifyAttentionBatch(*this); }
 
 KernelCall AddOp::getKernelCall() {
-  return Call(*this, "add").type("T", getA()).scalar(tensorType(getA()).getNumElements());
+  return Call(*this, "add")
+      .buffer("a", getA())
+      .buffer("b", getB())
+      .buffer("y", getResult())
+      .type("T", getA())
+      .scalar("count", tensorType(getA()).getNumElements());
 }
 
 KernelCall Relu2Op::getKernelCall() {
-  return Call(*this, "relu2").type("T", getX()).scalar(tensorType(getX()).getNumElements());
+  return Call(*this, "relu2")
+      .buffer("x", getX())
+      .buffer("y", getResult())
+      .type("T", getX())
+      .scalar("count", tensorType(getX()).getNumElements());
 }
 
 KernelCall MixOp::getKernelCall() {
-  return Call(*this, "mix").type("T", getX()).scalar(getLayer()).scalar(tensorType(getX()).getNumElements());
+  return Call(*this, "mix")
+      .buffer("x", getX())
+      .buffer("x0", getX0())
+      .buffer("resid", getResid())
+      .buffer("skip", getSkip())
+      .buffer("y", getResult())
+      .type("T", getX())
+      .scalar("layer", getLayer())
+      .scalar("count", tensorType(getX()).getNumElements());
 }
 
 KernelCall BackoutOp::getKernelCall() {
-  return Call(*this, "backout").type("T", getX()).scalar(tensorType(getX()).getNumElements());
+  return Call(*this, "backout")
+      .buffer("x", getX())
+      .buffer("mid", getMid())
+      .buffer("lambda", getLambda())
+      .buffer("y", getResult())
+      .type("T", getX())
+      .scalar("count", tensorType(getX()).getNumElements());
 }
 
 KernelCall LastOp::getKernelCall() {
-  return Call(*this, "last").type("T", getX()).dim("C", channels(getX())).scalar(slots(getResult()));
+  return Call(*this, "last")
+      .buffer("x", getX())
+      .buffer("index", getIndex())
+      .buffer("y", getResult())
+      .type("T", getX())
+      .dim("C", channels(getX()))
+      .scalar("r", slots(getResult()));
 }
 
 KernelCall SoftcapOp::getKernelCall() {
   return Call(*this, "softcap")
+      .buffer("z", getZ())
+      .buffer("y", getResult())
       .dim("V", channels(getResult()))
       .dim("Vp", channels(getZ()))
-      .scalar(getCap())
-      .scalar(slots(getZ()));
+      .scalar("cap", getCap())
+      .scalar("n", slots(getZ()));
 }
 
 KernelCall SampleOp::getKernelCall() {
-  return Call(*this, "sample").dim("V", getVocab()).dim("Vp", channels(getZ())).scalar(getCap()).scalar(slots(getZ()));
+  return Call(*this, "sample")
+      .buffer("z", getZ())
+      .buffer("index", getIndex())
+      .buffer("steps", getSteps())
+      .buffer("sampling", getSampling())
+      .buffer("counters", getCounters())
+      .buffer("partials", getPartials())
+      .buffer("next", getResult())
+      .dim("V", getVocab())
+      .dim("Vp", channels(getZ()))
+      .scalar("cap", getCap())
+      .scalar("r", slots(getZ()));
 }
 
 KernelCall NllOp::getKernelCall() {
-  return Call(*this, "nll").dim("V", channels(getLogits())).scalar(slots(getLogits()));
+  return Call(*this, "nll")
+      .buffer("logits", getLogits())
+      .buffer("targets", getTargets())
+      .buffer("y", getResult())
+      .dim("V", channels(getLogits()))
+      .scalar("n", slots(getLogits()));
 }
 
 #define GET_OP_CLASSES

@@ -115,15 +115,25 @@ def Plan_ConstantOp : Plan_Op<"constant", [HasParent<"ProgramOp">, DeclareOpInte
   let assemblyFormat = "$buffer $steps attr-dict";
 }
 
+def Plan_SourceOp : Plan_Op<"source", [Symbol, HasParent<"::mlir::ModuleOp">]> {
+  let summary = "a file that kernels include";
+  let description = "The symbol is its path, the text CUDA C++ without include directives: what it needs comes before it.";
+  let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$text);
+  let assemblyFormat = "$sym_name $text attr-dict";
+}
+
 def Plan_KernelOp : Plan_Op<"kernel", [Symbol, HasParent<"ProgramOp">]> {
-  let summary = "an instance of a kernel family";
+  let summary = "a kernel with its parameters";
   let description = [{
-    `params` are template arguments by name: integers, or types. `source` is header-free CUDA C++ with the symbol as its
-    entry point; `cubin` is that source compiled for exactly the program's target. A cpu program has neither.
+    `params` are those of the meaning and of the engine, by name: integers, or types. `source` is CUDA C++ with the symbol
+    as its entry point, behind the texts of the files in `includes`; `cubin` is that compiled for exactly the program's
+    target. A kernel of a cpu program, and one that is a library's, has neither these nor an engine.
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$family, DictionaryAttr:$params, OptionalAttr<StrAttr>:$source,
+  let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$meaning, OptionalAttr<StrAttr>:$engine, DictionaryAttr:$params,
+                       OptionalAttr<StrArrayAttr>:$includes, OptionalAttr<StrAttr>:$source,
                        OptionalAttr<ElementsAttr>:$cubin);
-  let assemblyFormat = "$sym_name `family` $family $params (`source` $source^)? (`cubin` $cubin^)? attr-dict";
+  let assemblyFormat = [{$sym_name `meaning` $meaning (`engine` $engine^)? $params
+                         (`includes` $includes^ `source` $source)? (`cubin` $cubin^)? attr-dict}];
 }
 
 def Plan_EntryOp : Plan_Op<"entry", [Symbol, SingleBlock, NoTerminator, NoRegionArguments, HasParent<"ProgramOp">,

@@ -11,7 +11,7 @@ namespace kernels {
 
 class Catalogue {
 public:
-  /// A meaning and the engines that compute it, the most general one first.
+  /// A meaning and the engines that compute it, in the order in which choices are offered.
   void add(Meaning meaning, std::initializer_list<const Engine *> engines);
 
   const Meaning *meaning(std::string_view name) const;

@@ -156,6 +156,10 @@ struct Meaning {
   int version = 1;
 };
 
+class Kernel;
+struct DeviceModel;
+struct LaunchToPredict;
+
 /// How a device computes meanings.
 struct Engine {
   std::string_view name;
@@ -179,6 +183,12 @@ struct Engine {
   /// Why the body's general path, or a general engine, serves these parameters: the shape that the fast one lacks, with
   /// the nearest that works. Empty if the fast one does. Of bf16 alone: f32 is general by choice.
   std::string (*fallback)(const Values &) = nullptr;
+  /// The parameters by which it is worth a thought for a problem: the meaning's parameters, a launch's integer scalars,
+  /// and `rows`, that the tokens are of at most. Those that the constraint refuses are left out by whoever asks. Null:
+  /// it has no parameters, and is always worth one.
+  std::vector<Values> (*candidates)(const Kernel &, const Values &problem, const DeviceModel &) = nullptr;
+  /// Microseconds with the launch; null: the roofline.
+  double (*predict)(const LaunchToPredict &) = nullptr;
 };
 
 /// A meaning and, unless the CPU reference alone is meant, the engine that computes it.

@@ -1,5 +1,7 @@
+#include "kernels_templates/base/device_model.h"
 #include "kernels_templates/product/mma_layout.h"
 #include "kernels_templates/product/product.h"
+#include "kernels_templates/product/stream_layout.h"
 
 namespace kernels {
 
@@ -22,6 +24,37 @@ static LaunchShape shape(const Values &v) {
           .sharedBytes = static_cast<uint32_t>(tensor ? layout.sharedBytes : layout.plainBytes)};
 }
 
+/// Every tile, large to small, but those of which the tokens would fill less than half.
+static std::vector<Values> candidates(const Kernel &, const Values &problem, const DeviceModel &) {
+  const int64_t rows = problem["n"];
+  if (rows <= StreamLayout::mostRows) // streaming the weights is all the work
+    return {};
+  struct Tile {
+    int64_t rows, columns;
+  };
+  std::vector<Values> tiles;
+  for (Tile tile : {Tile{128, 128}, {128, 64}, {64, 64}, {32, 64}, {32, 32}})
+    if (tile.rows < 2 * rows || tile.rows == 32)
+      tiles.push_back({{"tile_m", tile.rows}, {"tile_n", tile.columns}});
+  return tiles;
+}
+
+/// By mma.sync or on the ordinary cores: two blocks an SM, and the SM with the most blocks takes longest.
+static double predict(const LaunchToPredict &l) {
+  constexpr uint64_t depth = MmaLayout::depth;
+  constexpr double copyUs = 2.3; // of a step, of which the ring has stages - 1 under way
+  const uint64_t tileM = l.values.count("tile_m"), tileN = l.values.count("tile_n");
+  const uint64_t most =
+      ceilDiv(ceilDiv(l.values.count("n"), tileM) * ceilDiv(l.values.count("N"), tileN), l.device.sms);
+  double us = l.stepUs(2 * tileM * tileN * depth, (tileM + tileN) * depth * sizeOf(l.values.type("T")));
+  if (l.tensorCores()) {
+    const auto stages = static_cast<uint64_t>(MmaLayout(tileM, tileN).stages);
+    us = std::max(us, copyUs / static_cast<double>((stages - 1) * std::min<uint64_t>(most, 2)));
+  }
+  return l.roofline.beside(static_cast<double>(most) * (static_cast<double>(ceilDiv(l.values.count("K"), depth)) * us +
+                                                        usPerOutput * static_cast<double>(tileM * tileN)));
+}
+
 const Engine productMma = {.name = "mma",
                            .header = "product/mma.cuh",
                            .body = "productMma",
@@ -30,6 +63,8 @@ const Engine productMma = {.name = "mma",
                            .shape = shape,
                            .waitsItself = true,
                            .tensorCores = true,
-                           .fallback = productFallback};
+                           .fallback = productFallback,
+                           .candidates = candidates,
+                           .predict = predict};
 
 } // namespace kernels

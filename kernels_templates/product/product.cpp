@@ -85,7 +85,7 @@ template <size_t i> static void addProduct(Catalogue &catalogue) {
   };
   for (const std::vector<Arg> &more : {e.inputs, e.outputs, {output("y", "O", "n N")}, e.scalars, {integer("n")}})
     meaning.args.insert(meaning.args.end(), more.begin(), more.end());
-  catalogue.add(std::move(meaning), {&productMma, &productStream, &productWgmma});
+  catalogue.add(std::move(meaning), {&productWgmma, &productStream, &productMma});
 }
 
 void add_product(Catalogue &catalogue) {

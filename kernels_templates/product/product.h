@@ -18,6 +18,9 @@ struct Epilogue {
 };
 std::span<const Epilogue> allEpilogues();
 
+/// Of a tile, behind its last step: what the engines `mma` and `wgmma` take for its epilogue.
+inline constexpr double usPerOutput = 6.3e-5;
+
 extern const Engine productStream, productMma, productWgmma;
 
 /// Why products of bf16 miss the tensor cores of the engines `stream` and `mma`; empty if they do not.

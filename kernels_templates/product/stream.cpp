@@ -1,5 +1,6 @@
-#include "kernels_templates/product/stream_layout.h"
+#include "kernels_templates/base/device_model.h"
 #include "kernels_templates/product/product.h"
+#include "kernels_templates/product/stream_layout.h"
 
 namespace kernels {
 
@@ -13,6 +14,25 @@ static LaunchShape shape(const Values &v) {
           .sharedBytes = tensor ? static_cast<uint32_t>(layout.sharedBytes) : 0};
 }
 
+static std::vector<Values> candidates(const Kernel &, const Values &problem, const DeviceModel &) {
+  if (problem["n"] > StreamLayout::mostRows)
+    return {};
+  return {{{"M", problem["n"]}}};
+}
+
+/// Every block reads all of x, and multiplies by mma.sync. An early launch saves some of its price: the first weights
+/// are in registers when its producer is done.
+static double predict(const LaunchToPredict &l) {
+  constexpr double leadUs = 0.5;
+  const double us = l.roofline.us();
+  if (!l.tensorCores())
+    return us;
+  const uint64_t x = l.values.count("M") * l.values.count("K");
+  return us - (l.roofline.launchUs < l.device.launchUs ? leadUs : 0) +
+         static_cast<double>(2 * x * l.values.count("N")) / l.rate() +
+         static_cast<double>(x * sizeOf(l.values.type("T")) * l.shape.blocks) / l.device.l2BytesPerUs;
+}
+
 const Engine productStream = {.name = "stream",
                               .header = "product/stream.cuh",
                               .body = "productStream",
@@ -21,6 +41,8 @@ const Engine productStream = {.name = "stream",
                               .shape = shape,
                               .waitsItself = true,
                               .tensorCores = true,
-                              .fallback = productFallback};
+                              .fallback = productFallback,
+                              .candidates = candidates,
+                              .predict = predict};
 
 } // namespace kernels

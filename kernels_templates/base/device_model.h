@@ -1,19 +1,20 @@
 // What a device can do at best, and what a launch takes on it by that.
 #pragma once
 
-#include "kernels_templates/common/family.h"
+#include "kernels_templates/base/kernel.h"
 
 #include <optional>
 #include <string>
 #include <string_view>
 
-namespace codegen {
+namespace kernels {
 
 /// Half of an SM's shared memory and registers, on devices with programmatic launches. Two launches that a programmatic
 /// edge joins keep to it, or the second could not become resident beside the first (cuda-rules.md, rule 6).
 inline constexpr uint32_t halfSmShared = 113 << 10, halfSmRegisters = 32 << 10;
 
 struct DeviceModel {
+  std::string_view target;
   double bytesPerUs;     // read bandwidth
   double bf16FlopsPerUs; // dense tensor-core rate
   double f32FlopsPerUs;
@@ -34,24 +35,39 @@ std::optional<DeviceModel> deviceModel(std::string_view target);
 /// Empty, or why no block with so many bytes of shared memory runs on the target, with the remedy.
 std::string sharedFault(std::string_view target, uint32_t bytes);
 
-/// What a launch has to do.
-struct LaunchWork {
-  kernels::Cost cost;
-  bool tensorCores = false;
-  bool early = false; // comes after its producer by a programmatic edge
-};
-/// Of the library, or of a family's kernel with these parameters.
-bool usesTensorCores(const kernels::Family &family, const kernels::Params &params, bool library);
+/// Blocks of a launch that an SM holds at a time, of an engine that waits itself: the compiler is asked for registers
+/// that let as many in. Kernels that start before their producers end leave these half of an SM's registers: two blocks
+/// of 288 threads fit, or up to four of 128, as many as their shared memory lets.
+uint32_t residentBlocks(const LaunchShape &shape);
 
 /// The roofline: the larger of bytes over bandwidth and FLOPs over the unit's rate, plus the price of a launch; and the
-/// time, which for a kernel whose tiles are known (codegen/Choices.h, predictTilesUs) is longer.
+/// time, which for an engine that predicts its own is longer.
 struct Prediction {
   double bytesUs, flopsUs, launchUs;
-  double tilesUs = 0; // with the launch; 0: nothing is known of them
+  double tilesUs = 0; // with the launch; 0: the engine knows nothing of it
   double us() const { return tilesUs > 0 ? tilesUs : (bytesUs > flopsUs ? bytesUs : flopsUs) + launchUs; }
   /// What most of it is: "memory", "compute" or "launch".
   const char *bound() const;
+  /// Work of `us` beside the waits for memory: they overlap, but the less, the more of both there is.
+  double beside(double us) const;
 };
-Prediction predict(const DeviceModel &device, const LaunchWork &work);
 
-} // namespace codegen
+/// A launch as an engine predicts it.
+struct LaunchToPredict {
+  const Kernel &kernel;
+  const Values &values; // parameters and integer scalars
+  const DeviceModel &device;
+  Prediction roofline;
+  LaunchShape shape;
+
+  bool tensorCores() const { return kernel.tensorCores(values); }
+  /// FLOPs a microsecond of the units that it uses.
+  double rate() const;
+  /// A block's step is bounded by its multiplications or by its operands' way from L2; blocks of an SM share both.
+  double stepUs(uint64_t flops, uint64_t bytes) const;
+};
+
+/// What a launch has to do. `early`: it comes after its producer by a programmatic edge.
+Prediction rooflineOf(const DeviceModel &device, Cost cost, bool tensorCores, bool early);
+
+} // namespace kernels
