@@ -1,9 +1,9 @@
 // The CPU executor: a program's launches through the families' CPU references, in the plan's own memory layout.
-#include "runtime/session/executor.h"
+#include "runtime/executor/executor.h"
 #include "codegen/Registry.h"
 #include "runtime/base/error.h"
 #include "runtime/base/text.h"
-#include "runtime/cpu/host_math.h"
+#include "runtime/executor/host_math.h"
 
 #include <algorithm>
 #include <chrono>

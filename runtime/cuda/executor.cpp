@@ -1,7 +1,6 @@
 // Runs a program's entries on a CUDA device: each as one graph, or launch by launch on one stream.
-#include "runtime/session/executor.h"
+#include "runtime/executor/executor.h"
 
-#include "runtime/cpu/host_math.h"
 #include "runtime/cuda/cublaslt.h"
 #include "runtime/cuda/device.h"
 #include "runtime/cuda/graph.h"
@@ -11,6 +10,7 @@
 #include "runtime/cuda/stamps.h"
 #include "runtime/cuda/step.h"
 #include "runtime/cuda/tensor_map.h"
+#include "runtime/executor/host_math.h"
 
 #include <chrono>
 #include <cstdio>

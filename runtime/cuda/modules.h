@@ -2,8 +2,8 @@
 #pragma once
 
 #include "runtime/cuda/device.h"
+#include "runtime/executor/executor.h"
 #include "runtime/plan/plan.h"
-#include "runtime/session/executor.h"
 
 #include <vector>
 

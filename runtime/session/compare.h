@@ -1,7 +1,7 @@
 // Launch by launch: one executor against another on the same inputs (`check --against`).
 #pragma once
 
-#include "runtime/session/executor.h"
+#include "runtime/executor/executor.h"
 
 #include <map>
 #include <memory>

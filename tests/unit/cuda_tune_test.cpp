@@ -1,9 +1,9 @@
 // What nanort tune finds to measure in a program, and how it launches that, on a driver that records.
 #include "codegen/Registry.h"
 #include "runtime/base/sha256.h"
-#include "runtime/cuda/attention_timer.h"
-#include "runtime/cuda/product_timer.h"
-#include "runtime/cuda/tune.h"
+#include "runtime/measure/attention_timer.h"
+#include "runtime/measure/product_timer.h"
+#include "runtime/measure/tune.h"
 #include "tests/unit/base_errors.h"
 #include "tests/unit/cuda_fake.h"
 

@@ -1,9 +1,9 @@
-#include "runtime/cuda/tune.h"
+#include "runtime/measure/tune.h"
 
 #include "codegen/Registry.h"
 #include "runtime/base/error.h"
-#include "runtime/cuda/attention_timer.h"
-#include "runtime/cuda/product_timer.h"
+#include "runtime/measure/attention_timer.h"
+#include "runtime/measure/product_timer.h"
 
 #include <algorithm>
 #include <cstdio>
