@@ -1,9 +1,9 @@
 // The CPU executor: a program's launches through the families' CPU references, in the plan's own memory layout.
-#include "runtime/session/executor.h"
+#include "runtime/executor/executor.h"
 #include "codegen/Registry.h"
 #include "runtime/base/error.h"
 #include "runtime/base/text.h"
-#include "runtime/cpu/host_math.h"
+#include "runtime/executor/host_math.h"
 
 #include <algorithm>
 #include <chrono>
@@ -62,18 +62,12 @@ struct Graph {
 class CpuExecutor final : public Executor {
 public:
   CpuExecutor(std::shared_ptr<const Plan> plan, uint32_t index, const Weights &weights, const CpuOptions &options)
-      : plan(std::move(plan)), program(this->plan->program(index)), weights(weights),
-        math(makeHostMath(options.threads)), poison(options.poison), shuffle(options.shuffleSeed != 0),
-        random(options.shuffleSeed) {
+      : plan(std::move(plan)), program(this->plan->program(index)), kernels(this->plan->kernels(index)),
+        weights(weights), math(makeHostMath(options.threads)), poison(options.poison),
+        shuffle(options.shuffleSeed != 0), random(options.shuffleSeed) {
     const auto start = std::chrono::steady_clock::now();
     allocate();
     makeConstants();
-    for (const schema::Kernel *kernel : *program.kernels()) {
-      kernels::Params values;
-      for (const schema::Param *param : *kernel->params())
-        values.values.emplace_back(param->name()->str(), param->value());
-      params.push_back(std::move(values));
-    }
     for (const schema::Entry *entry : *program.entries())
       graphs.push_back(makeGraph(*entry, nullptr));
     for (uint32_t i = 0; i < program.entries()->size(); ++i)
@@ -120,6 +114,7 @@ private:
   }
   std::shared_ptr<const Plan> plan;
   const schema::Program &program;
+  const std::vector<KernelInstance> &kernels;
   const Weights weights; // keeps mapped constants alive
   std::unique_ptr<kernels::HostMath> math;
   const bool poison, shuffle;
@@ -127,9 +122,8 @@ private:
   ExecutorStats numbers;
   Block kv, state, arena, workspace, shared;
   std::vector<Block> constants;
-  std::vector<std::byte *> addresses;  // of each buffer
-  std::vector<kernels::Params> params; // of each kernel
-  std::vector<Graph> graphs;           // of each entry, then of each loop
+  std::vector<std::byte *> addresses; // of each buffer
+  std::vector<Graph> graphs;          // of each entry, then of each loop
 
   schema::Space space(uint32_t buffer) const { return program.buffers()->Get(buffer)->space(); }
 
@@ -213,11 +207,11 @@ private:
       nodes.insert(nodes.end(), loop->nodes()->begin(), loop->nodes()->end());
     for (const schema::Node *node : nodes) {
       Launch launch;
-      const schema::Kernel &kernel = *program.kernels()->Get(node->kernel());
-      launch.kernel = codegen::findCpuKernel(kernel.family()->string_view());
+      const KernelInstance &kernel = kernels[node->kernel()];
+      launch.kernel = codegen::findCpuKernel(kernel.family->name);
       if (!launch.kernel)
-        fail(Exit::Internal, "family " + quote(kernel.family()->string_view()) + " has no CPU reference");
-      launch.params = &params[node->kernel()];
+        fail(Exit::Internal, "family " + quote(kernel.family->name) + " has no CPU reference");
+      launch.params = &kernel.params;
       for (const schema::Arg *arg : *node->args()) {
         kernels::Scalar scalar = {};
         switch (arg->kind()) {

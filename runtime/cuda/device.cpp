@@ -1,6 +1,6 @@
 #include "runtime/cuda/device.h"
 
-#include "runtime/session/executor.h"
+#include "runtime/executor/executor.h"
 
 namespace nanort {
 
@@ -79,6 +79,16 @@ CudaDevice cudaDevice(int index) {
   size_t memory = 0;
   driver->check(driver->cuDeviceTotalMem(&memory, device), "cuDeviceTotalMem", "device " + std::to_string(index));
   return {cuda::nameOf(*driver, device), "sm_" + std::to_string(arch.major * 10 + arch.minor), memory};
+}
+
+int cudaRank(std::string_view target, std::string_view arch) {
+  const std::optional<cuda::Arch> wanted = cuda::parseArch(target), device = cuda::parseArch(arch);
+  if (!wanted || !device)
+    return 0;
+  const int version = wanted->major * 16 + wanted->minor, actual = device->major * 16 + device->minor;
+  if (version == actual)
+    return 1 << 20;
+  return version < actual ? version + (wanted->major == device->major ? 1 << 10 : 0) : 0;
 }
 
 } // namespace nanort

@@ -1,7 +1,6 @@
 // Runs a program's entries on a CUDA device: each as one graph, or launch by launch on one stream.
-#include "runtime/session/executor.h"
+#include "runtime/executor/executor.h"
 
-#include "runtime/cpu/host_math.h"
 #include "runtime/cuda/cublaslt.h"
 #include "runtime/cuda/device.h"
 #include "runtime/cuda/graph.h"
@@ -11,6 +10,7 @@
 #include "runtime/cuda/stamps.h"
 #include "runtime/cuda/step.h"
 #include "runtime/cuda/tensor_map.h"
+#include "runtime/executor/host_math.h"
 
 #include <chrono>
 #include <cstdio>
@@ -50,20 +50,13 @@ const schema::Program &fitting(const Device &device, const schema::Program &prog
 }
 
 /// The extents of a Gemm are its kernel's parameters: the plan's verifier has held its buffers to them.
-GemmShape shapeOf(const schema::Kernel &linear, int32_t tokens) {
+GemmShape shapeOf(const kernels::Params &linear, int32_t tokens) {
   GemmShape shape;
   shape.tokens = static_cast<uint64_t>(tokens);
-  for (const schema::Param *param : *linear.params()) {
-    std::string_view name = param->name()->string_view();
-    if (name == "N")
-      shape.n = param->value();
-    else if (name == "K")
-      shape.k = param->value();
-    else if (name == "T")
-      shape.in = static_cast<kernels::DType>(param->value());
-    else if (name == "O")
-      shape.out = static_cast<kernels::DType>(param->value());
-  }
+  shape.n = static_cast<uint64_t>(linear["N"]);
+  shape.k = static_cast<uint64_t>(linear["K"]);
+  shape.in = linear.type("T");
+  shape.out = linear.type("O");
   return shape;
 }
 
@@ -71,10 +64,10 @@ class CudaExecutor : public Executor {
 public:
   CudaExecutor(std::shared_ptr<const Plan> thePlan, uint32_t index, const Weights &weights, const CudaOptions &options)
       : start(Clock::now()), plan(std::move(thePlan)), gpu(Driver::require(), options.device), opened(Clock::now()),
-        program(fitting(gpu, plan->program(index))), modules(gpu, program, options), loaded(Clock::now()),
-        spaces(gpu, program), staging(gpu), inputs(program, spaces, staging), arguments(countArguments(program)),
-        synchronous(environmentFlag("NANORT_SYNC")), poison(environmentFlag("NANORT_POISON")),
-        useGraphs(options.graphs && !synchronous),
+        program(fitting(gpu, plan->program(index))), kernels(plan->kernels(index)), modules(gpu, *plan, index, options),
+        loaded(Clock::now()), spaces(gpu, program), staging(gpu), inputs(program, spaces, staging),
+        arguments(countArguments(program)), synchronous(environmentFlag("NANORT_SYNC")),
+        poison(environmentFlag("NANORT_POISON")), useGraphs(options.graphs && !synchronous),
         useEarlyStarts(!options.fullEdges && supportsProgrammaticEdges(gpu)) {
     // Positions that no token was written to are never read; the poison proves it.
     spaces.fill(schema::Space::Kv, poison ? 0xff : 0);
@@ -220,7 +213,7 @@ private:
     ++stamped; // without times: the library's kernels take none
     Step step;
     const bool measured = node.library() && node.library()->string_view() == library->version();
-    step.product = library->plan(shapeOf(*program.kernels()->Get(node.kernel()), args[3]->i32()),
+    step.product = library->plan(shapeOf(kernels[node.kernel()].params, args[3]->i32()),
                                  spaces.bytes(schema::Space::Workspace), measured ? node.algorithm() : 0);
     step.x = operand(*args[0]);
     step.w = operand(*args[1]);
@@ -353,6 +346,7 @@ private:
   Device gpu; // its destructor comes after all that lives in its context
   Clock::time_point opened;
   const schema::Program &program;
+  const std::vector<KernelInstance> &kernels;
   Modules modules;
   Clock::time_point loaded;
   Spaces spaces;

@@ -3,8 +3,8 @@
 
 #include "kernels_templates/common/host_math.h"
 #include "runtime/cuda/device.h"
+#include "runtime/executor/executor.h"
 #include "runtime/plan/plan.h"
-#include "runtime/session/executor.h"
 
 #include <array>
 #include <vector>

@@ -3,7 +3,6 @@
 #include "codegen/Cache.h"
 #include "codegen/Instantiate.h"
 #include "codegen/Nvrtc.h"
-#include "codegen/Registry.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -36,7 +35,7 @@ std::vector<std::vector<char>> compile(codegen::Nvrtc &nvrtc, const std::vector<
 }
 
 /// The kernels at `wanted`, made to note when they run.
-std::vector<std::vector<char>> compileTimed(const Device &device, const schema::Program &program,
+std::vector<std::vector<char>> compileTimed(const Device &device, const std::vector<KernelInstance> &kernels,
                                             const std::vector<uint32_t> &wanted, const CudaOptions &options) {
   std::string reason;
   auto nvrtc = codegen::Nvrtc::open(reason);
@@ -44,11 +43,8 @@ std::vector<std::vector<char>> compileTimed(const Device &device, const schema::
     fail(Exit::Device, "to time launches their kernels must be compiled anew: install NVRTC (" + reason + ")");
   std::vector<codegen::CompileJob> jobs;
   for (uint32_t index : wanted) {
-    const schema::Kernel &kernel = *program.kernels()->Get(index);
-    kernels::Params params;
-    for (const schema::Param *param : *kernel.params())
-      params.values.emplace_back(param->name()->str(), param->value());
-    const kernels::Family &family = *codegen::findFamily(kernel.family()->string_view());
+    const kernels::Family &family = *kernels[index].family;
+    const kernels::Params &params = kernels[index].params;
     jobs.push_back(
         {codegen::kernelName(family, params), codegen::instantiate(family, params, codegen::Timing::Stamps)});
   }
@@ -101,8 +97,9 @@ std::vector<std::vector<char>> compileMissing(const Device &device, const schema
 
 } // namespace
 
-Modules::Modules(const Device &device, const schema::Program &program, const CudaOptions &options)
-    : device(device), functions(program.kernels()->size()) {
+Modules::Modules(const Device &device, const Plan &plan, uint32_t index, const CudaOptions &options)
+    : device(device), functions(plan.kernels(index).size()) {
+  const schema::Program &program = plan.program(index);
   std::vector<std::optional<uint32_t>> shared = launchedKernels(program);
   std::optional<Arch> target = parseArch(program.target()->str());
   bool fits = target && cubinFits(*target, device.arch()) && chaos().empty();
@@ -116,7 +113,7 @@ Modules::Modules(const Device &device, const schema::Program &program, const Cud
     }
   std::vector<std::vector<char>> compiled;
   if (!missing.empty())
-    compiled = options.times ? compileTimed(device, program, missing, options)
+    compiled = options.times ? compileTimed(device, plan.kernels(index), missing, options)
                              : compileMissing(device, program, missing, options);
   compiledCount = compiled.size();
 

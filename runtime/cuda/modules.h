@@ -2,8 +2,8 @@
 #pragma once
 
 #include "runtime/cuda/device.h"
+#include "runtime/executor/executor.h"
 #include "runtime/plan/plan.h"
-#include "runtime/session/executor.h"
 
 #include <vector>
 
@@ -13,7 +13,7 @@ class Modules {
 public:
   /// Loads every kernel that a Launch node names. Errors: Exit::Device if a kernel has no image for the device and
   /// NVRTC is missing, or needs more shared memory than a block can have; Exit::Cuda.
-  Modules(const Device &device, const schema::Program &program, const CudaOptions &options);
+  Modules(const Device &device, const Plan &plan, uint32_t program, const CudaOptions &options);
   ~Modules();
   Modules(const Modules &) = delete;
   Modules &operator=(const Modules &) = delete;

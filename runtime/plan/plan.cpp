@@ -97,7 +97,7 @@ std::shared_ptr<const Plan> Plan::open(const std::filesystem::path &path) {
   if (!std::equal(digest.begin(), digest.end(), field->begin()))
     fail(Exit::Input, name + ": damaged plan (its SHA-256 does not match)" + kRemedy);
 
-  verifyPlan(*plan->table, name);
+  plan->instances = verifyPlan(*plan->table, name);
   return plan;
 }
 

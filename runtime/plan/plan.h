@@ -4,6 +4,7 @@
 #include "kernels_templates/common/dtype.h"
 #include "plan_generated.h" // flatc, from runtime/schema/plan.fbs
 #include "runtime/base/file.h"
+#include "runtime/plan/kernel.h"
 
 #include <filesystem>
 #include <memory>
@@ -22,6 +23,8 @@ public:
 
   const schema::Plan &root() const { return *table; }
   const schema::Program &program(size_t i) const { return *table->programs()->Get(i); }
+  /// Of a program, as its kernels are counted.
+  const std::vector<KernelInstance> &kernels(size_t program) const { return instances[program]; }
   const std::filesystem::path &path() const { return file->path(); }
 
   /// Index of the buffer bound to `name`; nullopt if the entry has no such binding.
@@ -32,6 +35,7 @@ private:
   Plan() = default;
   std::shared_ptr<const MappedFile> file;
   const schema::Plan *table = nullptr;
+  KernelInstances instances;
 };
 
 inline constexpr uint32_t kPlanFormatVersion = 5;

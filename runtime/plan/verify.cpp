@@ -238,7 +238,7 @@ KernelInstance checkKernel(const schema::Kernel &kernel, const Place &at) {
   return instance;
 }
 
-void checkProgram(const schema::Plan &plan, const schema::Program &program, const Place &place) {
+std::vector<KernelInstance> checkProgram(const schema::Plan &plan, const schema::Program &program, const Place &place) {
   if (std::string reason = codegen::checkTarget(program.target()->str()); !reason.empty())
     place.bad(reason);
   if (program.precision()->string_view() != "f32" && program.precision()->string_view() != "bf16")
@@ -278,6 +278,7 @@ void checkProgram(const schema::Plan &plan, const schema::Program &program, cons
   // Bindings of all entries first: a node must not write what another entry takes as an input.
   for (uint32_t i = 0; i < entries.size(); ++i)
     checkNodes(context, i, place.in(numbered("entry", i, entries[i]->name())));
+  return std::move(context.kernels);
 }
 
 } // namespace
@@ -291,7 +292,7 @@ uint64_t elementsOf(const schema::Buffer &buffer) {
 
 } // namespace verify
 
-void verifyPlan(const schema::Plan &plan, const std::string &file) {
+KernelInstances verifyPlan(const schema::Plan &plan, const std::string &file) {
   using namespace verify;
   const Place place{file, {}};
   checkModel(plan, place.in("model"));
@@ -301,12 +302,14 @@ void verifyPlan(const schema::Plan &plan, const std::string &file) {
   if (plan.programs()->size() == 0)
     place.in("programs").bad("there are none");
   std::unordered_set<std::string_view> targets;
+  KernelInstances kernels;
   for (const schema::Program *program : *plan.programs()) {
     const Place at = place.in("program " + quote(program->target()->string_view()));
     if (!targets.insert(program->target()->string_view()).second)
       at.bad("its target occurs twice");
-    checkProgram(plan, *program, at);
+    kernels.push_back(checkProgram(plan, *program, at));
   }
+  return kernels;
 }
 
 } // namespace nanort

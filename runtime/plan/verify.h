@@ -2,9 +2,9 @@
 // that an executor follows can leave its buffer, whatever the file says.
 #pragma once
 
-#include "kernels_templates/common/family.h"
 #include "plan_generated.h"
 #include "runtime/base/error.h"
+#include "runtime/plan/kernel.h"
 
 #include <optional>
 #include <string>
@@ -14,8 +14,8 @@
 
 namespace nanort {
 
-/// Errors: Exit::Input naming `file`, the place and the first violated rule.
-void verifyPlan(const schema::Plan &plan, const std::string &file);
+/// Errors: Exit::Input naming `file`, the place and the first violated rule. Returns what it made of the kernels.
+KernelInstances verifyPlan(const schema::Plan &plan, const std::string &file);
 
 namespace verify {
 
@@ -28,13 +28,6 @@ struct Place {
   [[noreturn]] void bad(const std::string &rule) const {
     fail(Exit::Input, file + ": " + text + ": " + rule + "; compile the model again with nanocc");
   }
-};
-
-/// A kernel of the program in the form its family's functions take.
-struct KernelInstance {
-  const kernels::Family *family = nullptr;
-  kernels::Params params;
-  bool hasImage = false; // source or cubin
 };
 
 /// What the entries' checks need of a program that has passed its own.

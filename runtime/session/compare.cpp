@@ -1,6 +1,5 @@
 #include "runtime/session/compare.h"
 
-#include "codegen/Registry.h"
 #include "runtime/base/error.h"
 #include "runtime/base/text.h"
 
@@ -14,8 +13,8 @@ using kernels::ArgKind;
 
 LockstepExecutor::LockstepExecutor(std::shared_ptr<const Plan> plan, uint32_t index, std::unique_ptr<Executor> tested,
                                    std::unique_ptr<Executor> oracle)
-    : plan(std::move(plan)), program(this->plan->program(index)), tested(std::move(tested)), oracle(std::move(oracle)) {
-}
+    : plan(std::move(plan)), program(this->plan->program(index)), kernels(this->plan->kernels(index)),
+      tested(std::move(tested)), oracle(std::move(oracle)) {}
 
 void LockstepExecutor::write(uint32_t buffer, const void *data, size_t bytes) {
   tested->write(buffer, data, bytes);
@@ -30,8 +29,8 @@ void LockstepExecutor::run(uint32_t entry) {
 void LockstepExecutor::runNode(uint32_t entryIndex, uint32_t index) {
   const schema::Entry &entry = *program.entries()->Get(entryIndex);
   const schema::Node &node = *entry.nodes()->Get(index);
-  const schema::Kernel &kernel = *program.kernels()->Get(node.kernel());
-  const auto &declared = codegen::findFamily(kernel.family()->string_view())->args;
+  const KernelInstance &kernel = kernels[node.kernel()];
+  const auto &declared = kernel.family->args;
   std::vector<uint32_t> outputs;
   for (uint32_t i = 0; i < declared.size(); ++i) {
     if (isScalar(declared[i].kind))
@@ -50,8 +49,8 @@ void LockstepExecutor::runNode(uint32_t entryIndex, uint32_t index) {
   tested->runNode(entryIndex, index);
   oracle->runNode(entryIndex, index);
   const std::string where = "entry " + quote(entry.name()->string_view()) + ", node " + std::to_string(index) +
-                            ", kernel " + quote(kernel.name()->string_view());
-  ++differences[kernel.family()->str()].launches;
+                            ", kernel " + quote(program.kernels()->Get(node.kernel())->name()->string_view());
+  ++differences[std::string(kernel.family->name)].launches;
   for (uint32_t buffer : outputs)
     compare(buffer, kernel, where);
 }
@@ -67,7 +66,7 @@ static float at(kernels::DType type, const std::vector<std::byte> &bytes, size_t
   return value;
 }
 
-void LockstepExecutor::compare(uint32_t buffer, const schema::Kernel &kernel, const std::string &where) {
+void LockstepExecutor::compare(uint32_t buffer, const KernelInstance &kernel, const std::string &where) {
   const schema::Buffer &described = *program.buffers()->Get(buffer);
   const std::string place = where + ", output buffer " + quote(described.name()->string_view());
   const kernels::DType type = dtypeOf(described);
@@ -82,10 +81,7 @@ void LockstepExecutor::compare(uint32_t buffer, const schema::Kernel &kernel, co
         fail(Exit::Mismatch, place + ", element " + std::to_string(i) + ": the devices give different integers");
     return;
   }
-  kernels::Params params;
-  for (const schema::Param *param : *kernel.params())
-    params.values.emplace_back(param->name()->str(), param->value());
-  const double tolerance = codegen::findFamily(kernel.family()->string_view())->tolerance(params);
+  const double tolerance = kernel.family->tolerance(kernel.params);
 
   double largest = 0, difference = 0;
   size_t worst = 0;
@@ -107,7 +103,7 @@ void LockstepExecutor::compare(uint32_t buffer, const schema::Kernel &kernel, co
     return;
   // Where the oracle gives zeros alone, the tolerance is absolute.
   const double ratio = difference / (std::max(tolerance, 1e-30) * (largest > 0 ? largest : 1));
-  FamilyDifference &family = differences[kernel.family()->str()];
+  FamilyDifference &family = differences[std::string(kernel.family->name)];
   if (ratio > family.worst) {
     family.worst = ratio;
     family.where = where;
@@ -115,7 +111,7 @@ void LockstepExecutor::compare(uint32_t buffer, const schema::Kernel &kernel, co
   if (ratio > 1)
     fail(Exit::Mismatch, place + ", element " + std::to_string(worst) + ": " + std::to_string(at(type, a, worst)) +
                              " instead of " + std::to_string(at(type, b, worst)) + ", " + std::to_string(ratio) +
-                             " times the tolerance of family " + kernel.family()->str());
+                             " times the tolerance of family " + std::string(kernel.family->name));
 }
 
 } // namespace nanort

@@ -1,7 +1,7 @@
 // Launch by launch: one executor against another on the same inputs (`check --against`).
 #pragma once
 
-#include "runtime/session/executor.h"
+#include "runtime/executor/executor.h"
 
 #include <map>
 #include <memory>
@@ -37,11 +37,12 @@ public:
 private:
   std::shared_ptr<const Plan> plan;
   const schema::Program &program;
+  const std::vector<KernelInstance> &kernels;
   std::unique_ptr<Executor> tested, oracle;
   std::map<std::string, FamilyDifference> differences;
   std::vector<std::byte> a, b; // one buffer's bytes of each
 
-  void compare(uint32_t buffer, const schema::Kernel &kernel, const std::string &where);
+  void compare(uint32_t buffer, const KernelInstance &kernel, const std::string &where);
 };
 
 } // namespace nanort

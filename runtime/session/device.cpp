@@ -3,7 +3,6 @@
 #include "runtime/base/error.h"
 #include "runtime/base/ranges.h"
 #include "runtime/base/text.h"
-#include "runtime/cuda/arch.h"
 
 #include <charconv>
 #include <unistd.h>
@@ -43,7 +42,6 @@ static std::string targets(const Plan &plan) {
 
 uint32_t chooseProgramFor(const Plan &plan, const std::string &arch, const std::string &name) {
   const auto &programs = *plan.root().programs();
-  const auto device = arch.empty() ? std::nullopt : cuda::parseArch(arch);
   int best = -1, bestRank = 0;
   for (uint32_t i = 0; i < programs.size(); ++i) {
     const std::string target = programs[i]->target()->str();
@@ -54,17 +52,7 @@ uint32_t chooseProgramFor(const Plan &plan, const std::string &arch, const std::
         fail(Exit::Device, plan.path().string() + ": program cpu does not run on CUDA; use --device cpu");
       return i;
     }
-    const auto wanted = cuda::parseArch(target);
-    int rank = 0; // the highest wins; 0 does not fit
-    if (arch.empty())
-      rank = wanted ? 1 : 2;
-    else if (wanted && device) {
-      const int version = wanted->major * 16 + wanted->minor, actual = device->major * 16 + device->minor;
-      if (version == actual)
-        rank = 1 << 20;
-      else if (version < actual)
-        rank = version + (wanted->major == device->major ? 1 << 10 : 0);
-    }
+    const int rank = !arch.empty() ? cudaRank(target, arch) : target == "cpu" ? 2 : 1;
     if (rank > bestRank) {
       best = static_cast<int>(i);
       bestRank = rank;

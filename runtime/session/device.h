@@ -1,7 +1,7 @@
 // From what a user asks for to an executor: which device, which program of the plan.
 #pragma once
 
-#include "runtime/session/executor.h"
+#include "runtime/executor/executor.h"
 
 #include <filesystem>
 #include <memory>

@@ -1,7 +1,5 @@
 #include "runtime/session/memory.h"
 
-#include "runtime/cuda/arch.h"
-
 #include <algorithm>
 #include <vector>
 
@@ -15,7 +13,7 @@ std::string MemoryNeed::text() const {
 MemoryNeed requestedBy(const schema::Program &program) {
   const schema::Memory &memory = *program.memory();
   return {memory.constants(), memory.kv(),        memory.state(),
-          memory.arena(),     memory.workspace(), cuda::parseArch(program.target()->str()) ? kContextAllowance : 0};
+          memory.arena(),     memory.workspace(), program.target()->string_view() == "cpu" ? 0 : kContextAllowance};
 }
 
 /// Whether a request of `rows` sequences and `tokens` tokens in all can run this entry: the smallest decode entry that

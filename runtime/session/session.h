@@ -1,7 +1,7 @@
 // Sequences over an executor's entries: what is in the cache, which entry serves a call, and its inputs.
 #pragma once
 
-#include "runtime/session/executor.h"
+#include "runtime/executor/executor.h"
 
 #include <cstdint>
 #include <functional>

@@ -3,7 +3,7 @@
 #include "runtime/base/error.h"
 #include "runtime/base/safetensors.h"
 #include "runtime/base/text.h"
-#include "runtime/cpu/host_math.h"
+#include "runtime/executor/host_math.h"
 
 #include <charconv>
 #include <cmath>

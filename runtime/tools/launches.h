@@ -2,7 +2,7 @@
 #pragma once
 
 #include "codegen/DeviceModel.h"
-#include "runtime/session/executor.h"
+#include "runtime/executor/executor.h"
 
 #include <nlohmann/json.hpp>
 #include <optional>

@@ -1,5 +1,5 @@
 // nanort tune: measures what can serve a plan's matrix products and attentions, for nanocc --tuning.
-#include "runtime/cuda/tune.h"
+#include "runtime/measure/tune.h"
 
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"

@@ -2,9 +2,9 @@
 // fused, against cuBLASLt and a launch of each of these (which are as fast as memory).
 //   gemm_vs_cublaslt [--device N] [--rounds N] [--norm] [--relu2 | --add] MxNxK...
 // Without shapes: those of a d32 at 512 and 2,048 tokens, and a large one. In shuffled turns, random data, weights not
-// in L2 (runtime/cuda/product_timer.h). Prints a table and, last, a JSON line.
+// in L2 (runtime/measure/product_timer.h). Prints a table and, last, a JSON line.
 #include "runtime/base/error.h"
-#include "runtime/cuda/product_timer.h"
+#include "runtime/measure/product_timer.h"
 
 #include <CLI/CLI.hpp>
 #include <cstdio>

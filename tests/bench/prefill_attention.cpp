@@ -3,7 +3,7 @@
 // Each figure is the median of a graph of 20 launches on random data; 4 x 16 x 128 FLOPs a query and key that it sees.
 // Prints a table and, last, a JSON line.
 #include "runtime/base/error.h"
-#include "runtime/cuda/attention_timer.h"
+#include "runtime/measure/attention_timer.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>

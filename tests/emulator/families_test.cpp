@@ -1,5 +1,5 @@
 // Kernels of the device on the emulator against their CPU references, over several schedules.
-#include "runtime/cpu/host_math.h"
+#include "runtime/executor/host_math.h"
 #include "tests/emulator/run_case.h"
 
 #include <cstdio>

@@ -1,7 +1,7 @@
 // Every kernel family on the device against its CPU reference, over the sweep of odd shapes; and matrix products by
 // cuBLASLt against the reference of family linear.
-#include "runtime/cpu/host_math.h"
 #include "runtime/cuda/cublaslt.h"
+#include "runtime/executor/host_math.h"
 #include "tests/gpu/device_case.h"
 
 #include <algorithm>

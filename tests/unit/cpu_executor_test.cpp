@@ -1,5 +1,5 @@
 // The CPU executor as an instrument: shuffled launches show missing edges, poison shows bytes that nobody wrote.
-#include "runtime/session/executor.h"
+#include "runtime/executor/executor.h"
 #include "runtime/session/session.h"
 #include "tests/unit/tiny_plan.h"
 

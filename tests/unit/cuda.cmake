@@ -7,7 +7,7 @@ add_executable(cuda_test ${CMAKE_CURRENT_LIST_DIR}/cuda_test.cpp ${CMAKE_CURRENT
                          ${CMAKE_CURRENT_LIST_DIR}/cuda_generate_test.cpp ${CMAKE_CURRENT_LIST_DIR}/tools_launches_test.cpp
                          ${PROJECT_SOURCE_DIR}/runtime/tools/launches.cpp)
 target_compile_definitions(cuda_test PRIVATE NANO_FAKE_CUDA="$<TARGET_FILE:nano_fake_cuda>")
-target_link_libraries(cuda_test PRIVATE tiny_plan nano_session nano_cuda nano_weights GTest::gmock GTest::gtest_main)
+target_link_libraries(cuda_test PRIVATE tiny_plan nano_measure nano_session nano_cuda nano_weights GTest::gmock GTest::gtest_main)
 add_dependencies(cuda_test nano_fake_cuda)
 gtest_discover_tests(cuda_test)
 

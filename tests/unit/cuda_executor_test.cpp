@@ -1,9 +1,9 @@
 // The CUDA executor against a driver that records: what it allocates, moves, launches, and says when something fails.
 #include "runtime/base/error.h"
 #include "runtime/base/safetensors.h"
-#include "runtime/cpu/host_math.h"
 #include "runtime/cuda/memory.h"
-#include "runtime/session/executor.h"
+#include "runtime/executor/executor.h"
+#include "runtime/executor/host_math.h"
 #include "tests/unit/cuda_fake.h"
 #include "tests/unit/cuda_plan.h"
 

@@ -2,7 +2,7 @@
 // by launch.
 #include "codegen/Registry.h"
 #include "runtime/base/error.h"
-#include "runtime/session/executor.h"
+#include "runtime/executor/executor.h"
 #include "runtime/session/memory.h"
 #include "tests/unit/cuda_fake.h"
 #include "tests/unit/tiny_plan.h"

@@ -4,7 +4,7 @@
 #include "runtime/cuda/cublaslt.h"
 #include "runtime/cuda/driver.h"
 #include "runtime/cuda/tensor_map.h"
-#include "runtime/session/executor.h"
+#include "runtime/executor/executor.h"
 #include "tests/unit/cuda_fake.h"
 
 #include <fstream>

@@ -1,9 +1,9 @@
 // What nanort tune finds to measure in a program, and how it launches that, on a driver that records.
 #include "codegen/Registry.h"
 #include "runtime/base/sha256.h"
-#include "runtime/cuda/attention_timer.h"
-#include "runtime/cuda/product_timer.h"
-#include "runtime/cuda/tune.h"
+#include "runtime/measure/attention_timer.h"
+#include "runtime/measure/product_timer.h"
+#include "runtime/measure/tune.h"
 #include "tests/unit/base_errors.h"
 #include "tests/unit/cuda_fake.h"
 
@@ -40,6 +40,9 @@ public:
     nodes.push_back(schema::CreateNodeDirect(fbb, schema::NodeKind::Launch, static_cast<uint32_t>(instances.size()),
                                              &args, nullptr, nullptr, 0, &edges));
     instances.push_back(schema::CreateKernelDirect(fbb, family, family, &values));
+    KernelInstance &kernel = kernels.emplace_back(KernelInstance{&described, {}, true});
+    for (size_t i = 0; i < params.size(); ++i)
+      kernel.params.values.emplace_back(described.params[i].name, params[i]);
   }
 
   /// Once, behind all launches.
@@ -53,6 +56,8 @@ public:
                                            schema::CreateMemory(fbb)));
     return *flatbuffers::GetRoot<schema::Program>(fbb.GetBufferPointer());
   }
+
+  std::vector<KernelInstance> kernels;
 
 private:
   flatbuffers::FlatBufferBuilder fbb;
@@ -77,11 +82,11 @@ TEST(ProblemsOf, AProgramAreItsDistinctOnes) {
   launches.add("attention_decode", {T, 0, 4, 2, 64, 129, 4}, 1, 128);
   launches.add("attention_decode", {T, 0, 4, 2, 64, 513, 4}, 1, 512);
   const schema::Program &program = launches.program();
-  const std::vector<codegen::Product> products = productsOf(program);
+  const std::vector<codegen::Product> products = productsOf(program, launches.kernels);
   ASSERT_EQ(products.size(), 2u);
   EXPECT_EQ(codegen::problemOf(products[0]), codegen::problemOf(codegen::Product{"", bf16, bf16, 1, 64, 32}));
   EXPECT_EQ(codegen::problemOf(products[1]), codegen::problemOf(codegen::Product{"_add", bf16, bf16, 16, 64, 32}));
-  const std::vector<AnyAttention> found = attentionsOf(program);
+  const std::vector<AnyAttention> found = attentionsOf(program, launches.kernels);
   ASSERT_EQ(found.size(), 6u);
 
   auto expectStep = [&](size_t i, const DecodeAttention &expected) {
@@ -105,7 +110,7 @@ TEST(ProblemsOf, WindowsOfOneKernelCountAsTheLargest) {
     launches.add("attention_decode", {T, T, 2, 2, 64, 512, 4}, 8, window);
     launches.add("attention_prefill", {T, 2, 2, 64, 512, 64, 64, 2, 264}, 256, window);
   }
-  const std::vector<AnyAttention> found = attentionsOf(launches.program());
+  const std::vector<AnyAttention> found = attentionsOf(launches.program(), launches.kernels);
   ASSERT_EQ(found.size(), 2u);
   EXPECT_EQ(std::get<DecodeAttention>(found[0]).window, 512);
   EXPECT_EQ(std::get<Attention>(found[1]).window, 512);

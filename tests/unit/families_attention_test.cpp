@@ -1,5 +1,5 @@
 // The ring: what attention reads after kv_write has written it.
-#include "runtime/cpu/host_math.h"
+#include "runtime/executor/host_math.h"
 #include "tests/unit/family_cases.h"
 
 #include <gtest/gtest.h>

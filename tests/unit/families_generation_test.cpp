@@ -1,6 +1,6 @@
 // feed and advance against the words they should leave behind, computed row by row.
 #include "kernels_templates/common/generation.h"
-#include "runtime/cpu/host_math.h"
+#include "runtime/executor/host_math.h"
 #include "tests/unit/family_cases.h"
 
 #include <gtest/gtest.h>

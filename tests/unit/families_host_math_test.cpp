@@ -1,4 +1,4 @@
-#include "runtime/cpu/host_math.h"
+#include "runtime/executor/host_math.h"
 
 #include <gtest/gtest.h>
 

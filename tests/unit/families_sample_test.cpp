@@ -1,6 +1,6 @@
 // Sampling: the generator's published vectors, ties, top-k, and the distribution.
 #include "kernels_templates/common/philox.h"
-#include "runtime/cpu/host_math.h"
+#include "runtime/executor/host_math.h"
 #include "tests/unit/family_cases.h"
 
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // Every CPU reference against its formula in double, over the sweep of odd shapes.
 #include "kernels_templates/common/philox.h"
-#include "runtime/cpu/host_math.h"
+#include "runtime/executor/host_math.h"
 #include "tests/unit/family_cases.h"
 
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 #include "kernels_templates/common/philox.h"
 #include "runtime/base/safetensors.h"
-#include "runtime/cpu/host_math.h"
+#include "runtime/executor/host_math.h"
 #include "runtime/weights/values.h"
 #include "runtime/weights/weights.h"
 #include "tests/unit/tiny_plan.h"

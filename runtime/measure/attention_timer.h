@@ -1,7 +1,7 @@
 // Times what can serve one attention on a CUDA device.
 #pragma once
 
-#include "runtime/cuda/workbench.h"
+#include "runtime/measure/workbench.h"
 
 namespace nanort::cuda {
 

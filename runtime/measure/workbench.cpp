@@ -1,4 +1,4 @@
-#include "runtime/cuda/workbench.h"
+#include "runtime/measure/workbench.h"
 
 #include "codegen/Instantiate.h"
 #include "codegen/Nvrtc.h"

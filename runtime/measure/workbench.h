@@ -4,7 +4,7 @@
 
 #include "codegen/Cache.h"
 #include "codegen/Choices.h"
-#include "runtime/cuda/timing.h"
+#include "runtime/measure/timing.h"
 
 #include <filesystem>
 #include <functional>

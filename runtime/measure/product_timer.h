@@ -2,7 +2,7 @@
 #pragma once
 
 #include "runtime/cuda/cublaslt.h"
-#include "runtime/cuda/workbench.h"
+#include "runtime/measure/workbench.h"
 
 namespace nanort::cuda {
 

@@ -1,4 +1,5 @@
-// What runs a program's entries: the CPU executor (the oracle) or the CUDA executor.
+// What runs a program's entries: the CPU executor (the oracle) or the CUDA executor. Each is defined in its own folder;
+// what opens a device (session/, tools/) knows this header alone.
 #pragma once
 
 #include "runtime/plan/plan.h"
@@ -8,6 +9,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace nanort {
@@ -85,5 +87,9 @@ struct CudaDevice {
   uint64_t memory;
 };
 CudaDevice cudaDevice(int index);
+/// How well a program for `target` suits a device of capability `arch` ("sm_90"): best one for exactly that, then for
+/// the newest of its major version that is not newer, then for the newest that is not newer, which the executor
+/// compiles from its sources. 0: not at all.
+int cudaRank(std::string_view target, std::string_view arch);
 
 } // namespace nanort

@@ -1,4 +1,4 @@
-#include "runtime/cuda/product_timer.h"
+#include "runtime/measure/product_timer.h"
 
 #include "codegen/Instantiate.h"
 #include "codegen/Nvrtc.h"

@@ -1,4 +1,4 @@
-#include "runtime/cuda/timing.h"
+#include "runtime/measure/timing.h"
 
 #include <algorithm>
 #include <cstring>

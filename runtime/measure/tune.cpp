@@ -1,9 +1,8 @@
-#include "runtime/cuda/tune.h"
+#include "runtime/measure/tune.h"
 
-#include "codegen/Registry.h"
 #include "runtime/base/error.h"
-#include "runtime/cuda/attention_timer.h"
-#include "runtime/cuda/product_timer.h"
+#include "runtime/measure/attention_timer.h"
+#include "runtime/measure/product_timer.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -12,17 +11,17 @@
 
 namespace nanort {
 
-static int64_t paramOf(const schema::Kernel &kernel, std::string_view name, int64_t otherwise) {
-  for (const schema::Param *param : *kernel.params())
-    if (param->name()->string_view() == name)
-      return param->value();
+static int64_t paramOf(const KernelInstance &kernel, std::string_view name, int64_t otherwise) {
+  for (const auto &[known, value] : kernel.params.values)
+    if (known == name)
+      return value;
   return otherwise;
 }
 
 /// An I32 argument of a launch; `otherwise` if its family has none of the name.
-static int64_t scalarOf(const schema::Kernel &kernel, const schema::Node &node, std::string_view name,
+static int64_t scalarOf(const KernelInstance &kernel, const schema::Node &node, std::string_view name,
                         int64_t otherwise) {
-  const auto &args = codegen::findFamily(kernel.family()->string_view())->args;
+  const auto &args = kernel.family->args;
   for (size_t i = 0; i < args.size(); ++i)
     if (args[i].name == name)
       return node.args()->Get(static_cast<uint32_t>(i))->i32();
@@ -37,13 +36,13 @@ static std::optional<std::string> epilogueOf(std::string_view family) {
   return std::nullopt;
 }
 
-std::vector<codegen::Product> productsOf(const schema::Program &program) {
+std::vector<codegen::Product> productsOf(const schema::Program &program, const std::vector<KernelInstance> &kernels) {
   std::vector<codegen::Product> products;
   std::set<std::string> known;
   forEachNode(program, [&](const schema::Node &node) {
-    const schema::Kernel &kernel = *program.kernels()->Get(node.kernel());
+    const KernelInstance &kernel = kernels[node.kernel()];
     const bool library = node.kind() == schema::NodeKind::Gemm;
-    std::optional<std::string> epilogue = library ? "" : epilogueOf(kernel.family()->string_view());
+    std::optional<std::string> epilogue = library ? "" : epilogueOf(kernel.family->name);
     if (!epilogue)
       return;
     auto value = [&](std::string_view name, int64_t otherwise) { return paramOf(kernel, name, otherwise); };
@@ -68,8 +67,8 @@ std::vector<codegen::Product> productsOf(const schema::Program &program) {
 }
 
 /// Nullopt if the launch is none of an attention's.
-static std::optional<AnyAttention> attentionOf(const schema::Kernel &kernel, const schema::Node &node) {
-  const std::string_view family = kernel.family()->string_view();
+static std::optional<AnyAttention> attentionOf(const KernelInstance &kernel, const schema::Node &node) {
+  const std::string_view family = kernel.family->name;
   const bool step = family.starts_with("attention_decode") || family.starts_with("attention_batch");
   const bool chunk = family == "attention" || family == "attention_prefill" || family == "attention_mma";
   if (node.kind() != schema::NodeKind::Launch || (!step && !chunk))
@@ -91,11 +90,11 @@ static std::optional<AnyAttention> attentionOf(const schema::Kernel &kernel, con
                                   value("channels")};
 }
 
-std::vector<AnyAttention> attentionsOf(const schema::Program &program) {
+std::vector<AnyAttention> attentionsOf(const schema::Program &program, const std::vector<KernelInstance> &kernels) {
   std::vector<AnyAttention> attentions;
   std::map<codegen::Problem, size_t> known; // with a window of 0
   forEachNode(program, [&](const schema::Node &node) {
-    std::optional<AnyAttention> attention = attentionOf(*program.kernels()->Get(node.kernel()), node);
+    std::optional<AnyAttention> attention = attentionOf(kernels[node.kernel()], node);
     if (!attention)
       return;
     auto windowOf = [](AnyAttention &any) -> int64_t & {
@@ -154,8 +153,8 @@ Tuning tune(const Plan &plan, uint32_t index, const TuneOptions &options,
                 cuda::versionText(timer.device().driver().version()),
                 bench.compiler(),
                 {}};
-  const std::vector<codegen::Product> products = productsOf(program);
-  std::vector<AnyAttention> attentions = attentionsOf(program);
+  const std::vector<codegen::Product> products = productsOf(program, plan.kernels(index));
+  std::vector<AnyAttention> attentions = attentionsOf(program, plan.kernels(index));
   std::erase_if(attentions, [&](const AnyAttention &any) {
     return std::visit([&](const auto &a) { return codegen::choicesFor(a, result.target).size() < 2; }, any);
   });

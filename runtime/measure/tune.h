@@ -31,7 +31,7 @@ struct Tuning {
 };
 
 /// The distinct products that the nodes of a program compute, in order of their first use.
-std::vector<codegen::Product> productsOf(const schema::Program &program);
+std::vector<codegen::Product> productsOf(const schema::Program &program, const std::vector<KernelInstance> &kernels);
 
 using AnyAttention = std::variant<codegen::Attention, codegen::DecodeAttention>;
 
@@ -40,7 +40,7 @@ using AnyAttention = std::variant<codegen::Attention, codegen::DecodeAttention>;
 /// there is one, with the largest of their windows. What can serve them is the same, so that its times are of one
 /// problem, and of the launches that take longest. (A ring is as long as its window, but for those beyond the context,
 /// all full.)
-std::vector<AnyAttention> attentionsOf(const schema::Program &program);
+std::vector<AnyAttention> attentionsOf(const schema::Program &program, const std::vector<KernelInstance> &kernels);
 
 /// Times every choice for every product of `program` on a CUDA device, cuBLASLt's algorithms among them where it can
 /// serve, and for every attention that has more than one choice.

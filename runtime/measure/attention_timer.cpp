@@ -1,4 +1,4 @@
-#include "runtime/cuda/attention_timer.h"
+#include "runtime/measure/attention_timer.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "runtime/cpu/host_gemm.h"
+#include "runtime/executor/host_gemm.h"
 
 #include <Eigen/Core>
 

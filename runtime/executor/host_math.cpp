@@ -1,7 +1,7 @@
-#include "runtime/cpu/host_math.h"
+#include "runtime/executor/host_math.h"
 
 #include "runtime/base/error.h"
-#include "runtime/cpu/host_gemm.h"
+#include "runtime/executor/host_gemm.h"
 
 #include <algorithm>
 #include <atomic>
