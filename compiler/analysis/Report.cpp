@@ -29,8 +29,8 @@ static void nodesJson(llvm::json::OStream &json, plan::ProgramOp program, ArrayR
   json.attributeArray("nodes", [&] {
     for (const LaunchCost &launch : launchesOf(program, nodes))
       json.object([&] {
-        const std::optional<codegen::Prediction> &predicted = launch.predicted;
-        auto part = [&](double codegen::Prediction::*us) {
+        const std::optional<kernels::Prediction> &predicted = launch.predicted;
+        auto part = [&](double kernels::Prediction::*us) {
           return predicted ? std::optional<double>(predicted.value().*us) : std::nullopt;
         };
         json.attribute("kernel", llvm::json::fixUTF8(launch.kernel));
@@ -38,8 +38,8 @@ static void nodesJson(llvm::json::OStream &json, plan::ProgramOp program, ArrayR
         json.attribute("bytes", launch.bytes);
         json.attribute("flops", launch.flops);
         decimal(json, "predicted_us", predicted ? std::optional(predicted->us()) : std::nullopt);
-        decimal(json, "memory_us", part(&codegen::Prediction::bytesUs));
-        decimal(json, "compute_us", part(&codegen::Prediction::flopsUs));
+        decimal(json, "memory_us", part(&kernels::Prediction::bytesUs));
+        decimal(json, "compute_us", part(&kernels::Prediction::flopsUs));
         json.attribute("bound", predicted ? llvm::json::Value(predicted->bound()) : llvm::json::Value(nullptr));
         if (launch.onEarlyEdge) {
           json.attribute("leaves_half_sm", launch.leavesHalf());
@@ -121,13 +121,13 @@ std::string nanocc::reportJson(ModuleOp module) {
 /// A line per launch. Memory and compute are the roofline's two sides.
 static void nodesText(raw_ostream &stream, plan::ProgramOp program, ArrayRef<Operation *> nodes) {
   for (auto [i, launch] : llvm::enumerate(launchesOf(program, nodes))) {
-    auto us = [&](double codegen::Prediction::*part) {
+    auto us = [&](double kernels::Prediction::*part) {
       return launch.predicted ? llvm::formatv("{0:F2}", launch.predicted.value().*part).str() : "-";
     };
     stream << llvm::formatv(
         "  {0,5} {1,12:F3} {2,12:F4} {3,9} {4,9} {5,9} {6,-8} {7,-16} {8}\n", i, launch.bytes / 1e6, launch.flops / 1e9,
         launch.predicted ? llvm::formatv("{0:F2}", launch.predicted->us()).str() : "-",
-        us(&codegen::Prediction::bytesUs), us(&codegen::Prediction::flopsUs),
+        us(&kernels::Prediction::bytesUs), us(&kernels::Prediction::flopsUs),
         launch.predicted ? launch.predicted->bound() : "-", launch.location.empty() ? "-" : launch.location,
         launch.library ? launch.kernel + " (cuBLASLt)" : launch.kernel);
   }
@@ -166,7 +166,7 @@ static void edgesText(raw_ostream &stream, plan::ProgramOp program) {
     stream << llvm::formatv("program {0}: {1} launches on programmatic edges; their blocks take at most {2} bytes of "
                             "shared memory and {3} registers, half an SM has {4} and {5}\n",
                             program.getSymName(), launches, shared, registers ? std::to_string(*registers) : "?",
-                            codegen::halfSmShared, codegen::halfSmRegisters)
+                            kernels::halfSmShared, kernels::halfSmRegisters)
            << late;
 }
 

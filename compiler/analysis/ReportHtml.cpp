@@ -166,7 +166,7 @@ private:
            "</th><th>moved</th><th>GFLOP</th><th>memory µs</th><th>flops µs</th><th>predicted µs</th>"
            "<th class=\"t\">bound by</th></tr></thead>\n<tbody>\n";
     for (auto [i, launch] : llvm::enumerate(costs)) {
-      const std::optional<codegen::Prediction> &best = launch.predicted;
+      const std::optional<kernels::Prediction> &best = launch.predicted;
       out << "<tr>" << cell(std::to_string(i)) << "<td class=\"t\"><a href=\"#"
           << escaped(kernelAnchor(program, launch.kernel)) << "\"><code>" << escaped(launch.kernel) << "</code></a>"
           << (launch.library ? " by cuBLASLt" : "") << considered(launch);
@@ -240,7 +240,8 @@ private:
   void kernels(plan::ProgramOp program) {
     out << "<h3>Kernels</h3>\n";
     for (plan::KernelOp kernel : program.getOps<plan::KernelOp>()) {
-      std::string title = "<code>" + escaped(kernel.getSymName()) + "</code>, family " + escaped(kernel.getFamily());
+      std::string title = "<code>" + escaped(kernel.getSymName()) + "</code>, " + escaped(kernel.getMeaning()) +
+                          (kernel.getEngine() ? " by " + escaped(*kernel.getEngine()) : "");
       std::string id = escaped(kernelAnchor(program, kernel.getSymName()));
       if (kernel.getSource())
         // The anchor inside, so that a link to it opens the source.

@@ -1,5 +1,5 @@
 // plan.fb to `plan` IR.
-#include "codegen/Registry.h"
+#include "kernels_templates/base/catalogue.h"
 #include "compiler/analysis/KernelLaunch.h"
 #include "compiler/serialize/PlanFile.h"
 
@@ -30,6 +30,8 @@ public:
       plan::ParameterOp::create(builder, builder.getUnknownLoc(), parameter->name()->str(), shape,
                                 parameter->name()->str());
     }
+    for (const fb::Source *source : *root.sources())
+      plan::SourceOp::create(builder, builder.getUnknownLoc(), source->path()->str(), source->text()->str());
     for (const fb::Program *program : *root.programs())
       read(*program);
     return module;
@@ -107,10 +109,12 @@ private:
 
   void read(const fb::Program &program, const fb::Kernel &kernel) {
     SmallVector<NamedAttribute> params;
-    const kernels::Family *family = codegen::findFamily(kernel.family()->str());
+    // The plan was verified: there is such a kernel.
+    const kernels::Kernel &known = *kernels::catalogue().kernel(kernel.meaning()->string_view(),
+                                                                kernel.engine() ? kernel.engine()->string_view() : "");
     for (const fb::Param *param : *kernel.params()) {
-      bool isType = llvm::any_of(family->params, [&](const kernels::ParamDecl &decl) {
-        return decl.isType && decl.name == param->name()->str();
+      bool isType = llvm::any_of(known.params, [&](const kernels::Param &decl) {
+        return decl.isType && decl.name == param->name()->string_view();
       });
       Attribute value = number(param->value());
       if (isType)
@@ -126,8 +130,14 @@ private:
           cast<ElementsAttr>(DenseResourceElementsAttr::get(type, program.target()->str() + "." + kernel.name()->str(),
                                                             HeapAsmResourceBlob::allocateAndCopyInferAlign(data)));
     }
-    plan::KernelOp::create(builder, builder.getUnknownLoc(), kernel.name()->str(), kernel.family()->str(),
+    SmallVector<Attribute> includes;
+    if (kernel.includes())
+      for (uint32_t index : *kernel.includes())
+        includes.push_back(builder.getStringAttr(root.sources()->Get(index)->path()->str()));
+    plan::KernelOp::create(builder, builder.getUnknownLoc(), kernel.name()->str(), kernel.meaning()->str(),
+                           kernel.engine() ? builder.getStringAttr(kernel.engine()->str()) : StringAttr(),
                            builder.getDictionaryAttr(params),
+                           includes.empty() ? ArrayAttr() : builder.getArrayAttr(includes),
                            kernel.source() ? builder.getStringAttr(kernel.source()->str()) : StringAttr(), cubin);
   }
 

@@ -6,7 +6,6 @@
 #include "compiler/pipeline/Options.h"
 #include "compiler/serialize/PlanFile.h"
 
-#include "codegen/Registry.h"
 #include "dialects/nano/Nano.h"
 #include "dialects/plan/Plan.h"
 #include "runtime/plan/plan.h"
@@ -37,6 +36,11 @@ public:
       std::vector<uint64_t> shape(parameter.getShape().begin(), parameter.getShape().end());
       parameters.push_back(fb::CreateParameter(builder, text(parameter.getTensor()), builder.CreateVector(shape)));
     }
+    std::vector<Offset<fb::Source>> sources;
+    for (plan::SourceOp source : module.getOps<plan::SourceOp>()) {
+      sourceIndex[source.getSymName()] = sources.size();
+      sources.push_back(fb::CreateSource(builder, text(source.getSymName()), text(source.getText())));
+    }
     std::vector<Offset<fb::Program>> programs;
     for (plan::ProgramOp program : module.getOps<plan::ProgramOp>()) {
       FailureOr<Offset<fb::Program>> written = write(program);
@@ -54,7 +58,7 @@ public:
     auto root = fb::CreatePlan(builder, nanort::kPlanFormatVersion, builder.CreateVector(hash), digest, text(producer),
                                model(), text(attribute(nano::NanoDialect::weightsAttr).getValue()),
                                tokenizer ? text(tokenizer.getValue()) : 0, builder.CreateVector(parameters),
-                               builder.CreateVector(programs), text(reportJson(module)));
+                               builder.CreateVector(programs), builder.CreateVector(sources), text(reportJson(module)));
     fb::FinishPlanBuffer(builder, root);
     std::vector<uint8_t> bytes(builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize());
     nanort::sealPlan(bytes);
@@ -151,19 +155,21 @@ private:
   }
 
   FailureOr<Offset<fb::Kernel>> write(plan::KernelOp kernel) {
-    const kernels::Family *family = codegen::findFamily(kernel.getFamily().str());
-    if (!family)
-      return kernel.emitOpError() << "names the unknown family '" << kernel.getFamily() << "'";
+    kernels::Values values;
+    const kernels::Kernel *known = kernelOf(kernel, values);
+    if (!known)
+      return kernel.emitOpError() << "is no kernel of this build: no engine '" << kernel.getEngine().value_or("")
+                                  << "' computes '" << kernel.getMeaning() << "' by these parameters";
     std::vector<Offset<fb::Param>> params;
-    for (const kernels::ParamDecl &decl : family->params) {
-      StringRef name(decl.name.data(), decl.name.size());
-      Attribute value = kernel.getParams().get(name);
-      auto type = dyn_cast_or_null<TypeAttr>(value);
-      auto integer = dyn_cast_or_null<IntegerAttr>(value);
-      std::optional<kernels::DType> dtype = type ? dtypeOf(type.getValue()) : std::nullopt;
-      if (!integer && !dtype)
-        return kernel.emitOpError() << "lacks the parameter '" << name << "' of family '" << kernel.getFamily() << "'";
-      params.push_back(fb::CreateParam(builder, text(name), integer ? integer.getInt() : static_cast<int64_t>(*dtype)));
+    for (const kernels::Param &param : known->params)
+      params.push_back(fb::CreateParam(builder, text(param.name), values[param.name]));
+    std::vector<uint32_t> includes;
+    for (auto path : kernel.getIncludes() ? kernel.getIncludesAttr().getAsRange<StringAttr>()
+                                          : ArrayAttr::get(kernel.getContext(), {}).getAsRange<StringAttr>()) {
+      auto source = sourceIndex.find(path.getValue());
+      if (source == sourceIndex.end())
+        return kernel.emitOpError() << "includes " << path << ", which is no plan.source of the module";
+      includes.push_back(source->second);
     }
     Offset<flatbuffers::String> source = kernel.getSource() ? text(*kernel.getSource()) : 0;
     Offset<flatbuffers::Vector<uint8_t>> cubin;
@@ -173,8 +179,9 @@ private:
       ArrayRef<char> data = blob.getData();
       cubin = builder.CreateVector(reinterpret_cast<const uint8_t *>(data.data()), data.size());
     }
-    return fb::CreateKernel(builder, text(kernel.getSymName()), text(kernel.getFamily()), builder.CreateVector(params),
-                            source, cubin);
+    return fb::CreateKernel(builder, text(kernel.getSymName()), text(kernel.getMeaning()),
+                            kernel.getEngine() ? text(*kernel.getEngine()) : 0, builder.CreateVector(params),
+                            includes.empty() ? 0 : builder.CreateVector(includes), source, cubin);
   }
 
   Offset<fb::Entry> write(plan::EntryOp entry, const llvm::StringMap<int32_t> &entryIndex) {
@@ -263,7 +270,7 @@ private:
 
   ModuleOp module;
   flatbuffers::FlatBufferBuilder builder{1 << 20};
-  llvm::StringMap<uint32_t> parameterIndex, bufferIndex, kernelIndex;
+  llvm::StringMap<uint32_t> parameterIndex, sourceIndex, bufferIndex, kernelIndex;
 };
 
 } // namespace

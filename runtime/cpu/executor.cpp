@@ -1,6 +1,6 @@
-// The CPU executor: a program's launches through the families' CPU references, in the plan's own memory layout.
+// The CPU executor: a program's launches through the CPU references of its meanings, in the plan's own memory layout.
 #include "runtime/executor/executor.h"
-#include "codegen/Registry.h"
+#include "kernels_templates/base/reference.h"
 #include "runtime/base/error.h"
 #include "runtime/base/text.h"
 #include "runtime/executor/host_math.h"
@@ -40,8 +40,8 @@ private:
 };
 
 struct Launch {
-  kernels::CpuKernel kernel;
-  const kernels::Params *params;
+  kernels::Reference reference;
+  const KernelInstance *kernel;
   std::vector<void *> buffers;
   std::vector<kernels::Scalar> scalars;
   std::vector<uint32_t> arena;      // indices of arena buffers among its arguments, each once
@@ -208,10 +208,10 @@ private:
     for (const schema::Node *node : nodes) {
       Launch launch;
       const KernelInstance &kernel = kernels[node->kernel()];
-      launch.kernel = codegen::findCpuKernel(kernel.family->name);
-      if (!launch.kernel)
-        fail(Exit::Internal, "family " + quote(kernel.family->name) + " has no CPU reference");
-      launch.params = &kernel.params;
+      launch.reference = kernels::findReference(kernel.kernel->meaning.name);
+      if (!launch.reference)
+        fail(Exit::Internal, kernel.kernel->meaning.name + " has no CPU reference");
+      launch.kernel = &kernel;
       for (const schema::Arg *arg : *node->args()) {
         kernels::Scalar scalar = {};
         switch (arg->kind()) {
@@ -271,7 +271,9 @@ private:
     return result;
   }
 
-  void execute(const Launch &launch) { launch.kernel({*launch.params, launch.buffers, launch.scalars, *math}); }
+  void execute(const Launch &launch) {
+    launch.reference({*launch.kernel->kernel, launch.kernel->params, launch.buffers, launch.scalars, *math});
+  }
 };
 
 } // namespace

@@ -1,7 +1,7 @@
 // Matrix products by cuBLASLt, opened with dlopen only if a program has Gemm nodes.
 #pragma once
 
-#include "kernels_templates/common/dtype.h"
+#include "kernels_templates/base/dtype.h"
 #include "runtime/cuda/device.h"
 
 #include <memory>

@@ -50,7 +50,7 @@ const schema::Program &fitting(const Device &device, const schema::Program &prog
 }
 
 /// The extents of a Gemm are its kernel's parameters: the plan's verifier has held its buffers to them.
-GemmShape shapeOf(const kernels::Params &linear, int32_t tokens) {
+GemmShape shapeOf(const kernels::Values &linear, int32_t tokens) {
   GemmShape shape;
   shape.tokens = static_cast<uint64_t>(tokens);
   shape.n = static_cast<uint64_t>(linear["N"]);

@@ -1,6 +1,6 @@
 #include "runtime/cuda/late_starters.h"
 
-#include "codegen/DeviceModel.h"
+#include "kernels_templates/base/device_model.h"
 
 namespace nanort::cuda {
 
@@ -49,7 +49,7 @@ std::vector<std::string> lateStarters(const Device &device, const Modules &modul
     int registers = 0;
     device.driver().check(device.driver().cuFuncGetAttribute(&registers, FunctionRegisters, modules.function(i)),
                           "cuFuncGetAttribute", name);
-    if (registers * uses[i].threads > static_cast<int>(codegen::halfSmRegisters))
+    if (registers * uses[i].threads > static_cast<int>(kernels::halfSmRegisters))
       lines.push_back(name + ": " + std::to_string(registers) + " registers for each of " +
                       std::to_string(uses[i].threads) +
                       " threads are more than half an SM: what follows it cannot start early");

@@ -1,7 +1,7 @@
 // Device memory of a program: one allocation per space, and how bytes travel between host and device.
 #pragma once
 
-#include "kernels_templates/common/host_math.h"
+#include "kernels_templates/base/host_math.h"
 #include "runtime/cuda/device.h"
 #include "runtime/executor/executor.h"
 #include "runtime/plan/plan.h"

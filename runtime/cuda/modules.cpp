@@ -43,10 +43,10 @@ std::vector<std::vector<char>> compileTimed(const Device &device, const std::vec
     fail(Exit::Device, "to time launches their kernels must be compiled anew: install NVRTC (" + reason + ")");
   std::vector<codegen::CompileJob> jobs;
   for (uint32_t index : wanted) {
-    const kernels::Family &family = *kernels[index].family;
-    const kernels::Params &params = kernels[index].params;
+    const KernelInstance &kernel = kernels[index];
     jobs.push_back(
-        {codegen::kernelName(family, params), codegen::instantiate(family, params, codegen::Timing::Stamps)});
+        {kernel.kernel->instanceName(kernel.params),
+         codegen::instantiate(*kernel.kernel, kernel.params, codegen::Timing::Stamps).text()});
   }
   return compile(*nvrtc, jobs, nativeTarget(device.arch()), options);
 }
@@ -62,8 +62,20 @@ std::string chaos() {
   return text;
 }
 
+/// The source with all that it includes.
+std::string textOf(const schema::Plan &plan, const schema::Kernel &kernel) {
+  std::string text;
+  if (kernel.includes())
+    for (uint32_t index : *kernel.includes()) {
+      const schema::Source &source = *plan.sources()->Get(index);
+      text += codegen::included(source.path()->str(), source.text()->string_view());
+    }
+  return text + kernel.source()->str();
+}
+
 /// Images for `device` of the kernels at `missing`, compiled from the plan's sources or out of the cache.
-std::vector<std::vector<char>> compileMissing(const Device &device, const schema::Program &program,
+std::vector<std::vector<char>> compileMissing(const Device &device, const schema::Plan &plan,
+                                              const schema::Program &program,
                                               const std::vector<uint32_t> &missing, const CudaOptions &options) {
   std::string target = nativeTarget(device.arch());
   const schema::Kernel &first = *program.kernels()->Get(missing.front());
@@ -76,7 +88,7 @@ std::vector<std::vector<char>> compileMissing(const Device &device, const schema
       fail(Exit::Device, situation + " and the plan holds no source: compile with --target " + target);
     const std::string late = chaos();
     jobs.push_back(
-        {kernel.name()->str(), (late.empty() ? "" : "#define NANO_CHAOS " + late + "u\n") + kernel.source()->str()});
+        {kernel.name()->str(), (late.empty() ? "" : "#define NANO_CHAOS " + late + "u\n") + textOf(plan, kernel)});
   }
   std::string reason;
   auto nvrtc = codegen::Nvrtc::open(reason);
@@ -114,7 +126,7 @@ Modules::Modules(const Device &device, const Plan &plan, uint32_t index, const C
   std::vector<std::vector<char>> compiled;
   if (!missing.empty())
     compiled = options.times ? compileTimed(device, plan.kernels(index), missing, options)
-                             : compileMissing(device, program, missing, options);
+                             : compileMissing(device, plan.root(), program, missing, options);
   compiledCount = compiled.size();
 
   modules.reserve(shared.size());

@@ -13,7 +13,7 @@ public:
   Stamps(const Stamps &) = delete;
   Stamps &operator=(const Stamps &) = delete;
 
-  /// The argument of the launch (see kernels_templates/common/stamps.cuh).
+  /// The argument of the launch (see kernels_templates/device/stamps.cuh).
   DevicePtr at(size_t launch) const { return base + launch * WordsBytes; }
   /// Forgets all, in stream order.
   void clear() const;

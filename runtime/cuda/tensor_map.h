@@ -1,7 +1,7 @@
 // Descriptors for the copy engine (TMA), from what a plan says of them.
 #pragma once
 
-#include "kernels_templates/common/family.h"
+#include "kernels_templates/base/catalogue.h"
 #include "runtime/cuda/driver.h"
 
 #include <deque>

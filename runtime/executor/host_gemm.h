@@ -2,7 +2,7 @@
 // function of a shared header, instantiated on that side, could replace the portable one at link time.
 #pragma once
 
-#include "kernels_templates/common/dtype.h"
+#include "kernels_templates/base/dtype.h"
 
 #include <cstdint>
 

@@ -1,7 +1,7 @@
 // The CPU references' matrix product and parallel loop: Eigen on a fixed pool of threads.
 #pragma once
 
-#include "kernels_templates/common/host_math.h"
+#include "kernels_templates/base/host_math.h"
 
 #include <memory>
 

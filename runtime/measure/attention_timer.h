@@ -13,19 +13,21 @@ public:
 
   struct Prompts {
     int64_t count = 1;   // of as many tokens each
-    bool general = true; // the general template too, where others can serve
+    bool general = true; // the general engine too, where others can serve
     bool early = true;   // programmatic edges where they can help, as in a graph of a step
   };
-  /// Whole prompts from position 0 on, which read nothing of the ring; one, as predictUs assumes, unless `prompts` says
-  /// otherwise. Queries, keys and values are in L2 as far as they fit, as behind the launch that makes them.
-  std::vector<KernelTime> time(const codegen::Attention &attention, const Refused &refused, const Prompts &prompts);
-  std::vector<KernelTime> time(const codegen::Attention &attention, const Refused &refused) {
-    return time(attention, refused, Prompts());
+  /// Of attention_chunk: whole prompts from position 0 on, which read nothing of the ring; one, as predictions assume,
+  /// unless `prompts` says otherwise. Queries, keys and values are in L2 as far as they fit, as behind the launch that
+  /// makes them.
+  std::vector<KernelTime> chunk(const codegen::Problem &attention, const Refused &refused, const Prompts &prompts);
+  std::vector<KernelTime> chunk(const codegen::Problem &attention, const Refused &refused) {
+    return chunk(attention, refused, Prompts());
   }
 
-  /// Every row at the position where its window is full for the first time, as predictUs assumes of all. Rings, and
-  /// what a value gate has of its own, are not in L2: launches go round in more of them than it holds, as layers do.
-  std::vector<KernelTime> time(const codegen::DecodeAttention &attention, const Refused &refused);
+  /// Of attention_step: every row at the position where its window is full for the first time, as predictions assume of
+  /// all. Rings, and what a value gate has of its own, are not in L2: launches go round in more of them than it holds,
+  /// as layers do.
+  std::vector<KernelTime> step(const codegen::Problem &attention, const Refused &refused);
 
 private:
   Workbench &bench;

@@ -2,7 +2,6 @@
 
 #include "codegen/Instantiate.h"
 #include "codegen/Nvrtc.h"
-#include "codegen/Registry.h"
 #include "runtime/base/error.h"
 
 namespace nanort::cuda {
@@ -12,20 +11,22 @@ static constexpr uint64_t LibraryWorkspace = 32 << 20;
 /// A kernel that is launched before a product or behind it.
 class ProductTimer::PartLaunch {
 public:
-  /// The buffers of `instance` in order, then its one scalar.
-  PartLaunch(Workbench &bench, const codegen::Instance &instance, std::vector<DevicePtr> buffers)
-      : PartLaunch(bench, instance, codegen::kernelName(*instance.family, instance.params), std::move(buffers)) {}
-  KernelLaunch launch() { return {loaded.function, shape.grid, shape.block, shape.sharedBytes, arguments.data()}; }
+  /// The buffers of `part` in order, then its one scalar.
+  PartLaunch(Workbench &bench, const Candidate &part, std::vector<DevicePtr> buffers)
+      : PartLaunch(bench, part, part.instance.kernel->instanceName(part.instance.params), std::move(buffers)) {}
+  KernelLaunch launch() {
+    return {loaded.function, {shape.blocks, 1, 1}, {shape.threads, 1, 1}, shape.sharedBytes, arguments.data()};
+  }
 
 private:
-  PartLaunch(Workbench &bench, const codegen::Instance &instance, const std::string &name,
-             std::vector<DevicePtr> theBuffers)
-      : shape(instance.family->shape(instance.params, instance.scalars)),
+  PartLaunch(Workbench &bench, const Candidate &part, const std::string &name, std::vector<DevicePtr> theBuffers)
+      : shape(part.instance.shape()),
         loaded(bench.gpu,
-               bench.cache.compile(*bench.nvrtc, name, codegen::instantiate(*instance.family, instance.params),
+               bench.cache.compile(*bench.nvrtc, name,
+                                   codegen::instantiate(*part.instance.kernel, part.instance.params).text(),
                                    bench.target),
                name, shape.sharedBytes),
-        buffers(std::move(theBuffers)), count(instance.scalars[0]) {
+        buffers(std::move(theBuffers)), count(part.scalars[0]) {
     for (DevicePtr &buffer : buffers)
       arguments.push_back(&buffer);
     arguments.push_back(&count);
@@ -48,7 +49,8 @@ class ProductTimer::LibraryChain : public TimedChain {
 public:
   LibraryChain(const Device &device, const CublasLt &library, size_t plan, size_t rank, const ChainData &data,
                const std::shared_ptr<UnfusedParts> &parts)
-      : TimedChain(device, "cublaslt", "algorithm " + std::to_string(rank), data.launches, parts) {
+      : TimedChain(device, "cublaslt",
+                   "cublaslt version=" + library.version() + " algorithm=" + std::to_string(rank), data.launches, parts) {
     auto at = [&](std::string_view name) { return data.operands.find(name)->second->address; };
     const uint64_t stride = data.strides.find("w")->second;
     const std::string name = kernel + ", " + choice;
@@ -84,61 +86,61 @@ ProductTimer::~ProductTimer() { bench.gpu.bind(); }
 
 std::string ProductTimer::library() const { return blas ? blas->version() : ""; }
 
-std::shared_ptr<ProductTimer::UnfusedParts> ProductTimer::unfusedParts(const codegen::Product &product,
+std::shared_ptr<ProductTimer::UnfusedParts> ProductTimer::unfusedParts(const codegen::Problem &product,
                                                                        ChainData &data) {
   auto &operands = data.operands;
   auto parts = std::make_shared<UnfusedParts>();
   parts->x = operands["x"]->address;
-  auto scalar = [](uint64_t count) { return kernels::Scalar{.i = static_cast<int32_t>(count)}; };
-  if (product.norm) {
+  // A meaning that one engine serves.
+  auto partOf = [&](const codegen::Problem &problem) { return candidatesFor(problem, bench.target).front(); };
+  const kernels::Values &values = product.values;
+  if (values["norm"] != 0) {
     operands["normed"] = std::make_unique<Operand>(
-        bench.gpu, kernels::elementCount(kernels::elementCount(product.rows, product.depth), sizeOf(product.in)));
+        bench.gpu, kernels::elementCount(values.count("n"), values.count("K"), sizeOf(values.type("T"))));
     const DevicePtr normed = operands["normed"]->address;
-    const codegen::Instance norm{codegen::findFamily("rms_norm"),
-                                 {{{"T", static_cast<int64_t>(product.in)}, {"width", product.depth}}},
-                                 {scalar(static_cast<uint64_t>(product.rows))}};
-    parts->before = std::make_unique<PartLaunch>(bench, norm, std::vector{parts->x, normed});
+    parts->before = std::make_unique<PartLaunch>(
+        bench, partOf({"rms_norm", {{"T", values["T"]}, {"width", values["K"]}, {"n", values["n"]}}}),
+        std::vector{parts->x, normed});
     parts->x = normed;
   }
-  const bool adds = product.epilogue == "_add";
-  if (!adds && !product.relu2)
+  const bool adds = product.meaning == "product_add";
+  if (!adds && product.meaning != "product_relu2")
     return parts;
-  const kernels::Family &family = *codegen::findFamily(adds ? "add" : "relu2");
-  const uint64_t outputs = kernels::elementCount(product.rows, product.columns);
+  const std::string behind = adds ? "add" : "relu2";
+  const uint64_t outputs = kernels::elementCount(values.count("n"), values.count("N"));
   if (outputs > INT32_MAX)
-    fail(Exit::Usage, std::to_string(product.rows) + " x " + std::to_string(product.columns) +
-                          " outputs are more than " + std::string(family.name) +
-                          " counts, 2^31 - 1; take a smaller product");
-  operands["result"] = std::make_unique<Operand>(bench.gpu, kernels::elementCount(outputs, sizeOf(product.out)));
+    fail(Exit::Usage, std::to_string(values["n"]) + " x " + std::to_string(values["N"]) + " outputs are more than " +
+                          behind + " counts, 2^31 - 1; take a smaller product");
+  operands["result"] = std::make_unique<Operand>(bench.gpu, kernels::elementCount(outputs, sizeOf(values.type("O"))));
   std::vector<DevicePtr> buffers = {operands["y"]->address};
   if (adds)
     buffers.push_back(operands["r"]->address);
   buffers.push_back(operands["result"]->address);
-  const codegen::Instance instance{&family, {{{"T", static_cast<int64_t>(product.out)}}}, {scalar(outputs)}};
-  parts->behind = std::make_unique<PartLaunch>(bench, instance, std::move(buffers));
+  parts->behind = std::make_unique<PartLaunch>(
+      bench, partOf({behind, {{"T", values["O"]}, {"count", static_cast<int64_t>(outputs)}}}), std::move(buffers));
   return parts;
 }
 
-void ProductTimer::addLibrary(const codegen::Product &product, int algorithms, ChainData &data,
+void ProductTimer::addLibrary(const codegen::Problem &product, int algorithms, ChainData &data,
                               std::vector<std::unique_ptr<TimedChain>> &chains) {
-  if (algorithms <= 0 || !(product.epilogue.empty() || product.epilogue == "_add"))
+  if (algorithms <= 0 || (product.meaning != "product" && product.meaning != "product_add" && product.meaning != "product_relu2"))
     return;
   if (!blas)
     blas = std::make_unique<CublasLt>(bench.gpu);
   data.operands["workspace"] = std::make_unique<Operand>(bench.gpu, LibraryWorkspace);
-  const GemmShape shape{static_cast<uint64_t>(product.rows), static_cast<uint64_t>(product.columns),
-                        static_cast<uint64_t>(product.depth), product.in, product.out};
+  const kernels::Values &values = product.values;
+  const GemmShape shape{values.count("n"), values.count("N"), values.count("K"), values.type("T"), values.type("O")};
   const std::shared_ptr<UnfusedParts> parts = unfusedParts(product, data);
   const std::vector<size_t> plans = blas->plans(shape, LibraryWorkspace, algorithms);
   for (size_t i = 0; i < plans.size(); ++i)
     chains.push_back(std::make_unique<LibraryChain>(bench.gpu, *blas, plans[i], i, data, parts));
 }
 
-std::vector<KernelTime> ProductTimer::time(const codegen::Product &product, int libraryAlgorithms,
+std::vector<KernelTime> ProductTimer::time(const codegen::Problem &product, int libraryAlgorithms,
                                            const Refused &refused) {
   bench.gpu.makeCurrent();
   const std::vector<Candidate> candidates = candidatesFor(product, bench.target);
-  ChainData data = bench.data(candidates, {static_cast<uint64_t>(product.rows), 1, 1, 1}, {"w"});
+  ChainData data = bench.data(candidates, {product.values.count("n"), 1, 1, 1}, {"w"});
   auto chains = bench.chains(candidates, data, /*early=*/true, refused);
   addLibrary(product, libraryAlgorithms, data, chains);
   return bench.times(chains);

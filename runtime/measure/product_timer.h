@@ -15,8 +15,8 @@ public:
   using Time = KernelTime;
   /// All choices of codegen::choicesFor that compile and load (`refused` hears of the others); with `libraryAlgorithms`
   /// > 0 also that many of cuBLASLt's, as its heuristics rank them, called "cublaslt", each with the launches of what
-  /// the product has fused: family rms_norm before it, relu2 or add behind it. Residuals of other kinds have none.
-  std::vector<Time> time(const codegen::Product &product, int libraryAlgorithms, const Refused &refused);
+  /// the product has fused: rms_norm before it, relu2 or add behind it. Residuals of other kinds have none.
+  std::vector<Time> time(const codegen::Problem &product, int libraryAlgorithms, const Refused &refused);
 
   const Device &device() const { return bench.gpu; }
   std::string library() const; // version of cuBLASLt; empty before its first use
@@ -27,8 +27,8 @@ private:
   struct UnfusedParts;
 
   /// The launches of what `product` has fused; their buffers become `data`'s.
-  std::shared_ptr<UnfusedParts> unfusedParts(const codegen::Product &product, ChainData &data);
-  void addLibrary(const codegen::Product &product, int algorithms, ChainData &data,
+  std::shared_ptr<UnfusedParts> unfusedParts(const codegen::Problem &product, ChainData &data);
+  void addLibrary(const codegen::Problem &product, int algorithms, ChainData &data,
                   std::vector<std::unique_ptr<TimedChain>> &chains);
 
   Workbench &bench;

@@ -17,10 +17,6 @@ constexpr uint64_t ColdBytes = uint64_t{160} << 20;
 constexpr uint32_t ShortestChain = 20, LongestChain = 400; // launches between two readings of the clock
 constexpr uint64_t Alignment = 256;                        // of a copy, as of a plan's buffers
 
-kernels::DType elementType(const codegen::Instance &instance, const kernels::ArgDecl &arg) {
-  return kernels::elementType(arg, instance.params);
-}
-
 bool isInteger(kernels::DType type) { return type == kernels::DType::I32 || type == kernels::DType::U32; }
 
 class KernelChain : public TimedChain {
@@ -30,15 +26,15 @@ public:
               uint32_t chain, bool early)
       : TimedChain(device, name, candidate.choice.text(), chain, image) {
     const codegen::Instance &instance = candidate.instance;
-    const auto &args = instance.family->args;
-    early = early && instance.family->waitsItself && shape.sharedBytes <= codegen::halfSmShared;
+    const auto &args = instance.kernel->args;
+    early = early && instance.kernel->engine->waitsItself && shape.sharedBytes <= kernels::halfSmShared;
     for (uint32_t launch = 0; launch < chain; ++launch) {
-      std::vector<kernels::Scalar> scalars = instance.scalars;
+      std::vector<kernels::Scalar> scalars = candidate.scalars;
       std::vector<DevicePtr> places(args.size());
       std::vector<void *> arguments;
       size_t scalar = 0;
       for (size_t i = 0; i < args.size(); ++i) {
-        if (isScalar(args[i].kind)) {
+        if (isScalar(args[i].access)) {
           arguments.push_back(&scalars[scalar++]);
           continue;
         }
@@ -48,12 +44,13 @@ public:
         arguments.push_back(&places[i]);
       }
       TensorMapStore maps; // a node copies its arguments
-      for (const auto &[arg, map] :
-           kernels::tensorMaps(*instance.family, instance.params, instance.scalars, data.limits))
-        arguments.push_back(
-            &maps.emplace_back(encode(device.driver(), map, elementType(instance, args[arg]), places[arg], name)));
+      for (const kernels::TensorMap &map : instance.kernel->maps(instance.launch, data.limits)) {
+        const size_t arg = instance.kernel->indexOf(map.arg);
+        arguments.push_back(&maps.emplace_back(
+            encode(device.driver(), map, elementType(args[arg], instance.params), places[arg], name)));
+      }
       const GraphEdge edge{launch - 1, early};
-      graph.addKernel({image->function, shape.grid, shape.block, shape.sharedBytes, arguments.data()},
+      graph.addKernel({image->function, {shape.blocks, 1, 1}, {shape.threads, 1, 1}, shape.sharedBytes, arguments.data()},
                       launch == 0 ? std::span<const GraphEdge>() : std::span(&edge, 1), name);
     }
     graph.instantiate(name);
@@ -61,6 +58,25 @@ public:
 };
 
 } // namespace
+
+std::vector<Candidate> candidatesFor(const codegen::Problem &problem, const std::string &target,
+                                     const std::map<std::string_view, float> &reals) {
+  std::vector<Candidate> candidates;
+  for (codegen::Choice &choice : codegen::choicesFor(problem, target)) {
+    std::string why;
+    Candidate candidate{std::move(choice), {}, {}};
+    candidate.instance = *codegen::instanceOf(problem, candidate.choice, target, why);
+    for (const kernels::Arg &arg : candidate.instance.kernel->args)
+      if (arg.access == kernels::Access::F32) {
+        const auto real = reals.find(arg.name);
+        candidate.scalars.push_back({.f = real == reals.end() ? 0 : real->second});
+      } else if (isScalar(arg.access)) {
+        candidate.scalars.push_back({.i = static_cast<int32_t>(candidate.instance.launch[arg.name])});
+      }
+    candidates.push_back(std::move(candidate));
+  }
+  return candidates;
+}
 
 Workbench::Workbench(int device, std::string theTarget, int rounds, const std::filesystem::path &cacheDir, bool noCache)
     : target(std::move(theTarget)), rounds(rounds), gpu(Driver::require(), device), staging(gpu), clock(gpu),
@@ -86,13 +102,12 @@ ChainData Workbench::data(const std::vector<Candidate> &candidates, const kernel
   std::map<std::string_view, Need> needs;
   for (const Candidate &candidate : candidates) {
     const codegen::Instance &instance = candidate.instance;
-    const auto extents = instance.family->extents(instance.params, instance.scalars, limits);
-    size_t buffer = 0;
-    for (const kernels::ArgDecl &arg : instance.family->args)
-      if (!isScalar(arg.kind)) {
-        const kernels::DType type = elementType(instance, arg);
+    for (const kernels::Arg &arg : instance.kernel->args)
+      if (!isScalar(arg.access)) {
+        const kernels::DType type = elementType(arg, instance.params);
         Need &need = needs[arg.name];
-        need.bytes = std::max(need.bytes, kernels::elementCount(extents[buffer++], sizeOf(type)));
+        need.bytes = std::max(need.bytes, kernels::elementCount(
+                                              instance.kernel->elements(arg, instance.launch, limits), sizeOf(type)));
         need.random = !isInteger(type);
       }
   }
@@ -128,8 +143,8 @@ std::vector<std::unique_ptr<TimedChain>> Workbench::chains(const std::vector<Can
     if (!images[i].empty())
       try {
         const codegen::Instance &instance = candidates[i].instance;
-        const std::string name = codegen::kernelName(*instance.family, instance.params);
-        const kernels::LaunchShape shape = instance.family->shape(instance.params, instance.scalars);
+        const std::string name = instance.kernel->instanceName(instance.params);
+        const kernels::LaunchShape shape = instance.shape();
         chains.push_back(std::make_unique<KernelChain>(
             gpu, candidates[i], name, shape, std::make_shared<const Image>(gpu, images[i], name, shape.sharedBytes),
             data, candidates[i].once ? 1 : data.launches, early));
@@ -150,8 +165,8 @@ std::vector<KernelTime> Workbench::times(const std::vector<std::unique_ptr<Timed
 std::vector<std::vector<char>> Workbench::compile(const std::vector<Candidate> &candidates, const Refused &refused) {
   std::vector<codegen::CompileJob> jobs;
   for (const Candidate &candidate : candidates)
-    jobs.push_back({codegen::kernelName(*candidate.instance.family, candidate.instance.params),
-                    codegen::instantiate(*candidate.instance.family, candidate.instance.params)});
+    jobs.push_back({candidate.instance.kernel->instanceName(candidate.instance.params),
+                    codegen::instantiate(*candidate.instance.kernel, candidate.instance.params).text()});
   try {
     return codegen::compileAll(cache, *nvrtc, jobs, target); // on all cores
   } catch (const Error &) {                                  // of one of them, so again one by one

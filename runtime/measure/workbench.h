@@ -17,27 +17,21 @@
 namespace nanort::cuda {
 
 struct KernelTime {
-  std::string kernel, choice;
-  double us; // median over the rounds, of a launch (or pair of them) in the chain
+  std::string kernel, choice; // choice as codegen::Choice::text() says
+  double us;                  // median over the rounds, of a launch (or pair of them) in the chain
 };
 
 /// What could serve a problem.
 struct Candidate {
   codegen::Choice choice;
   codegen::Instance instance;
-  bool once = false; // a launch is so long that a chain needs no second one
+  std::vector<kernels::Scalar> scalars; // of a launch, in order
+  bool once = false;                    // a launch is so long that a chain needs no second one
 };
 
-/// All choices of codegen::choicesFor, in its order.
-template <typename Shape> std::vector<Candidate> candidatesFor(const Shape &shape, const std::string &target) {
-  std::vector<Candidate> candidates;
-  for (codegen::Choice &choice : codegen::choicesFor(shape, target)) {
-    std::string why;
-    codegen::Instance instance = *codegen::instanceOf(codegen::problemOf(shape), choice, target, why);
-    candidates.push_back({std::move(choice), std::move(instance)});
-  }
-  return candidates;
-}
+/// All choices of codegen::choicesFor, in its order. Floats matter to no choice; they get `reals`, by name.
+std::vector<Candidate> candidatesFor(const codegen::Problem &problem, const std::string &target,
+                                     const std::map<std::string_view, float> &reals = {});
 
 /// What the launches of a problem's candidates work on: random numbers, but zeros where it is integers.
 struct ChainData {

@@ -1,16 +1,16 @@
-// A kernel of a plan in the form its family's functions take.
+// A kernel of a plan as this build knows it.
 #pragma once
 
-#include "kernels_templates/common/family.h"
+#include "kernels_templates/base/catalogue.h"
 
 #include <vector>
 
 namespace nanort {
 
-/// Made once, by the plan's verification (verify.h): its family is known, its parameters keep the family's constraint.
+/// Made once, by the plan's verification (verify.h): there is such a kernel, and its parameters keep the constraints.
 struct KernelInstance {
-  const kernels::Family *family = nullptr;
-  kernels::Params params;
+  const kernels::Kernel *kernel = nullptr;
+  kernels::Values params;
   bool hasImage = false; // source or cubin
 };
 

@@ -1,7 +1,7 @@
 // A verified plan.fb. Nothing is allocated on a device before this has passed.
 #pragma once
 
-#include "kernels_templates/common/dtype.h"
+#include "kernels_templates/base/dtype.h"
 #include "plan_generated.h" // flatc, from runtime/schema/plan.fbs
 #include "runtime/base/file.h"
 #include "runtime/plan/kernel.h"

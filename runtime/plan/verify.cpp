@@ -1,7 +1,7 @@
 #include "runtime/plan/verify.h"
 
 #include "codegen/Instantiate.h"
-#include "codegen/Registry.h"
+#include "kernels_templates/base/catalogue.h"
 #include "runtime/base/text.h"
 
 #include <algorithm>
@@ -211,30 +211,39 @@ void checkConstants(const schema::Plan &plan, const schema::Program &program, co
       place.in(numbered("buffer", i, buffers[i]->name())).bad("no recipe writes this constant");
 }
 
-KernelInstance checkKernel(const schema::Kernel &kernel, const Place &at) {
+KernelInstance checkKernel(const schema::Plan &plan, const schema::Kernel &kernel, const Place &at) {
   KernelInstance instance;
-  instance.family = codegen::findFamily(kernel.family()->string_view());
-  if (!instance.family)
-    at.bad("unknown family " + quote(kernel.family()->string_view()));
-  const auto &declared = instance.family->params;
+  const std::string_view engine = kernel.engine() ? kernel.engine()->string_view() : std::string_view();
+  instance.kernel = kernels::catalogue().kernel(kernel.meaning()->string_view(), engine);
+  if (!instance.kernel)
+    at.bad("no engine " + quote(engine) + " computes " + quote(kernel.meaning()->string_view()));
+  const auto &declared = instance.kernel->params;
   if (kernel.params()->size() != declared.size())
-    at.bad("family " + std::string(instance.family->name) + " has " + std::to_string(declared.size()) +
-           " parameters, not " + std::to_string(kernel.params()->size()));
-  for (uint32_t i = 0; i < declared.size(); ++i) {
-    const schema::Param &param = *kernel.params()->Get(i);
-    if (param.name()->string_view() != declared[i].name)
-      at.bad("parameter " + std::to_string(i) + " is " + std::string(declared[i].name) + ", not " +
-             quote(param.name()->string_view()));
-    const int64_t value = param.value();
-    // Families compute sizes from products of a few parameters; this bound keeps their cost functions from wrapping.
-    if (declared[i].isType ? value != 0 && value != 1 : value < 0 || value > (int64_t(1) << 24))
-      at.bad("parameter " + std::string(declared[i].name) + " has the value " + std::to_string(value));
-    instance.params.values.emplace_back(declared[i].name, value);
+    at.bad(instance.kernel->text() + " has " + std::to_string(declared.size()) + " parameters, not " +
+           std::to_string(kernel.params()->size()));
+  for (const schema::Param *param : *kernel.params()) {
+    const auto known = std::find_if(declared.begin(), declared.end(), [&](const kernels::Param &one) {
+      return one.name == param->name()->string_view();
+    });
+    if (known == declared.end() || instance.params.find(known->name))
+      at.bad(instance.kernel->text() + " has no parameter " + quote(param->name()->string_view()) +
+             ", or it is there twice");
+    const int64_t value = param->value();
+    // Sizes are computed from products of a few parameters; this bound keeps cost functions from wrapping.
+    if (known->isType ? value != 0 && value != 1 : value < 0 || value > (int64_t(1) << 24))
+      at.bad("parameter " + std::string(known->name) + " has the value " + std::to_string(value));
+    instance.params.set(known->name, value);
   }
-  if (std::string violated = instance.family->constraint(instance.params); !violated.empty())
+  if (std::string violated = instance.kernel->constraint(instance.params); !violated.empty())
     at.bad(violated);
+  if (kernel.includes())
+    for (uint32_t source : *kernel.includes())
+      if (source >= plan.sources()->size())
+        at.bad("it includes source " + std::to_string(source) + ", which does not exist");
   instance.hasImage =
       (kernel.source() && kernel.source()->size() > 0) || (kernel.cubin() && kernel.cubin()->size() > 0);
+  if (instance.hasImage && !instance.kernel->engine)
+    at.bad("it has code, and no engine");
   return instance;
 }
 
@@ -256,7 +265,7 @@ std::vector<KernelInstance> checkProgram(const schema::Plan &plan, const schema:
     const schema::Kernel &kernel = *program.kernels()->Get(i);
     const Place at = place.in(numbered("kernel", i, kernel.name()));
     checkName(kernel.name(), names, at);
-    context.kernels.push_back(checkKernel(kernel, at));
+    context.kernels.push_back(checkKernel(plan, kernel, at));
   }
 
   const auto &entries = *program.entries();

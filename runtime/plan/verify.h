@@ -58,17 +58,17 @@ struct Nodes {
   uint32_t before(const schema::Program &program) const;
   const schema::Node &at(const schema::Program &program, uint32_t index) const;
 };
-/// Nodes of one entry, and of its loops, against families, buffers and launch limits.
+/// Nodes of one entry, and of its loops, against kernels, buffers and launch limits.
 void checkNodes(const ProgramContext &context, uint32_t entryIndex, const Place &place);
 
-/// The families that only generate entries launch.
-bool isGenerationFamily(std::string_view family);
+/// Whether only generate entries launch it.
+bool isOfGenerations(const kernels::Kernel &kernel);
 /// Loops: none, or in a generate entry one over a prefill entry, then one over a decode entry.
 void checkLoops(const ProgramContext &context, const schema::Entry &entry, const Place &place);
-/// Arguments of feed and advance: they write what other entries read as indices, so each must be the buffer of its
-/// role.
-void checkGenerationBuffer(const ProgramContext &context, const Nodes &nodes, const KernelInstance &kernel,
-                           std::string_view argument, uint32_t buffer, const Place &place);
+/// Arguments of a launch of a generation: it writes what other entries read as indices, so each must be the buffer of
+/// its role.
+void checkGenerationBuffer(const ProgramContext &context, const Nodes &nodes, const kernels::Arg &argument,
+                           uint32_t buffer, const Place &place);
 void checkGenerationScalars(const ProgramContext &context, const Nodes &nodes, const KernelInstance &kernel,
                             const std::vector<kernels::Scalar> &scalars, const Place &place);
 

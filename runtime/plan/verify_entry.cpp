@@ -1,5 +1,5 @@
 #include "codegen/Choices.h"
-#include "kernels_templates/common/generation.h"
+#include "kernels_templates/generation/words.h"
 #include "runtime/base/text.h"
 #include "runtime/plan/verify.h"
 
@@ -9,7 +9,9 @@
 namespace nanort::verify {
 namespace {
 
-using kernels::ArgDecl;
+using kernels::Access;
+using kernels::Arg;
+using kernels::Role;
 using Bindings = flatbuffers::Vector<flatbuffers::Offset<schema::Binding>>;
 
 constexpr uint32_t kMaxThreads = 1024, kMaxBlockZ = 64, kMaxGridYZ = 65535, kMaxGridX = INT32_MAX;
@@ -62,17 +64,13 @@ uint64_t countOf(const BindingRule &rule, const schema::Entry &entry, const sche
   return 0;
 }
 
-/// The input that an integer argument of a family must be bound to: its values are then in the range which
-/// kernels::Limits promises. The name of the argument says which, with two exceptions.
-bool accepts(std::string_view family, std::string_view argument, std::string_view binding) {
-  if (argument == "index")
-    return binding == "last";
-  if (family == "embed" && argument == "tokens" && binding == "prev")
-    return true;
-  return argument == binding;
+/// Whether an input may be bound to an index argument: its values are then in the range which kernels::Limits promises.
+/// The ids of the tokens before are ids as well.
+bool accepts(const kernels::Arg &argument, std::string_view binding) {
+  return binding == argument.of || (argument.of == "tokens" && binding == "prev");
 }
 
-schema::DType typeOf(const ArgDecl &declared, const kernels::Params &params) {
+schema::DType typeOf(const kernels::Arg &declared, const kernels::Values &params) {
   return static_cast<schema::DType>(elementType(declared, params));
 }
 
@@ -111,18 +109,18 @@ private:
   const KernelInstance &kernel() const { return context.kernels[node.kernel()]; }
 
   void arguments() {
-    const auto &declared = kernel().family->args;
-    if (isGenerationFamily(kernel().family->name) != (nodes.generate != nullptr))
-      place.bad("a generate entry has nodes of the families feed and advance, another none of them");
+    const auto &declared = kernel().kernel->args;
+    if (isOfGenerations(*kernel().kernel) != (nodes.generate != nullptr))
+      place.bad("a generate entry has launches of feed and advance, another none of them");
     if (node.args()->size() != declared.size())
       place.bad(std::to_string(declared.size()) + " arguments expected, not " + std::to_string(node.args()->size()));
     for (uint32_t i = 0; i < declared.size(); ++i) {
       const schema::Arg &arg = *node.args()->Get(i);
       const Place at = place.in("argument " + std::string(declared[i].name));
-      const bool scalar = isScalar(declared[i].kind);
+      const bool scalar = isScalar(declared[i].access);
       const auto expected = !scalar                                     ? schema::ArgKind::Buffer
-                            : declared[i].kind == kernels::ArgKind::I32 ? schema::ArgKind::I32
-                            : declared[i].kind == kernels::ArgKind::F32 ? schema::ArgKind::F32
+                            : declared[i].access == Access::I32 ? schema::ArgKind::I32
+                            : declared[i].access == Access::F32 ? schema::ArgKind::F32
                                                                         : schema::ArgKind::Condition;
       if (arg.kind() != expected)
         at.bad("it is of another kind");
@@ -146,13 +144,13 @@ private:
     }
   }
 
-  void buffer(const ArgDecl &declared, uint32_t id, const Place &at) {
+  void buffer(const Arg &declared, uint32_t id, const Place &at) {
     if (id >= program.buffers()->size())
       at.bad("buffer " + std::to_string(id) + " does not exist");
     const schema::Buffer &b = *program.buffers()->Get(id);
     if (b.dtype() != typeOf(declared, kernel().params))
       at.bad("buffer " + quote(b.name()->string_view()) + " has another dtype");
-    const bool written = declared.kind != kernels::ArgKind::In;
+    const bool written = declared.access != Access::In;
     if (b.space() == schema::Space::Arena) {
       if (b.entry() != static_cast<int32_t>(nodes.entry))
         at.bad("buffer " + quote(b.name()->string_view()) + " belongs to another entry");
@@ -168,7 +166,7 @@ private:
     auto bound = context.bound.find(id);
     const bool isInput = bound != context.bound.end() && bound->second.input;
     if (nodes.generate) {
-      checkGenerationBuffer(context, nodes, kernel(), declared.name, id, at);
+      checkGenerationBuffer(context, nodes, declared, id, at);
     } else {
       if (written && (b.space() == schema::Space::Constant || isInput))
         at.bad("it writes " + quote(b.name()->string_view()) + ", which is read-only");
@@ -182,19 +180,21 @@ private:
     buffers.push_back(id);
   }
 
-  bool writes(size_t argument) const { return kernel().family->args[argument].kind != kernels::ArgKind::In; }
+  bool writes(size_t argument) const { return kernel().kernel->args[argument].access != Access::In; }
 
-  void indices(const ArgDecl &declared, uint32_t id, const Place &at) const {
+  void indices(const Arg &declared, uint32_t id, const Place &at) const {
     const schema::Buffer &b = *program.buffers()->Get(id);
-    if (declared.kind != kernels::ArgKind::In) {
+    if (declared.access != Access::In) {
       // Counters of a kernel: zero at the start of a session, left zero by every launch; never an index.
-      if (declared.name == "counters" && b.space() == schema::Space::State && !context.bound.contains(id))
+      if (declared.role == Role::Counters && b.space() == schema::Space::State && !context.bound.contains(id))
         return;
-      if (boundAs(*entry.outputs(), id) != "next")
+      if (declared.role != Role::Next || boundAs(*entry.outputs(), id) != "next")
         at.bad("integers are written only to the output 'next', not to buffer " + quote(b.name()->string_view()));
       return;
     }
-    if (!accepts(kernel().family->name, declared.name, boundAs(*entry.inputs(), id)))
+    const std::string_view binding = boundAs(*entry.inputs(), id);
+    if (declared.role == Role::Sampling ? binding != "sampling"
+                                        : declared.role != Role::Index || !accepts(declared, binding))
       at.bad("buffer " + quote(b.name()->string_view()) + " is not bound to the input this argument needs");
   }
 
@@ -213,24 +213,25 @@ private:
 
   void bytes() const {
     const schema::Model &model = *context.plan.model();
-    const std::vector<uint64_t> extents = kernel().family->extents(kernel().params, scalars, limits());
+    const kernels::Values launch = kernel().kernel->launch(kernel().params, scalars);
     for (size_t i = 0; i < buffers.size(); ++i) {
       const schema::Buffer &b = *program.buffers()->Get(buffers[i]);
       uint64_t available = elementsOf(b);
       // A buffer may serve entries of several sizes; only this entry's part of it holds indices of this call.
       if (auto bound = context.bound.find(buffers[i]); bound != context.bound.end() && !nodes.generate)
         available = std::min(available, countOf(*findRule(bound->second.name, bound->second.input), entry, model));
-      if (extents[i] > available)
-        place.in("argument " + std::string(kernel().family->args[i].name))
+      const Arg &arg = kernel().kernel->args[i]; // buffers come first
+      if (const uint64_t touched = kernel().kernel->elements(arg, launch, limits()); touched > available)
+        place.in("argument " + std::string(arg.name))
             .bad("buffer " + quote(b.name()->string_view()) + " has " + std::to_string(available) +
-                 " elements, the launch " + "touches " + std::to_string(extents[i]));
+                 " elements, the launch " + "touches " + std::to_string(touched));
     }
   }
 
   void launch() const {
     if (node.kind() == schema::NodeKind::Gemm) {
-      if (kernel().family->name != "linear")
-        place.bad("a library matrix product has the meaning of family linear");
+      if (kernel().kernel->meaning.name != "product" || kernel().kernel->engine || kernel().params["norm"] != 0)
+        place.bad("a library computes products without a norm, and no engine's");
       if (node.algorithm() >= codegen::libraryAlgorithms)
         place.bad("algorithm " + std::to_string(node.algorithm()) + " of a library is beyond the " +
                   std::to_string(codegen::libraryAlgorithms) + " that its heuristic is asked for");
@@ -238,13 +239,15 @@ private:
     }
     if (node.library())
       place.bad("a launch has no library");
-    const kernels::Family &family = *kernel().family;
+    const kernels::Engine *engine = kernel().kernel->engine;
     const bool cpu = program.target()->string_view() == "cpu";
-    if (!family.target.empty() && family.target != program.target()->string_view())
-      place.bad("family " + std::string(family.name) + " is for " + std::string(family.target) + " alone");
-    if (cpu && !node.grid() && !node.block())
+    if (cpu != !engine)
+      place.bad(cpu ? "the references serve a cpu program, and no engine" : "no engine computes it");
+    if (cpu)
       return;
-    if (!cpu && !kernel().hasImage)
+    if (!engine->target.empty() && engine->target != program.target()->string_view())
+      place.bad("engine " + std::string(engine->name) + " is for " + std::string(engine->target) + " alone");
+    if (!kernel().hasImage)
       place.bad("its kernel has neither source nor cubin");
     if (!node.grid() || node.grid()->size() != 3 || !node.block() || node.block()->size() != 3)
       place.bad("grid and block have 3 extents");
@@ -257,27 +260,28 @@ private:
       place.bad("a block has more than 1024 threads");
     if (node.shared_bytes() > kMaxSharedBytes)
       place.bad("it asks for more than 227 KiB of shared memory");
-    // The templates' indexing relies on the shape that their family gives.
-    const kernels::LaunchShape shape = kernel().family->shape(kernel().params, scalars);
-    if (!std::equal(grid.begin(), grid.end(), shape.grid) || !std::equal(block.begin(), block.end(), shape.block) ||
-        node.shared_bytes() != shape.sharedBytes)
-      place.bad("grid, block or shared memory are not those of family " + std::string(kernel().family->name));
-    maps();
+    // The bodies' indexing relies on the shape that their engine gives.
+    const kernels::Values launch = kernel().kernel->launch(kernel().params, scalars);
+    const kernels::LaunchShape shape = kernel().kernel->shape(launch);
+    if (grid[0] != shape.blocks || grid[1] != 1 || grid[2] != 1 || block[0] != shape.threads || block[1] != 1 ||
+        block[2] != 1 || node.shared_bytes() != shape.sharedBytes)
+      place.bad("grid, block or shared memory are not those of " + kernel().kernel->text());
+    maps(launch);
   }
 
-  void maps() const {
-    const auto expected = kernels::tensorMaps(*kernel().family, kernel().params, scalars, limits());
+  void maps(const kernels::Values &launch) const {
+    const std::vector<kernels::TensorMap> expected = kernel().kernel->maps(launch, limits());
     const size_t count = node.maps() ? node.maps()->size() : 0;
     if (count != expected.size())
       place.bad(std::to_string(expected.size()) + " tensor maps expected, not " + std::to_string(count));
     for (uint32_t i = 0; i < count; ++i) {
       const schema::TensorMap &map = *node.maps()->Get(i);
-      const auto &[arg, rule] = expected[i];
-      if (map.arg() != arg || map.swizzle() != rule.swizzle || !std::ranges::equal(*map.extents(), rule.extents) ||
-          !std::ranges::equal(*map.strides(), rule.strides) || !std::ranges::equal(*map.box(), rule.box))
+      const kernels::TensorMap &rule = expected[i];
+      if (map.arg() != kernel().kernel->indexOf(rule.arg) || map.swizzle() != rule.swizzle ||
+          !std::ranges::equal(*map.extents(), rule.extents) || !std::ranges::equal(*map.strides(), rule.strides) ||
+          !std::ranges::equal(*map.box(), rule.box))
         place.in("tensor map " + std::to_string(i))
-            .bad("it is not that of family " + std::string(kernel().family->name) + " for argument " +
-                 std::string(kernel().family->args[arg].name));
+            .bad("it is not that of " + kernel().kernel->text() + " for argument " + std::string(rule.arg));
     }
   }
 

@@ -1,8 +1,10 @@
 // Generate entries: loops, and the launches that lead from chunk to chunk and from step to step.
-#include "kernels_templates/common/generation.h"
+#include "kernels_templates/generation/words.h"
 #include "runtime/base/text.h"
 #include "runtime/plan/plan.h"
 #include "runtime/plan/verify.h"
+
+#include <algorithm>
 
 namespace nanort::verify {
 namespace {
@@ -17,7 +19,10 @@ const schema::Entry &repeated(const ProgramContext &context, const schema::Entry
 
 } // namespace
 
-bool isGenerationFamily(std::string_view family) { return family == "feed" || family == "advance"; }
+bool isOfGenerations(const kernels::Kernel &kernel) {
+  return std::any_of(kernel.args.begin(), kernel.args.end(),
+                     [](const kernels::Arg &arg) { return arg.role == kernels::Role::Request; });
+}
 
 void checkLoops(const ProgramContext &context, const schema::Entry &entry, const Place &place) {
   const uint32_t count = entry.loops() ? entry.loops()->size() : 0;
@@ -62,8 +67,8 @@ void checkLoops(const ProgramContext &context, const schema::Entry &entry, const
     place.bad("the program's minimum driver is older than loops in graphs, 12.4");
 }
 
-void checkGenerationBuffer(const ProgramContext &context, const Nodes &nodes, const KernelInstance &kernel,
-                           std::string_view argument, uint32_t buffer, const Place &place) {
+void checkGenerationBuffer(const ProgramContext &context, const Nodes &nodes, const kernels::Arg &argument,
+                           uint32_t buffer, const Place &place) {
   const schema::Entry &generate = *nodes.generate;
   const std::string name = "buffer " + quote(context.program.buffers()->Get(buffer)->name()->string_view());
   auto expect = [&](std::optional<uint32_t> wanted) {
@@ -74,38 +79,52 @@ void checkGenerationBuffer(const ProgramContext &context, const Nodes &nodes, co
     if (context.program.buffers()->Get(buffer)->space() != schema::Space::State || context.bound.contains(buffer))
       place.bad(name + " is not state of the device alone");
   };
-  if (argument == "prompt" || argument == "request")
-    return expect(Plan::input(generate, argument));
-  if (argument == "ring")
-    return expect(Plan::output(generate, argument));
-  if (argument == "go")
+  auto inputOf = [&](uint32_t loop) {
+    if (auto input = Plan::input(repeated(context, generate, loop), argument.of))
+      return expect(input);
+    unbound(); // the entry does without
+  };
+  switch (argument.role) {
+  case kernels::Role::Prompt:
+    return expect(Plan::input(generate, "prompt"));
+  case kernels::Role::Request:
+    return expect(Plan::input(generate, "request"));
+  case kernels::Role::TokenRing:
+    return expect(Plan::output(generate, "ring"));
+  case kernels::Role::Go:
     return expect(generate.loops()->Get(0)->go());
-  if (argument == "progress")
+  case kernels::Role::Progress:
     return unbound();
-  // The entry's own feed accepts no tokens and does not look.
-  if (argument == "next")
+  case kernels::Role::Next: // the entry's own feed accepts no tokens and does not look
     return expect(nodes.loop < 0 ? Plan::input(generate, "request")
                                  : Plan::output(*context.program.entries()->Get(nodes.entry), "next"));
-  const bool step = argument.starts_with("step_");
-  const schema::Entry &target = repeated(context, generate, step || kernel.family->name == "advance" ? 1 : 0);
-  if (auto input = Plan::input(target, step ? argument.substr(5) : argument))
-    return expect(input);
-  unbound(); // the entry does without
+  case kernels::Role::PrefillInput:
+    return inputOf(0);
+  case kernels::Role::DecodeInput:
+    return inputOf(1);
+  default:
+    place.bad("no launch of a generation has such an argument");
+  }
 }
 
 void checkGenerationScalars(const ProgramContext &context, const Nodes &nodes, const KernelInstance &kernel,
                             const std::vector<kernels::Scalar> &scalars, const Place &place) {
   const schema::Entry &prefill = repeated(context, *nodes.generate, 0), &decode = repeated(context, *nodes.generate, 1);
-  std::vector<uint64_t> expected = {decode.rows(), generation::goSteps};
-  if (kernel.family->name == "feed")
-    expected = {prefill.tokens(),         prefill.rows(),       decode.rows(),
-                nodes.loop < 0 ? 0u : 1u, generation::goChunks, generation::goSteps};
-  if (nodes.loop < 0 ? kernel.family->name != "feed" : (kernel.family->name == "feed") != (nodes.loop == 0))
-    place.bad("family " + std::string(kernel.family->name) + " does not belong here");
-  for (size_t i = 0; i < expected.size(); ++i)
-    if (static_cast<uint64_t>(scalars[i].i) != expected[i])
-      place.bad("scalar " + std::to_string(i) + " is " + std::to_string(scalars[i].i) + ", not " +
-                std::to_string(expected[i]));
+  const bool feeds = kernel.kernel->meaning.name == "feed";
+  if (nodes.loop < 0 ? !feeds : feeds != (nodes.loop == 0))
+    place.bad(kernel.kernel->text() + " does not belong here");
+  const std::pair<std::string_view, uint64_t> expected[] = {
+      {"slots", prefill.tokens()},        {"chunk_rows", prefill.rows()}, {"batch", decode.rows()},
+      {"accept", nodes.loop < 0 ? 0 : 1}, {"more", generation::goChunks}, {"active", generation::goSteps}};
+  size_t scalar = 0;
+  for (const kernels::Arg &arg : kernel.kernel->args) {
+    if (!isScalar(arg.access))
+      continue;
+    const auto value = static_cast<uint64_t>(scalars[scalar++].i);
+    for (const auto &[name, wanted] : expected)
+      if (arg.name == name && value != wanted)
+        place.bad("scalar " + std::string(name) + " is " + std::to_string(value) + ", not " + std::to_string(wanted));
+  }
   if (kernel.params["max_seq"] != static_cast<int64_t>(context.plan.model()->max_seq()))
     place.bad("max_seq is not the model's");
 }

@@ -9,7 +9,7 @@
 
 namespace nanort {
 
-using kernels::ArgKind;
+using kernels::Access;
 
 LockstepExecutor::LockstepExecutor(std::shared_ptr<const Plan> plan, uint32_t index, std::unique_ptr<Executor> tested,
                                    std::unique_ptr<Executor> oracle)
@@ -30,10 +30,10 @@ void LockstepExecutor::runNode(uint32_t entryIndex, uint32_t index) {
   const schema::Entry &entry = *program.entries()->Get(entryIndex);
   const schema::Node &node = *entry.nodes()->Get(index);
   const KernelInstance &kernel = kernels[node.kernel()];
-  const auto &declared = kernel.family->args;
+  const auto &declared = kernel.kernel->args;
   std::vector<uint32_t> outputs;
   for (uint32_t i = 0; i < declared.size(); ++i) {
-    if (isScalar(declared[i].kind))
+    if (isScalar(declared[i].access))
       continue;
     const uint32_t buffer = node.args()->Get(i)->buffer();
     const schema::Buffer &described = *program.buffers()->Get(buffer);
@@ -43,14 +43,14 @@ void LockstepExecutor::runNode(uint32_t entryIndex, uint32_t index) {
       tested->read(buffer, a.data(), a.size());
       oracle->write(buffer, a.data(), a.size());
     }
-    if (declared[i].kind != ArgKind::In && declared[i].kind != ArgKind::Scratch)
+    if (declared[i].access != Access::In && declared[i].access != Access::Scratch)
       outputs.push_back(buffer);
   }
   tested->runNode(entryIndex, index);
   oracle->runNode(entryIndex, index);
   const std::string where = "entry " + quote(entry.name()->string_view()) + ", node " + std::to_string(index) +
                             ", kernel " + quote(program.kernels()->Get(node.kernel())->name()->string_view());
-  ++differences[std::string(kernel.family->name)].launches;
+  ++differences[kernel.kernel->text()].launches;
   for (uint32_t buffer : outputs)
     compare(buffer, kernel, where);
 }
@@ -81,7 +81,7 @@ void LockstepExecutor::compare(uint32_t buffer, const KernelInstance &kernel, co
         fail(Exit::Mismatch, place + ", element " + std::to_string(i) + ": the devices give different integers");
     return;
   }
-  const double tolerance = kernel.family->tolerance(kernel.params);
+  const double tolerance = kernel.kernel->tolerance(kernel.params);
 
   double largest = 0, difference = 0;
   size_t worst = 0;
@@ -103,15 +103,15 @@ void LockstepExecutor::compare(uint32_t buffer, const KernelInstance &kernel, co
     return;
   // Where the oracle gives zeros alone, the tolerance is absolute.
   const double ratio = difference / (std::max(tolerance, 1e-30) * (largest > 0 ? largest : 1));
-  FamilyDifference &family = differences[std::string(kernel.family->name)];
-  if (ratio > family.worst) {
-    family.worst = ratio;
-    family.where = where;
+  KernelDifference &kept = differences[kernel.kernel->text()];
+  if (ratio > kept.worst) {
+    kept.worst = ratio;
+    kept.where = where;
   }
   if (ratio > 1)
     fail(Exit::Mismatch, place + ", element " + std::to_string(worst) + ": " + std::to_string(at(type, a, worst)) +
                              " instead of " + std::to_string(at(type, b, worst)) + ", " + std::to_string(ratio) +
-                             " times the tolerance of family " + std::string(kernel.family->name));
+                             " times the tolerance of " + kernel.kernel->text());
 }
 
 } // namespace nanort

@@ -9,8 +9,8 @@
 
 namespace nanort {
 
-/// How far a family's outputs strayed, as a part of what its tolerance allows.
-struct FamilyDifference {
+/// How far a kernel's outputs strayed, as a part of what its tolerance allows.
+struct KernelDifference {
   uint64_t launches = 0;
   double worst = 0;  // |tested - oracle| / (tolerance * largest |oracle| of that output); 1 is the limit
   std::string where; // entry and node of the worst
@@ -18,7 +18,7 @@ struct FamilyDifference {
 
 /// An executor that runs each launch on both of two: before it, the launch's inputs are copied from the tested executor
 /// to the oracle, after it their outputs are compared. So a difference belongs to the launch that shows it. Integer
-/// outputs must be equal. Errors: Exit::Mismatch naming the first launch whose output differs by more than its family's
+/// outputs must be equal. Errors: Exit::Mismatch naming the first launch whose output differs by more than its kernel's
 /// tolerance, or is not a number.
 class LockstepExecutor final : public Executor {
 public:
@@ -32,14 +32,14 @@ public:
   void run(uint32_t entry) override;
   void runNode(uint32_t entry, uint32_t node) override;
 
-  const std::map<std::string, FamilyDifference> &families() const { return differences; }
+  const std::map<std::string, KernelDifference> &kernels() const { return differences; }
 
 private:
   std::shared_ptr<const Plan> plan;
   const schema::Program &program;
   const std::vector<KernelInstance> &kernels;
   std::unique_ptr<Executor> tested, oracle;
-  std::map<std::string, FamilyDifference> differences;
+  std::map<std::string, KernelDifference> differences;
   std::vector<std::byte> a, b; // one buffer's bytes of each
 
   void compare(uint32_t buffer, const KernelInstance &kernel, const std::string &where);

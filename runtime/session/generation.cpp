@@ -1,6 +1,6 @@
 #include "runtime/session/generation.h"
 
-#include "kernels_templates/common/generation.h"
+#include "kernels_templates/generation/words.h"
 #include "runtime/base/error.h"
 
 #include <algorithm>

@@ -74,10 +74,10 @@ void compare(const CheckOptions &options, Loaded &loaded) {
   Session session(loaded.plan, loaded.program, std::move(both));
   visitEntries(session, loaded.chosen());
 
-  print("family            launches  worst (1 is the limit)\n");
-  for (const auto &[family, difference] : result.families()) {
+  print("kernel                            launches  worst (1 is the limit)\n");
+  for (const auto &[kernel, difference] : result.kernels()) {
     char line[256];
-    std::snprintf(line, sizeof line, "%-16s  %8llu  %.3f%s%s\n", family.c_str(),
+    std::snprintf(line, sizeof line, "%-32s  %8llu  %.3f%s%s\n", kernel.c_str(),
                   static_cast<unsigned long long>(difference.launches), difference.worst,
                   difference.where.empty() ? "" : "  ", difference.where.c_str());
     print(line);

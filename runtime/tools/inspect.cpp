@@ -60,7 +60,7 @@ void printKernels(const schema::Program &program) {
     const char *image = kernel.cubin() && kernel.cubin()->size() > 0 ? ", cubin"
                         : kernel.source()                            ? ", source only"
                                                                      : "";
-    print("  kernel " + kernel.name()->str() + ": family " + kernel.family()->str() + ", in " + number(launches[i]) +
+    print("  kernel " + kernel.name()->str() + ": " + kernel.meaning()->str() + (kernel.engine() ? " by " + kernel.engine()->str() : "") + ", in " + number(launches[i]) +
           " launches" + image + "\n");
   }
 }

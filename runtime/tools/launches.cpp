@@ -1,7 +1,6 @@
 #include "runtime/tools/launches.h"
 
 #include "codegen/Choices.h"
-#include "codegen/Registry.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -28,26 +27,32 @@ std::string left(const std::string &text, size_t width) {
   return text.size() < width ? text + std::string(width - text.size(), ' ') : text;
 }
 
-kernels::Params paramsOf(const schema::Kernel &kernel) {
-  kernels::Params params;
+/// The verified kernel of a node, and its numbers in this launch.
+struct Known {
+  const kernels::Kernel *kernel;
+  kernels::Values params, launch;
+};
+Known knownOf(const schema::Program &program, const schema::Node &node) {
+  const schema::Kernel &kernel = *program.kernels()->Get(node.kernel());
+  Known known{kernels::catalogue().kernel(kernel.meaning()->string_view(),
+                                          kernel.engine() ? kernel.engine()->string_view() : std::string_view()),
+              {},
+              {}};
   for (const schema::Param *param : *kernel.params())
-    params.values.emplace_back(param->name()->str(), param->value());
-  return params;
-}
-
-std::vector<kernels::Scalar> scalarsOf(const kernels::Family &family, const schema::Node &node) {
+    known.params.set(param->name()->string_view(), param->value());
   std::vector<kernels::Scalar> scalars;
   for (uint32_t i = 0; i < node.args()->size(); ++i)
-    if (isScalar(family.args[i].kind))
+    if (isScalar(known.kernel->args[i].access))
       scalars.push_back({.i = node.args()->Get(i)->i32()}); // others shape no launch
-  return scalars;
+  known.launch = known.kernel->launch(known.params, scalars);
+  return known;
 }
 
 std::string tableOf(const schema::Program &program, const Nodes &nodes) {
   std::string table;
   for (uint32_t i = 0; i < nodes.size(); ++i) {
     const schema::Node &node = *nodes[i];
-    const std::optional<codegen::Prediction> predicted = predict(program, node);
+    const std::optional<kernels::Prediction> predicted = predict(program, node);
     auto us = [&](double value) { return fixed(predicted ? std::optional(value) : std::nullopt, 2); };
     const std::string fallback = fallbackOf(program, node);
     table += "    " + right(std::to_string(i), 5) + right(fixed(node.bytes() / 1e6, 3), 13) +
@@ -99,30 +104,26 @@ double median(std::vector<double> values) {
   return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
-std::optional<codegen::Prediction> predict(const schema::Program &program, const schema::Node &node) {
-  const auto device = codegen::deviceModel(program.target()->string_view());
+std::optional<kernels::Prediction> predict(const schema::Program &program, const schema::Node &node) {
+  const auto device = kernels::deviceModel(program.target()->string_view());
   if (!device)
     return std::nullopt;
-  const schema::Kernel &kernel = *program.kernels()->Get(node.kernel());
   const bool library = node.kind() == schema::NodeKind::Gemm;
   bool early = false;
   for (const schema::Edge *edge : *node.edges())
     early |= edge->kind() == schema::EdgeKind::Programmatic;
-  const kernels::Family &family = *codegen::findFamily(kernel.family()->string_view());
-  const kernels::Params params = paramsOf(kernel);
-  codegen::Prediction prediction = codegen::predict(
-      *device, {{node.bytes(), node.flops()}, codegen::usesTensorCores(family, params, library), early});
-  if (!library)
-    prediction.tilesUs =
-        codegen::predictTilesUs(*device, {&family, params, scalarsOf(family, node)}, early).value_or(0);
+  const Known known = knownOf(program, node);
+  const bool tensor =
+      library ? known.params.type("T") == kernels::DType::BF16 : known.kernel->tensorCores(known.params);
+  kernels::Prediction prediction = rooflineOf(*device, {node.bytes(), node.flops()}, tensor, early);
+  if (known.kernel->engine)
+    prediction.tilesUs = codegen::predict(*device, {known.kernel, known.params, known.launch}, early).tilesUs;
   return prediction;
 }
 
 std::string fallbackOf(const schema::Program &program, const schema::Node &node) {
-  if (program.target()->string_view() == "cpu" || node.kind() == schema::NodeKind::Gemm)
-    return "";
-  const schema::Kernel &kernel = *program.kernels()->Get(node.kernel());
-  return kernels::fallbackOf(*codegen::findFamily(kernel.family()->string_view()), paramsOf(kernel));
+  const Known known = knownOf(program, node);
+  return known.kernel->fallback(known.params);
 }
 
 std::string locationOf(const schema::Node &node) { return node.location() ? node.location()->str() : "-"; }
@@ -169,7 +170,7 @@ std::string explainText(const schema::Program &program, const schema::Entry &ent
   std::string table;
   for (uint32_t i = 0; i < entry.nodes()->size(); ++i) {
     const schema::Node &node = *entry.nodes()->Get(i);
-    const std::optional<codegen::Prediction> best = predict(program, node);
+    const std::optional<kernels::Prediction> best = predict(program, node);
     predicted += best ? best->us() : 0;
     const std::optional<double> us = times.launches[i];
     table += right(std::to_string(i), 5) + right(fixed(us, 2), 9) +
@@ -188,7 +189,7 @@ Json explainJson(const schema::Program &program, const schema::Entry &entry, con
   double predicted = 0;
   for (uint32_t i = 0; i < entry.nodes()->size(); ++i) {
     const schema::Node &node = *entry.nodes()->Get(i);
-    const std::optional<codegen::Prediction> best = predict(program, node);
+    const std::optional<kernels::Prediction> best = predict(program, node);
     predicted += best ? best->us() : 0;
     const std::optional<double> us = times.launches[i];
     launches.push_back({{"node", i},

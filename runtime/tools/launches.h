@@ -1,7 +1,7 @@
 // Launches of an entry one by one: what they should take, and what they took.
 #pragma once
 
-#include "codegen/DeviceModel.h"
+#include "kernels_templates/base/device_model.h"
 #include "runtime/executor/executor.h"
 
 #include <nlohmann/json.hpp>
@@ -13,9 +13,9 @@
 namespace nanort::tools {
 
 /// By the model of the program's target; nullopt for a cpu program.
-std::optional<codegen::Prediction> predict(const schema::Program &program, const schema::Node &node);
+std::optional<kernels::Prediction> predict(const schema::Program &program, const schema::Node &node);
 
-/// As kernels::fallbackOf gives it; empty in a cpu program.
+/// As Kernel::fallback gives it.
 std::string fallbackOf(const schema::Program &program, const schema::Node &node);
 
 /// "model.mlir:12", or "-".

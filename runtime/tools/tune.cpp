@@ -27,15 +27,14 @@ void tuneProgram(const TuneFlags &flags) {
   const uint32_t program = chooseProgram(*plan, device, flags.common.program);
   const Tuning tuning = tune(*plan, program, {device.index, flags.rounds, flags.common.cacheDir, flags.common.noCache},
                              [&](const std::string &line) { log(flags.common, line); });
-  nlohmann::ordered_json json = {{"format", 1},
+  nlohmann::ordered_json json = {{"format", 2},
                                  {"target", tuning.target},
                                  {"device", tuning.device},
                                  {"driver", tuning.driver},
                                  {"nvrtc", tuning.nvrtc},
-                                 {"kernels", nlohmann::ordered_json::array()}};
-  for (const TunedKernel &kernel : tuning.kernels)
-    json["kernels"].push_back(
-        {{"kernel", kernel.kernel}, {"rows", kernel.rows}, {"choice", kernel.choice}, {"us", kernel.us}});
+                                 {"times", nlohmann::ordered_json::array()}};
+  for (const TunedChoice &time : tuning.times)
+    json["times"].push_back({{"problem", time.problem}, {"choice", time.choice}, {"us", time.us}});
   file.write(json.dump(1) + "\n");
   file.commit();
 }

@@ -1,6 +1,6 @@
 #include "runtime/weights/values.h"
 
-#include "kernels_templates/common/philox.h"
+#include "kernels_templates/sample/philox.h"
 
 #include <cmath>
 

@@ -1,7 +1,7 @@
 // Where a program's constants come from: a weights file, or counter-based random numbers.
 #pragma once
 
-#include "kernels_templates/common/host_math.h"
+#include "kernels_templates/base/host_math.h"
 #include "runtime/base/safetensors.h"
 #include "runtime/plan/plan.h"
 

@@ -1,7 +1,7 @@
 // The instances of kernels that run on the emulator, one EMULATE each, in the sources that make_instances makes.
 #pragma once
 
-#include "kernels_templates/common/family.h"
+#include "kernels_templates/base/catalogue.h"
 
 #include <functional>
 #include <map>

@@ -1,5 +1,5 @@
 // Sources of every family, and what NVRTC makes of them.
-#include "codegen/DeviceModel.h"
+#include "kernels_templates/base/device_model.h"
 #include "codegen/Instantiate.h"
 #include "codegen/MachineCode.h"
 #include "codegen/Nvrtc.h"
@@ -50,7 +50,7 @@ TEST(Target, ListsWhatItKnows) {
 
 TEST(DeviceModel, EveryTargetButTheCpuIsPredicted) {
   for (const char *target : {"sm_80", "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_103a", "sm_120a"}) {
-    const auto device = codegen::deviceModel(target);
+    const auto device = kernels::deviceModel(target);
     ASSERT_TRUE(device) << target;
     const auto most = [&](uint64_t bytes, uint64_t flops) {
       return std::string(codegen::predict(*device, {{bytes, flops}}).bound());
@@ -62,7 +62,7 @@ TEST(DeviceModel, EveryTargetButTheCpuIsPredicted) {
     const codegen::LaunchWork work{{0, uint64_t{1} << 40}}, better{{0, uint64_t{1} << 40}, true, true};
     EXPECT_LT(codegen::predict(*device, better).us(), codegen::predict(*device, work).us());
   }
-  EXPECT_FALSE(codegen::deviceModel("cpu"));
+  EXPECT_FALSE(kernels::deviceModel("cpu"));
 }
 
 TEST(DeviceModel, SharedMemoryEndsSomewhere) {
@@ -136,7 +136,7 @@ TEST_P(CompileFamily, ForEveryArchitecture) {
                                            [](const kernels::ArgDecl &arg) { return isScalar(arg.kind); });
       const std::vector<kernels::Scalar> ones(scalars, kernels::Scalar{.i = 1});
       if (family.constraint(params).empty()) { // some cases go beyond what the compiler may ask for
-        EXPECT_LE(family.shape(params, ones).sharedBytes, codegen::deviceModel(target)->blockShared) << name;
+        EXPECT_LE(family.shape(params, ones).sharedBytes, kernels::deviceModel(target)->blockShared) << name;
       }
       const std::vector<char> cubin = nvrtc->compile(name, codegen::instantiate(family, params), target);
       ASSERT_GT(cubin.size(), 4u);

@@ -1,6 +1,6 @@
 // Generate entries in the CUDA executor, against a driver that records: the graph with its loops, and the same launch
 // by launch.
-#include "codegen/Registry.h"
+#include "kernels_templates/base/catalogue.h"
 #include "runtime/base/error.h"
 #include "runtime/executor/executor.h"
 #include "runtime/session/memory.h"

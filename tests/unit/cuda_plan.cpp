@@ -1,6 +1,6 @@
 #include "tests/unit/cuda_plan.h"
 
-#include "codegen/Registry.h"
+#include "kernels_templates/base/catalogue.h"
 #include "tests/unit/cuda_fake.h"
 
 #include <fstream>

@@ -1,5 +1,5 @@
 // What nanort tune finds to measure in a program, and how it launches that, on a driver that records.
-#include "codegen/Registry.h"
+#include "kernels_templates/base/catalogue.h"
 #include "runtime/base/sha256.h"
 #include "runtime/measure/attention_timer.h"
 #include "runtime/measure/product_timer.h"

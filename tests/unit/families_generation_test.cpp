@@ -1,5 +1,5 @@
 // feed and advance against the words they should leave behind, computed row by row.
-#include "kernels_templates/common/generation.h"
+#include "kernels_templates/generation/words.h"
 #include "runtime/executor/host_math.h"
 #include "tests/unit/family_cases.h"
 

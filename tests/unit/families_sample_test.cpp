@@ -1,5 +1,5 @@
 // Sampling: the generator's published vectors, ties, top-k, and the distribution.
-#include "kernels_templates/common/philox.h"
+#include "kernels_templates/sample/philox.h"
 #include "runtime/executor/host_math.h"
 #include "tests/unit/family_cases.h"
 

@@ -1,5 +1,5 @@
 // Every CPU reference against its formula in double, over the sweep of odd shapes.
-#include "kernels_templates/common/philox.h"
+#include "kernels_templates/sample/philox.h"
 #include "runtime/executor/host_math.h"
 #include "tests/unit/family_cases.h"
 

@@ -1,6 +1,6 @@
 #include "tests/unit/family_cases.h"
 
-#include "kernels_templates/common/philox.h"
+#include "kernels_templates/sample/philox.h"
 
 #include <array>
 #include <bit>

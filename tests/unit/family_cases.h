@@ -2,8 +2,8 @@
 // double on them, the GPU tests hold the kernels to the CPU references.
 #pragma once
 
-#include "codegen/Registry.h"
-#include "kernels_templates/common/family.h"
+#include "kernels_templates/base/catalogue.h"
+#include "kernels_templates/base/catalogue.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,5 +1,5 @@
 // Launches of feed and advance: requests at different moments.
-#include "kernels_templates/common/generation.h"
+#include "kernels_templates/generation/words.h"
 #include "tests/unit/family_cases.h"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 #include "tests/unit/program_json.h"
 
-#include "codegen/Registry.h"
+#include "kernels_templates/base/catalogue.h"
 
 #include <algorithm>
 #include <set>

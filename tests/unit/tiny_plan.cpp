@@ -1,6 +1,6 @@
 #include "tests/unit/tiny_plan.h"
 
-#include "kernels_templates/common/generation.h"
+#include "kernels_templates/generation/words.h"
 #include "kernels_templates/sample/shape.h"
 #include "tests/unit/program_json.h"
 

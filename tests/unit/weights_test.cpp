@@ -1,4 +1,4 @@
-#include "kernels_templates/common/philox.h"
+#include "kernels_templates/sample/philox.h"
 #include "runtime/base/safetensors.h"
 #include "runtime/executor/host_math.h"
 #include "runtime/weights/values.h"
