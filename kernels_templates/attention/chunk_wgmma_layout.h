@@ -15,16 +15,16 @@ struct ChunkWgmmaLayout {
   int queryBytes, tileBytes;  // of a tile of queries, and of one of keys or values
   int groups, threads;        // consumer warpgroups; theirs and the producer's threads
   // Offsets in bytes; two tiles of queries lie at 0, then [stages] keys and values, [2][tileQ] reaches of queries, and
-  // of each stage the place of its tile, its barriers, and whose tile it is; last the phase of a barrier.
-  int keys, values, reach, tiles, barriers, items, landings;
+  // of each stage the place of its tile and whose it is; barriers, and the phase of the last one.
+  int keys, values, reach, tiles, items, barriers, landings;
   int sharedBytes;
 
   BOTH constexpr ChunkWgmmaLayout(int D, int tileQ, int tileK, int stages)
       : width(D % 64 == 0 ? 64 : 32), pieces(D / width), rowBytes(2 * width), queryPiece(tileQ * rowBytes),
         keyPiece(tileK * rowBytes), queryBytes(pieces * queryPiece), tileBytes(pieces * keyPiece), groups(tileQ / 64),
         threads(128 * (1 + groups)), keys(2 * queryBytes), values(keys + stages * tileBytes),
-        reach(values + stages * tileBytes), tiles(reach + 2 * tileQ * record), barriers(tiles + stages * record),
-        items(barriers + (7 + 4 * stages) * 8), landings(items + stages * 4), sharedBytes(landings + 4) {}
+        reach(values + stages * tileBytes), tiles(reach + 2 * tileQ * record), items(tiles + stages * record),
+        barriers(items + (stages + 1) / 2 * 8), landings(barriers + (7 + 4 * stages) * 8), sharedBytes(landings + 4) {}
 };
 
 } // namespace kernels

@@ -18,11 +18,17 @@ template <int D, int tileQ, int tileK, int stages> struct ChunkWgmmaShared {
 
   unsigned char *base;
 
-  __device__ unsigned char *queries(int half) const { return base + half * layout.queryBytes; }
-  __device__ unsigned char *keys(int stage) const { return base + layout.keys + stage * layout.tileBytes; }
-  __device__ unsigned char *values(int stage) const { return base + layout.values + stage * layout.tileBytes; }
+  __device__ unsigned char *queries(int half) const {
+    return (*reinterpret_cast<unsigned char(*)[2][layout.queryBytes]>(base))[half];
+  }
+  __device__ unsigned char *keys(int stage) const {
+    return (*reinterpret_cast<unsigned char(*)[stages][layout.tileBytes]>(base + layout.keys))[stage];
+  }
+  __device__ unsigned char *values(int stage) const {
+    return (*reinterpret_cast<unsigned char(*)[stages][layout.tileBytes]>(base + layout.values))[stage];
+  }
   __device__ QueryReach &reach(int half, int query) const {
-    return reinterpret_cast<QueryReach *>(base + layout.reach)[half * tileQ + query];
+    return (*reinterpret_cast<QueryReach(*)[2][tileQ]>(base + layout.reach))[half][query];
   }
   __device__ KeyTile &tile(int stage) const { return reinterpret_cast<KeyTile *>(base + layout.tiles)[stage]; }
   __device__ int &item(int stage) const { return reinterpret_cast<int *>(base + layout.items)[stage]; } // whose tile
@@ -31,12 +37,12 @@ template <int D, int tileQ, int tileK, int stages> struct ChunkWgmmaShared {
   __device__ Barrier *queriesFull(int half) const { return barrier(half); }
   __device__ Barrier *queriesEmpty(int half) const { return barrier(2 + half); }
   __device__ Barrier *reachFull(int half) const { return barrier(4 + half); }
-  __device__ Barrier *landed() const { return barrier(6); } // values that have to be cleaned
-  __device__ Barrier *keysFull(int stage) const { return barrier(7 + stage); }
-  __device__ Barrier *keysEmpty(int stage) const { return barrier(7 + stages + stage); }
-  __device__ Barrier *valuesFull(int stage) const { return barrier(7 + 2 * stages + stage); }
-  __device__ Barrier *valuesEmpty(int stage) const { return barrier(7 + 3 * stages + stage); }
-  // The phase of `landed`; here because the producer has few registers.
+  __device__ Barrier *keysFull(int stage) const { return barrier(6 + stage); }
+  __device__ Barrier *keysEmpty(int stage) const { return barrier(6 + stages + stage); }
+  __device__ Barrier *valuesFull(int stage) const { return barrier(6 + 2 * stages + stage); }
+  __device__ Barrier *valuesEmpty(int stage) const { return barrier(6 + 3 * stages + stage); }
+  __device__ Barrier *landed() const { return barrier(6 + 4 * stages); } // values that have to be cleaned
+  // Its phase; here because the producer has few registers.
   __device__ unsigned &landings() const { return *reinterpret_cast<unsigned *>(base + layout.landings); }
 };
 

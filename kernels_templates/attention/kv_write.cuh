@@ -15,8 +15,8 @@ __device__ inline void kvWrite(const Grid &grid, unsigned char *, const Args &a)
   constexpr int kv_heads = P::kv_heads, D = P::D, ring = P::ring;
   constexpr int lanes = vectorOf<T>(D);
   constexpr int vectors = D / lanes;
-  const long long head = grid.thread() / vectors; // of all tokens
-  const int i = static_cast<int>(grid.thread() % vectors) * lanes;
+  const long long thread = grid.thread(), head = thread / vectors; // of all tokens
+  const int i = static_cast<int>(thread % vectors) * lanes;
   if (head >= static_cast<long long>(a.n) * kv_heads)
     return;
   const long long t = head / kv_heads;
