@@ -1,6 +1,7 @@
 // Attention: what its meanings and engines share, and what the compiler asks before it fuses or allocates.
 #pragma once
 
+#include "kernels_templates/base/device_model.h"
 #include "kernels_templates/base/require.h"
 
 namespace kernels {
@@ -21,6 +22,15 @@ Arg ringArg(Access access);
 /// Why attention_step's general engine, `cluster`, serves these parameters of the meaning with no number of blocks;
 /// empty if it does. P, the table's type, may be missing: it decides nothing.
 std::string stepRefusal(const Values &params);
+
+/// Whether the engine wgmma takes such heads, on a target that has it.
+bool chunkWgmmaServes(const Values &params);
+
+/// Below so many tokens a tile of queries would be mostly empty: the engine simt alone is worth a thought.
+constexpr int64_t leastChunk = 64;
+/// Microseconds of one prompt by tiles of queries and keys (parameters tile_q and tile_k): later tiles of queries see
+/// more keys. The SMs share all steps evenly, as far as there are blocks for them, but no block is shorter than its own.
+double chunkTilesUs(const LaunchToPredict &launch);
 
 /// Floats of the argument `partials` of attention_step's engine `spread` for a head of a row, of all chunks.
 uint64_t spreadPartialFloats(const Values &params);

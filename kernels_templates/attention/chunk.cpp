@@ -41,6 +41,24 @@ static std::string fallback(const Values &p) {
   return refusal.empty() ? "" : "attention_step does not serve it: " + refusal;
 }
 
+double chunkTilesUs(const LaunchToPredict &l) {
+  constexpr double fillUs = 1.0; // until the first operands are there and after the last sums: a trip to memory each
+  const Values &v = l.values;
+  const uint64_t queries = v.count("tile_q"), keys = v.count("tile_k"), dim = v.count("D"), heads = v.count("heads"),
+                 n = v.count("n"), sms = l.device.sms;
+  uint64_t total = 0, longest = 0;
+  for (uint64_t end = queries; end < n + queries; end += queries) {
+    const uint64_t steps = ceilDiv(std::min(end, v.count("window") + queries), keys);
+    total += steps * heads;
+    longest = std::max(longest, steps);
+  }
+  const uint64_t room = sms * residentBlocks(l.shape), items = ceilDiv(n, queries) * heads;
+  const double used = std::min(1.0, static_cast<double>(l.shape.blocks) / static_cast<double>(std::min(items, room)));
+  const double share =
+      std::max(static_cast<double>(total) / static_cast<double>(sms) / used, static_cast<double>(longest));
+  return fillUs + share * l.stepUs(4 * queries * keys * dim, 2 * keys * dim * sizeOf(v.type("T")));
+}
+
 const Engine chunkSimt = {.name = "simt",
                           .header = "attention/chunk_simt.cuh",
                           .body = "chunkSimt",

@@ -58,6 +58,40 @@ static std::vector<TensorMap> maps(const Values &v, const Limits &limits) {
                     .swizzle = swizzle}};
 }
 
+struct Spread {
+  int64_t queries, keys, stages;
+};
+constexpr Spread spreads[] = {{128, 128, 2}, {128, 128, 3}, {64, 128, 1}, {64, 64, 2}};
+
+static Values valuesOf(const Spread &s) {
+  return {{"tile_q", s.queries}, {"tile_k", s.keys}, {"stages", s.stages}, {"blocks", 1}};
+}
+
+bool chunkWgmmaServes(const Values &params) {
+  return std::any_of(std::begin(spreads), std::end(spreads),
+                     [&](const Spread &s) { return constraint(params.with(valuesOf(s))).empty(); });
+}
+
+/// With as many blocks as the SMs hold at a time.
+static std::vector<Values> candidates(const Kernel &kernel, const Values &problem, const DeviceModel &device) {
+  std::vector<Values> all;
+  for (const Spread &s : spreads) {
+    if (problem["n"] < leastChunk)
+      break;
+    Values spread = valuesOf(s);
+    const Values launch = problem.with(spread);
+    if (!kernel.constraint(launch).empty())
+      continue;
+    spread.set("blocks", int64_t{device.sms} * residentBlocks(shape(launch)));
+    all.push_back(std::move(spread));
+  }
+  return all;
+}
+
+static double predict(const LaunchToPredict &l) {
+  return l.roofline.launchUs + std::max({l.roofline.bytesUs, l.roofline.flopsUs, chunkTilesUs(l)});
+}
+
 const Engine chunkWgmma = {
     .name = "wgmma",
     .header = "attention/chunk_wgmma.cuh",
@@ -70,6 +104,8 @@ const Engine chunkWgmma = {
     .moreTolerance = moreTolerance,
     .waitsItself = true,
     .tensorCores = true,
-    .target = "sm_90a"};
+    .target = "sm_90a",
+    .candidates = candidates,
+    .predict = predict};
 
 } // namespace kernels

@@ -11,7 +11,7 @@ namespace kernels {
 struct Epilogue {
   std::string_view name;  // behind "product_"; empty: the sums themselves
   std::string_view trait; // on the device
-  std::vector<Arg> inputs, outputs, scalars;
+  std::vector<Arg> inputs = {}, outputs = {}, scalars = {};
   uint64_t elementsPerOutput; // of type O, read or written, the output included
   uint64_t flopsPerOutput;
   double error; // by how much it multiplies a relative error
