@@ -9,8 +9,7 @@
 #include "kernels_templates/device/launch.cuh"
 #include "kernels_templates/generation/accept.cuh"
 
-template <typename P, typename Args>
-__device__ inline void feed(const Grid &, unsigned char *shared, const Args &a) {
+template <typename P, typename Args> __device__ inline void feed(const Grid &, unsigned char *shared, const Args &a) {
   namespace words = kernels::generation;
   constexpr int threads = kernels::GenerationLayout::feedThreads;
   const int *prompt = a.prompt, *request = a.request;

@@ -47,12 +47,7 @@ static Arg ringArg() {
   return {.name = "ring", .access = Access::InOut, .role = Role::TokenRing, .type = "i32", .elements = rings};
 }
 static Arg prefillInput(std::string_view name, std::string_view shape) {
-  return {.name = name,
-          .access = Access::Out,
-          .role = Role::PrefillInput,
-          .type = "i32",
-          .shape = shape,
-          .of = name};
+  return {.name = name, .access = Access::Out, .role = Role::PrefillInput, .type = "i32", .shape = shape, .of = name};
 }
 static Arg decodeInput(std::string_view name, std::string_view of) {
   return {.name = name, .access = Access::InOut, .role = Role::DecodeInput, .type = "i32", .shape = "batch", .of = of};

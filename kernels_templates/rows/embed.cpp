@@ -45,7 +45,8 @@ template <bool norm, bool smear, bool mix> struct Embedding {
   }
 
   static Meaning meaning() {
-    Meaning result = {.name = std::string("embed") + (smear ? "_smear" : norm ? "_norm" : "") + (mix ? "_mix" : ""),
+    const std::string through = smear ? "_smear" : norm ? "_norm" : "";
+    Meaning result = {.name = "embed" + through + (mix ? "_mix" : ""),
                       .params = {{"T", true}, {"C"}},
                       .args = {index("tokens", "n")},
                       .constraint = constraint,
@@ -77,9 +78,7 @@ static LaunchShape blockShape(const Values &v) {
   return blockEach(v.count("n"), EmbedLayout::threads, EmbedLayout::sharedBytes);
 }
 
-static Cost lastCost(const Values &v) {
-  return {v.count("r") * (2 * v.count("C") * sizeOf(v.type("T")) + 4), 0};
-}
+static Cost lastCost(const Values &v) { return {v.count("r") * (2 * v.count("C") * sizeOf(v.type("T")) + 4), 0}; }
 
 void addEmbed(Catalogue &catalogue) {
   static const Engine gather = {
@@ -92,14 +91,14 @@ void addEmbed(Catalogue &catalogue) {
   catalogue.add(Embedding<true, false, true>::meaning(), {&norm});
   catalogue.add(Embedding<true, true, false>::meaning(), {&smear});
   catalogue.add(Embedding<true, true, true>::meaning(), {&smear});
-  catalogue.add({.name = "last",
-                 .params = {{"T", true}, {"C"}},
-                 .args = {input("x", "T", "tokens C"), index("index", "r", "last"), output("y", "T", "r C"),
-                          integer("r")},
-                 .constraint = gatherConstraint,
-                 .cost = lastCost,
-                 .tolerance = exact},
-                {&last});
+  catalogue.add(
+      {.name = "last",
+       .params = {{"T", true}, {"C"}},
+       .args = {input("x", "T", "tokens C"), index("index", "r", "last"), output("y", "T", "r C"), integer("r")},
+       .constraint = gatherConstraint,
+       .cost = lastCost,
+       .tolerance = exact},
+      {&last});
 }
 
 } // namespace kernels

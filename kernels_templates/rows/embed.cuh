@@ -41,8 +41,8 @@ __device__ inline void embedNorm(const Grid &grid, unsigned char *shared, const 
   constexpr int C = P::C, lanes = vectorOf<T>(C), threads = kernels::EmbedLayout::threads;
   float *partial = reinterpret_cast<float *>(shared);
   const int token = a.tokens[grid.block];
-  const T *row = a.table + static_cast<long long>(token) * C;
   const Store<P> put(a, static_cast<long long>(grid.block) * C);
+  const T *row = a.table + static_cast<long long>(token) * C;
   float squares = 0;
   for (int i = threadIdx.x * lanes; i < C && token >= 0; i += threads * lanes) {
     float v[lanes];
@@ -73,9 +73,8 @@ __device__ inline void embedSmear(const Grid &grid, unsigned char *shared, const
   float *partial = reinterpret_cast<float *>(shared);
   const int token = a.tokens[grid.block], prev = a.prev[grid.block];
   const float lambda = a.lambda[0];
-  const T *row = a.table + static_cast<long long>(token) * C, *other = a.table + static_cast<long long>(prev) * C;
-  const T *gate = a.gate;
   const Store<P> put(a, static_cast<long long>(grid.block) * C);
+  const T *row = a.table + static_cast<long long>(token) * C, *other = a.table + static_cast<long long>(prev) * C;
   float squares = 0, otherSquares = 0, product = 0;
   for (int i = threadIdx.x * lanes; i < C; i += threads * lanes) {
     float u[lanes] = {}, p[lanes] = {};
@@ -88,7 +87,7 @@ __device__ inline void embedSmear(const Grid &grid, unsigned char *shared, const
       squares += u[l] * u[l];
       otherSquares += p[l] * p[l];
       if (i + l < P::channels)
-        product += u[l] * toFloat(gate[i + l]);
+        product += u[l] * toFloat(a.gate[i + l]);
     }
   }
   const float factor = normScale(blockSum<threads>(squares, partial), C);

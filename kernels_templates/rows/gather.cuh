@@ -28,7 +28,6 @@ __device__ inline void embedRows(const Grid &grid, unsigned char *, const Args &
 }
 
 // y[r, C] = x[index]; index -1 (no such row) gives zeros.
-template <typename P, typename Args>
-__device__ inline void lastRows(const Grid &grid, unsigned char *, const Args &a) {
+template <typename P, typename Args> __device__ inline void lastRows(const Grid &grid, unsigned char *, const Args &a) {
   gatherRows<typename P::T, P::C>(grid, a.index, a.x, a.y, a.r);
 }

@@ -6,8 +6,7 @@
 #include "kernels_templates/device/reduce.cuh"
 #include "kernels_templates/device/vector.cuh"
 
-template <typename P, typename Args>
-__device__ inline void normRows(const Grid &grid, unsigned char *, const Args &a) {
+template <typename P, typename Args> __device__ inline void normRows(const Grid &grid, unsigned char *, const Args &a) {
   using T = typename P::T;
   constexpr int width = P::width, lanes = vectorOf<T>(width);
   const long long row = grid.warp();

@@ -44,8 +44,8 @@ void addPointwise(Catalogue &catalogue) {
                                   constant("resid", "f32", "layer+1"), constant("skip", "f32", "layer+1")},
                                  {integer("layer")}),
                 {&mix});
-  catalogue.add(meaning<3, 1, 2>("backout", {input("x", "T", "count"), input("mid", "T", "count"),
-                                             constant("lambda", "f32", "1")}),
+  catalogue.add(meaning<3, 1, 2>(
+                    "backout", {input("x", "T", "count"), input("mid", "T", "count"), constant("lambda", "f32", "1")}),
                 {&backout});
 }
 

@@ -175,14 +175,14 @@ static void rope(const ReferenceCall &call) {
 
 /// y[i] = f(i) for every element, where f is what `make` makes for the type.
 template <typename Make> static void pointwise(const ReferenceCall &call, Make make) {
-  ofType(call, [&](auto zero) {
-    mapElements(call.math, call.integer("count"), call.at<decltype(zero)>("y"), make(zero));
-  });
+  ofType(call,
+         [&](auto zero) { mapElements(call.math, call.integer("count"), call.at<decltype(zero)>("y"), make(zero)); });
 }
 
 static void scale(const ReferenceCall &call) {
   pointwise(call, [&](auto zero) {
-    return [x = call.at<decltype(zero)>("x"), factor = call.real("factor")](int64_t i) { return factor * toFloat(x[i]); };
+    return
+        [x = call.at<decltype(zero)>("x"), factor = call.real("factor")](int64_t i) { return factor * toFloat(x[i]); };
   });
 }
 

@@ -7,8 +7,8 @@
 // The blocks of 256 threads share the rows evenly (sample_layout.h): each takes a slice of neighbouring columns and
 // leaves its best (or, for a top_k up to 64, its top_k best) among the partials, and the last block of a row to arrive
 // merges them; the row's counter is zero before and after. A larger top_k takes one block per row, which reads it
-// several times, from L2. Memory: the logits once, in 16-byte loads. Reductions: maxima and ranks, so that neither their
-// order nor the number of slices matters.
+// several times, from L2. Memory: the logits once, in 16-byte loads. Reductions: maxima and ranks, so that neither
+// their order nor the number of slices matters.
 #pragma once
 
 #include "kernels_templates/device/launch.cuh"
@@ -85,8 +85,7 @@ __device__ inline int sampleDecide(const SampleOrder (&top)[sampleFew], int k, c
   const int thread = static_cast<int>(threadIdx.x);
   if (thread < sampleFew) {
     const int id = sampleIdOf(top[thread]);
-    scores[thread] =
-        thread < k ? draw.fast(sampleValueOf(top[thread]), draw.noise(id / 4)[id % 4]) : -infinity();
+    scores[thread] = thread < k ? draw.fast(sampleValueOf(top[thread]), draw.noise(id / 4)[id % 4]) : -infinity();
   }
   __syncthreads();
   if (thread >= 32)
@@ -143,7 +142,8 @@ __device__ inline SampleChoice sampleScan(const float *z, int begin, int end, Sa
       }
     }
   }
-  const float least = sampleContender(blockMax<sampleThreads>(best, reinterpret_cast<float *>(shared + SampleShared::maxima)));
+  const float least =
+      sampleContender(blockMax<sampleThreads>(best, reinterpret_cast<float *>(shared + SampleShared::maxima)));
   SampleChoice mine = {0, -1};
   if (best < least) // false as well if infinities left a NaN
     return mine;
@@ -281,10 +281,10 @@ __device__ inline void sampleRows(const Grid &grid, unsigned char *shared, const
     for (bool exact = !fewer;; exact = true) {
       if (exact)
         bound = sampleThreshold(z, first, last, k, shared);
-      if (!fewer || sampleTop<SampleShared::sliceCapacity>(
-                        k, top,
-                        [&](const SampleList &list) { sampleGather<V, Vp>(list, z, begin, end, mine, bound, shared); },
-                        shared))
+      if (!fewer ||
+          sampleTop<SampleShared::sliceCapacity>(
+              k, top, [&](const SampleList &list) { sampleGather<V, Vp>(list, z, begin, end, mine, bound, shared); },
+              shared))
         break;
     }
     if constexpr (merges) {
@@ -303,16 +303,19 @@ __device__ inline void sampleRows(const Grid &grid, unsigned char *shared, const
           mine = candidates[i] > mine ? candidates[i] : mine;
         }
         bound = sampleBound(mine, k, shared);
-        sampleTop<layout.mergeCapacity>(k, top, [&](const SampleList &list) {
-          if (mine >= bound)
-            list.add(mine);
-          unsigned more = 0;
+        sampleTop<layout.mergeCapacity>(
+            k, top,
+            [&](const SampleList &list) {
+              if (mine >= bound)
+                list.add(mine);
+              unsigned more = 0;
 #pragma unroll
-          for (int i = 0; i < items; ++i)
-            more |= static_cast<unsigned>(candidates[i] >= bound && candidates[i] != mine) << i;
-          for (; more != 0; more &= more - 1) // few: rather read again than in as many copies of this code
-            list.add(found[static_cast<int>(threadIdx.x) + (__ffs(static_cast<int>(more)) - 1) * sampleThreads]);
-        }, shared);
+              for (int i = 0; i < items; ++i)
+                more |= static_cast<unsigned>(candidates[i] >= bound && candidates[i] != mine) << i;
+              for (; more != 0; more &= more - 1) // few: rather read again than in as many copies of this code
+                list.add(found[static_cast<int>(threadIdx.x) + (__ffs(static_cast<int>(more)) - 1) * sampleThreads]);
+            },
+            shared);
         const int id = sampleDecide(top, k, draw, shared);
         if (threadIdx.x == 0)
           a.next[row] = id;
@@ -320,7 +323,8 @@ __device__ inline void sampleRows(const Grid &grid, unsigned char *shared, const
       }
     }
   }
-  SampleChoice choice = sampleBest(sampleScan<V, Vp>(z, among ? 0 : begin, among ? V : end, bound, draw, shared), shared);
+  SampleChoice choice =
+      sampleBest(sampleScan<V, Vp>(z, among ? 0 : begin, among ? V : end, bound, draw, shared), shared);
   if (!among && slices > 1) {
     double *scores = reinterpret_cast<double *>(found); // and then ids
     int *ids = reinterpret_cast<int *>(scores + slices);

@@ -150,7 +150,7 @@ __device__ inline bool sampleTop(int k, SampleOrder (&top)[sampleFew], Visit vis
 template <int V, int Vp>
 __device__ inline void sampleGather(const SampleList &list, const float *z, int begin, int end, SampleOrder mine,
                                     SampleOrder bound, unsigned char *shared) {
-  constexpr int together = 2;                                                // fours of a lane under way
+  constexpr int together = 2;                                             // fours of a lane under way
   int *holders = reinterpret_cast<int *>(shared + SampleShared::holders); // [threads]
   const int lane = static_cast<int>(threadIdx.x % 32), warp = static_cast<int>(threadIdx.x) - lane;
   const unsigned holding = __ballot_sync(0xffffffffu, mine >= bound);
