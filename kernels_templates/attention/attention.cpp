@@ -11,8 +11,8 @@ std::string requireGroup(const Values &p) {
   const int64_t group = p["heads"] / p["kv_heads"];
   if (group <= 8)
     return "";
-  return "heads is " + std::to_string(p["heads"]) + ", which are " + std::to_string(group) +
-         " for each of kv_heads; " + std::to_string(8 * p["kv_heads"]) + " works";
+  return "heads is " + std::to_string(p["heads"]) + ", which are " + std::to_string(group) + " for each of kv_heads; " +
+         std::to_string(8 * p["kv_heads"]) + " works";
 }
 
 Arg ringArg(Access access) {
@@ -21,9 +21,9 @@ Arg ringArg(Access access) {
 
 void addGate(Meaning &meaning) {
   meaning.params.insert(meaning.params.end(), {{"C"}, {"channels"}});
-  meaning.args.insert(meaning.args.end(), {input("x", "T", "n C"), index("tokens", "n"),
-                                           constant("embeds", "T", "vocab kv_heads D"),
-                                           constant("gate", "T", "kv_heads channels"), real("range")});
+  meaning.args.insert(meaning.args.end(),
+                      {input("x", "T", "n C"), index("tokens", "n"), constant("embeds", "T", "vocab kv_heads D"),
+                       constant("gate", "T", "kv_heads channels"), real("range")});
 }
 
 bool hasGate(const Values &p) { return p.find("channels").has_value(); }

@@ -29,7 +29,8 @@ bool chunkWgmmaServes(const Values &params);
 /// Below so many tokens a tile of queries would be mostly empty: the engine simt alone is worth a thought.
 constexpr int64_t leastChunk = 64;
 /// Microseconds of one prompt by tiles of queries and keys (parameters tile_q and tile_k): later tiles of queries see
-/// more keys. The SMs share all steps evenly, as far as there are blocks for them, but no block is shorter than its own.
+/// more keys. The SMs share all steps evenly, as far as there are blocks for them, but no block is shorter than its
+/// own.
 double chunkTilesUs(const LaunchToPredict &launch);
 
 /// Floats of the argument `partials` of attention_step's engine `spread` for a head of a row, of all chunks.

@@ -59,22 +59,20 @@ double chunkTilesUs(const LaunchToPredict &l) {
   return fillUs + share * l.stepUs(4 * queries * keys * dim, 2 * keys * dim * sizeOf(v.type("T")));
 }
 
-const Engine chunkSimt = {.name = "simt",
-                          .header = "attention/chunk_simt.cuh",
-                          .body = "chunkSimt",
-                          .shape = shape,
-                          .fallback = fallback};
+const Engine chunkSimt = {
+    .name = "simt", .header = "attention/chunk_simt.cuh", .body = "chunkSimt", .shape = shape, .fallback = fallback};
 
 void addChunk(Catalogue &catalogue) {
-  catalogue.add({.name = "attention_chunk",
-                 .params = {{"T", true}, {"heads"}, {"kv_heads"}, {"D"}, {"ring"}},
-                 .args = {input("q", "T", "n heads D"), input("k", "T", "n kv_heads D"), input("v", "T", "n kv_heads D"),
-                          ringArg(Access::In), index("rows", "n"), index("positions", "n"), index("starts", "rows"),
-                          output("y", "T", "n heads D"), integer("window"), real("scale"), integer("n")},
-                 .constraint = constraint,
-                 .cost = cost,
-                 .tolerance = tolerance},
-                {&chunkSimt, &chunkMma, &chunkWgmma});
+  catalogue.add(
+      {.name = "attention_chunk",
+       .params = {{"T", true}, {"heads"}, {"kv_heads"}, {"D"}, {"ring"}},
+       .args = {input("q", "T", "n heads D"), input("k", "T", "n kv_heads D"), input("v", "T", "n kv_heads D"),
+                ringArg(Access::In), index("rows", "n"), index("positions", "n"), index("starts", "rows"),
+                output("y", "T", "n heads D"), integer("window"), real("scale"), integer("n")},
+       .constraint = constraint,
+       .cost = cost,
+       .tolerance = tolerance},
+      {&chunkSimt, &chunkMma, &chunkWgmma});
 }
 
 } // namespace kernels

@@ -14,8 +14,8 @@
 //
 // Slots that hold no key of anybody (padding, a ring's slots never written) may hold NaN. In K that only makes scores
 // that are masked. In V it would not be harmless: a weight of 0 times NaN is NaN. Such rows of V are
-// therefore cleared in shared memory before anybody reads the tile. Rows of Q that are padding spoil nothing but themselves, and
-// give zeros. Slots of other rows that do hold keys count with weight 0, and are taken to be finite.
+// therefore cleared in shared memory before anybody reads the tile. Rows of Q that are padding spoil nothing but
+// themselves, and give zeros. Slots of other rows that do hold keys count with weight 0, and are taken to be finite.
 
 #pragma once
 

@@ -31,8 +31,8 @@ static LaunchShape shape(const Values &v) {
 static double moreTolerance(const Values &) { return roundingOf(DType::BF16) / 2; }
 
 /// Where chunk_wgmma is not for the target or for the heads: a block of 128 queries an SM, or two of 64 with the stages
-/// that its shared memory lets them have. Where bytes decide alone, the first is taken: large tiles, which copy less, if
-/// every SM has one. A token of each row is none of a prompt: a block would walk over the rings of all its queries.
+/// that its shared memory lets them have. Where bytes decide alone, the first is taken: large tiles, which copy less,
+/// if every SM has one. A token of each row is none of a prompt: a block would walk over the rings of all its queries.
 static std::vector<Values> candidates(const Kernel &kernel, const Values &problem, const DeviceModel &device) {
   const int64_t n = problem["n"];
   if (n < leastChunk || problem.find("rows").value_or(1) >= n ||

@@ -1,9 +1,10 @@
-// Attention of a chunk (for scale > 0; chunk_simt.cuh says what it computes) in bf16 on the tensor cores of every target (mma m16n8k16), by the tiles of FlashAttention-2
-// (Dao 2023, arXiv:2307.08691). A block has tile_q neighbouring token slots of one head, each warp 16 of them, and
-// walks over tiles of tile_k keys. Per tile a warp has scores S = Q K^T, weights P = 2^(S - the row's top so far) in
-// bf16, which are operands as they lie in registers, and out = out * shrink + P V, sums in f32. Which tiles of keys
-// there are, in which order, and what a query sees of them: chunk_keys.cuh; nothing else decides the order of
-// a sum. Heads that share a kv head are neighbouring blocks, and blocks of a prompt's last queries come first.
+// Attention of a chunk (for scale > 0; chunk_simt.cuh says what it computes) in bf16 on the tensor cores of every
+// target (mma m16n8k16), by the tiles of FlashAttention-2 (Dao 2023, arXiv:2307.08691). A block has tile_q neighbouring
+// token slots of one head, each warp 16 of them, and walks over tiles of tile_k keys. Per tile a warp has scores S = Q
+// K^T, weights P = 2^(S - the row's top so far) in bf16, which are operands as they lie in registers, and out = out *
+// shrink + P V, sums in f32. Which tiles of keys there are, in which order, and what a query sees of them:
+// chunk_keys.cuh; nothing else decides the order of a sum. Heads that share a kv head are neighbouring blocks, and
+// blocks of a prompt's last queries come first.
 //
 // Memory: `stages` tiles of keys and as many of values lie in shared memory, copied 16 bytes at a time by all threads.
 // The next keys are under way while weights are multiplied by values, the next values while scores are computed. As in
@@ -16,6 +17,7 @@
 #include "kernels_templates/attention/chunk_mma_layout.h"
 #include "kernels_templates/device/copy.cuh"
 #include "kernels_templates/device/launch.cuh"
+#include "kernels_templates/device/mbarrier.cuh"
 #include "kernels_templates/device/mma.cuh"
 #include "kernels_templates/device/reduce.cuh"
 #include "kernels_templates/device/types.cuh"
@@ -46,8 +48,8 @@ static_assert(sizeof(ChunkMmaTile) == kernels::ChunkMmaLayout::tileRecord &&
 
 // The first warp's: how far the chunk and the rings are seen. Returns the first slot of the chunk that is.
 template <int tileQ>
-__device__ inline int chunkMmaLook(unsigned (&begins)[tileQ / 32], const int *rows, const int *positions, const int *starts,
-                              int window, int n, int firstQuery) {
+__device__ inline int chunkMmaLook(unsigned (&begins)[tileQ / 32], const int *rows, const int *positions,
+                                   const int *starts, int window, int n, int firstQuery) {
   const int lane = threadIdx.x % 32;
   int low = min(firstQuery + tileQ, n) - 1, row = -1; // of the query before
 #pragma unroll
@@ -67,8 +69,9 @@ __device__ inline int chunkMmaLook(unsigned (&begins)[tileQ / 32], const int *ro
 
 // One thread's: the tile behind this one.
 template <int ring, int tileQ, int tileK>
-__device__ inline ChunkMmaTile chunkMmaNext(ChunkMmaTile tile, unsigned (&begins)[tileQ / 32], const int *rows, const int *positions,
-                                  const int *starts, int window, int n, int firstQuery) {
+__device__ inline ChunkMmaTile chunkMmaNext(ChunkMmaTile tile, unsigned (&begins)[tileQ / 32], const int *rows,
+                                            const int *positions, const int *starts, int window, int n,
+                                            int firstQuery) {
   KeyTile &keys = tile.keys;
   if (keys.row == noMoreTiles)
     return tile;
@@ -164,8 +167,8 @@ __device__ inline void chunkMma(const Grid &grid, unsigned char *shared, const A
     commitCopies();
   };
   auto findNext = [&](int use) {
-    tiles[(use + 1) % places] = chunkMmaNext<ring, tile_q, tile_k>(tiles[use % places], begins, rows, positions,
-                                                                starts, window, n, item.firstQuery);
+    tiles[(use + 1) % places] = chunkMmaNext<ring, tile_q, tile_k>(tiles[use % places], begins, rows, positions, starts,
+                                                                   window, n, item.firstQuery);
   };
 
 #pragma unroll
@@ -176,7 +179,8 @@ __device__ inline void chunkMma(const Grid &grid, unsigned char *shared, const A
                slot < n ? q + (static_cast<long long>(slot) * heads + item.head) * D + piece * 8 : q, slot < n);
   }
   const int end = min(item.firstQuery + tile_q, n);
-  ChunkMmaTile newest = {{end - tile_k, inChunk, 0, end - 1}, 0, 0}; // the first tile's keys wait for nothing that is read
+  ChunkMmaTile newest = {
+      {end - tile_k, inChunk, 0, end - 1}, 0, 0}; // the first tile's keys wait for nothing that is read
   copyKeys(0, newest);
   if (warp == 0) {
     newest.until = chunkMmaLook<tile_q>(begins, rows, positions, starts, window, n, item.firstQuery);

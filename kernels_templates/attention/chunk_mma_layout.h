@@ -6,12 +6,12 @@
 namespace kernels {
 
 struct ChunkMmaLayout {
-  static constexpr int own = 16;                           // queries of a warp
-  static constexpr int tileRecord = 32, reachRecord = 12;  // bytes of a ChunkMmaTile and of a ChunkMmaReach
+  static constexpr int own = 16;                          // queries of a warp
+  static constexpr int tileRecord = 32, reachRecord = 12; // bytes of a ChunkMmaTile and of a ChunkMmaReach
 
-  bool permuted;  // rows are whole 128 bytes; others are padded
-  int rowBytes;   // of a tile
-  int tileBytes;  // of keys, or of values
+  bool permuted; // rows are whole 128 bytes; others are padded
+  int rowBytes;  // of a tile
+  int tileBytes; // of keys, or of values
   int warps, threads;
   int places; // of tiles: those whose copies are under way, and the one whose scores are computed
   // Offsets in bytes; queries lie at 0, keys and values [stages][tileBytes].

@@ -11,6 +11,7 @@
 #include "kernels_templates/attention/chunk_simt_layout.h"
 #include "kernels_templates/device/launch.cuh"
 #include "kernels_templates/device/reduce.cuh"
+#include "kernels_templates/device/types.cuh"
 #include "kernels_templates/device/vector.cuh"
 
 // Engine `simt`: P has T, heads, kv_heads, D and ring.

@@ -1,11 +1,12 @@
-// Attention of a chunk (for scale > 0; chunk_simt.cuh says what it computes) on Hopper's warpgroup products. An item is tile_q neighbouring token slots of one head, 64
-// for each consumer warpgroup of a block. For it a block walks over tiles of tile_k keys, which one producer warp
-// copies to shared memory `stages` deep, keys and values apart. Per tile a consumer has scores S = Q K^T, weights P =
-// 2^(S - the row's top so far) in bf16, and out = out * shrink + P V, sums in f32. The scores of the next tile are
-// computed while the weights of this one are multiplied by its values, and that tile may be the first of the next item;
-// consumers take turns in issuing products, so that one's exponentials run under the other's products. At most `blocks`
-// blocks share the items: each has its first one by its number, and draws further ones by ticket. Which tiles of keys
-// there are, what a query sees of them and what must not reach a product: chunk_keys.cuh.
+// Attention of a chunk (for scale > 0; chunk_simt.cuh says what it computes) on Hopper's warpgroup products. An item is
+// tile_q neighbouring token slots of one head, 64 for each consumer warpgroup of a block. For it a block walks over
+// tiles of tile_k keys, which one producer warp copies to shared memory `stages` deep, keys and values apart. Per tile
+// a consumer has scores S = Q K^T, weights P = 2^(S - the row's top so far) in bf16, and out = out * shrink + P V, sums
+// in f32. The scores of the next tile are computed while the weights of this one are multiplied by its values, and that
+// tile may be the first of the next item; consumers take turns in issuing products, so that one's exponentials run
+// under the other's products. At most `blocks` blocks share the items: each has its first one by its number, and draws
+// further ones by ticket. Which tiles of keys there are, what a query sees of them and what must not reach a product:
+// chunk_keys.cuh.
 
 #pragma once
 
@@ -13,8 +14,11 @@
 #include "kernels_templates/attention/chunk_wgmma_producer.cuh"
 #include "kernels_templates/device/launch.cuh"
 #include "kernels_templates/device/matrix.cuh"
+#include "kernels_templates/device/mbarrier.cuh"
 #include "kernels_templates/device/mma.cuh"
 #include "kernels_templates/device/reduce.cuh"
+#include "kernels_templates/device/tma.cuh"
+#include "kernels_templates/device/types.cuh"
 #include "kernels_templates/device/wgmma.cuh"
 
 // The descriptor of a piece: 8 rows are 8 * rowBytes; `next` bytes to the next piece of columns where they are N.
@@ -26,9 +30,9 @@ template <int rowBytes> __device__ inline Matrix chunkMatrix(const void *piece, 
 
 // A consumer warpgroup: 64 queries, those from `group` * 64 on, of every item.
 template <int heads, int D, int tileQ, int tileK, int stages>
-__device__ inline void chunkWgmmaConsume(const Grid &grid, const ChunkWgmmaShared<D, tileQ, tileK, stages> &shared, const int *rows,
-                                      const int *positions, const int *starts, bf16 *y, int window, float scale, int n,
-                                      int group) {
+__device__ inline void chunkWgmmaConsume(const Grid &grid, const ChunkWgmmaShared<D, tileQ, tileK, stages> &shared,
+                                         const int *rows, const int *positions, const int *starts, bf16 *y, int window,
+                                         float scale, int n, int group) {
   constexpr auto layout = ChunkWgmmaShared<D, tileQ, tileK, stages>::layout;
   constexpr int groups = layout.groups, rowBytes = layout.rowBytes, width = layout.width;
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32 % 4;

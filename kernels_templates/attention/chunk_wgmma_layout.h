@@ -11,9 +11,9 @@ struct ChunkWgmmaLayout {
   static constexpr int record = 16; // bytes of a QueryReach and of a KeyTile
 
   int width, pieces, rowBytes;
-  int queryPiece, keyPiece;   // bytes
-  int queryBytes, tileBytes;  // of a tile of queries, and of one of keys or values
-  int groups, threads;        // consumer warpgroups; theirs and the producer's threads
+  int queryPiece, keyPiece;  // bytes
+  int queryBytes, tileBytes; // of a tile of queries, and of one of keys or values
+  int groups, threads;       // consumer warpgroups; theirs and the producer's threads
   // Offsets in bytes; two tiles of queries lie at 0, then [stages] keys and values, [2][tileQ] reaches of queries, and
   // of each stage the place of its tile and whose it is; barriers, and the phase of the last one.
   int keys, values, reach, tiles, items, barriers, landings;

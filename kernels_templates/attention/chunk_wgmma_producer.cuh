@@ -8,6 +8,7 @@
 #include "kernels_templates/attention/chunk_keys.cuh"
 #include "kernels_templates/attention/chunk_wgmma_layout.h"
 #include "kernels_templates/device/launch.cuh"
+#include "kernels_templates/device/mbarrier.cuh"
 #include "kernels_templates/device/order.cuh"
 #include "kernels_templates/device/tma.cuh"
 
@@ -48,10 +49,10 @@ template <int D, int tileQ, int tileK, int stages> struct ChunkWgmmaShared {
 
 // The producer warp: all tiles of all items that this block takes, the first by its number, others by ticket.
 template <int heads, int kvHeads, int ring, int D, int tileQ, int tileK, int stages>
-__device__ inline void chunkWgmmaProduce(const Grid &grid, const ChunkWgmmaShared<D, tileQ, tileK, stages> &shared, const int *rows,
-                                      const int *positions, const int *starts, unsigned *counter, int window, int n,
-                                      const TensorMap *queryMap, const TensorMap *keyMap, const TensorMap *valueMap,
-                                      const TensorMap *ringMap) {
+__device__ inline void chunkWgmmaProduce(const Grid &grid, const ChunkWgmmaShared<D, tileQ, tileK, stages> &shared,
+                                         const int *rows, const int *positions, const int *starts, unsigned *counter,
+                                         int window, int n, const TensorMap *queryMap, const TensorMap *keyMap,
+                                         const TensorMap *valueMap, const TensorMap *ringMap) {
   using Shared = ChunkWgmmaShared<D, tileQ, tileK, stages>;
   constexpr auto layout = Shared::layout;
   const int lane = threadIdx.x % 32, items = (n + tileQ - 1) / tileQ * heads;

@@ -1,7 +1,8 @@
-// The keys and values of a chunk go to their rows' rings: token t of row r at position p goes to slot p % ring of kv [rows, 2, kv_heads, ring,
-// D] iff p >= ends[r] - ring, where ends[r] is the number of positions the row holds after this chunk: of several
-// tokens that map to one slot just the newest is written, so no two threads write one element. Row -1 (padding) writes
-// nothing. Memory: a thread per 16-byte vector of k and of v, each element once. Reductions: none.
+// The keys and values of a chunk go to their rows' rings: token t of row r at position p goes to slot p % ring of kv
+// [rows, 2, kv_heads, ring, D] iff p >= ends[r] - ring, where ends[r] is the number of positions the row holds after
+// this chunk: of several tokens that map to one slot just the newest is written, so no two threads write one element.
+// Row -1 (padding) writes nothing. Memory: a thread per 16-byte vector of k and of v, each element once. Reductions:
+// none.
 
 #pragma once
 
@@ -9,8 +10,7 @@
 #include "kernels_templates/device/vector.cuh"
 
 // Engine `simt`: P has T, kv_heads, D and ring.
-template <typename P, typename Args>
-__device__ inline void kvWrite(const Grid &grid, unsigned char *, const Args &a) {
+template <typename P, typename Args> __device__ inline void kvWrite(const Grid &grid, unsigned char *, const Args &a) {
   using T = typename P::T;
   constexpr int kv_heads = P::kv_heads, D = P::D, ring = P::ring;
   constexpr int lanes = vectorOf<T>(D);

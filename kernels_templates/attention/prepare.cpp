@@ -15,8 +15,7 @@ template <bool gate> static Cost cost(const Values &v) {
   const uint64_t n = v.count("n"), kvHeads = v.count("kv_heads"), rotated = v.count("heads") + kvHeads,
                  D = v.count("D");
   const Cost more = gate ? gateCost(v, 1) : Cost();
-  return {.bytes =
-              n * (2 * (rotated + kvHeads) * D * sizeOf(v.type("T")) + D * sizeOf(v.type("P")) + 4) + more.bytes,
+  return {.bytes = n * (2 * (rotated + kvHeads) * D * sizeOf(v.type("T")) + D * sizeOf(v.type("P")) + 4) + more.bytes,
           .flops = n * rotated * 6 * D + more.flops};
 }
 

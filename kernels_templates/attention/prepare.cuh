@@ -1,7 +1,7 @@
 // From qkv [n, heads + 2 kv_heads, D]: q [n, heads, D] and k [n, kv_heads, D], rotated by table [positions, D],
-// RMS-normed per head and multiplied by mult, and v [n, kv_heads, D], to which the gate adds (value_gate.cuh). Memory: a
-// block of 128 threads per token; a group of lanes per head, each element once in vectors of at most 16 bytes, and the
-// gate's row of x once. Reductions: the norm's sum across the group.
+// RMS-normed per head and multiplied by mult, and v [n, kv_heads, D], to which the gate adds (value_gate.cuh). Memory:
+// a block of 128 threads per token; a group of lanes per head, each element once in vectors of at most 16 bytes, and
+// the gate's row of x once. Reductions: the norm's sum across the group.
 
 #pragma once
 

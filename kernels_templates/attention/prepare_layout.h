@@ -6,8 +6,8 @@
 namespace kernels {
 
 struct PrepareLayout {
-  static constexpr int threads = 128; // a block per token
-  static constexpr int partials = 0;  // offset in bytes of a reduction's, a float for each warp
+  static constexpr int threads = 128;                         // a block per token
+  static constexpr int partials = 0;                          // offset in bytes of a reduction's, a float for each warp
   static constexpr int factors = partials + threads / 32 * 4; // offset of the gate's factor of each head
 
   /// Nothing without a gate.

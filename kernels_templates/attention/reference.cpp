@@ -220,11 +220,11 @@ void kvWrite(const ReferenceCall &call) {
 } // namespace
 
 Reference reference_attention(std::string_view meaning) {
-  return meaning == "attention_chunk"                                       ? chunk
+  return meaning == "attention_chunk"                                      ? chunk
          : meaning == "attention_step" || meaning == "attention_step_gate" ? step
          : meaning == "prepare_qkv" || meaning == "prepare_qkv_gate"       ? prepare
-         : meaning == "kv_write"                                            ? kvWrite
-                                                                            : nullptr;
+         : meaning == "kv_write"                                           ? kvWrite
+                                                                           : nullptr;
 }
 
 } // namespace kernels

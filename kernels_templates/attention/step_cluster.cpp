@@ -54,8 +54,8 @@ static std::vector<Values> candidates(const Kernel &kernel, const Values &proble
 
 /// An H100 80GB HBM3 has shown, with d12, d20 and d32, 8 to 128 rows and clusters of 1 to 8, what a block takes besides
 /// its tiles, and a round of them: of those 27 launches at 512 to 536 positions of 640 the predictions, which count all
-/// 640, lie from 2 % below to 36 % above, but for one (d12, 8 rows, clusters of 4: 77 %). Within a step the cluster that
-/// they choose was best or within 1 % of it. Blocks of a cluster take turns where not all are resident, and that
+/// 640, lie from 2 % below to 36 % above, but for one (d12, 8 rows, clusters of 4: 77 %). Within a step the cluster
+/// that they choose was best or within 1 % of it. Blocks of a cluster take turns where not all are resident, and that
 /// overlaps with the keys' way from memory.
 static double predict(const LaunchToPredict &l) {
   constexpr double blockUs = 2.0, roundUs = 1.4;
@@ -63,13 +63,12 @@ static double predict(const LaunchToPredict &l) {
   const uint64_t cluster = v.count("cluster"), heads = v.count("n") * v.count("kv_heads"),
                  keys = std::min(v.count("window") + 1, v.count("ring"));
   const uint64_t warps = l.shape.threads / 32, tiles = ceilDiv(keys, StepLayout::tileSlots);
-  const uint64_t resident =
-      std::clamp<uint64_t>((l.device.blockShared + 1024) / (l.shape.sharedBytes + 1024), 1, 4);
+  const uint64_t resident = std::clamp<uint64_t>((l.device.blockShared + 1024) / (l.shape.sharedBytes + 1024), 1, 4);
   const uint64_t turns = ceilDiv(heads * cluster, l.device.sms * resident),
                  rounds = ceilDiv(ceilDiv(tiles, cluster), warps);
-  return l.roofline.launchUs + std::hypot(std::max(l.roofline.bytesUs, l.roofline.flopsUs),
-                                          static_cast<double>(turns) *
-                                              (blockUs + static_cast<double>(rounds) * roundUs));
+  return l.roofline.launchUs +
+         std::hypot(std::max(l.roofline.bytesUs, l.roofline.flopsUs),
+                    static_cast<double>(turns) * (blockUs + static_cast<double>(rounds) * roundUs));
 }
 
 const Engine stepCluster = {.name = "cluster",

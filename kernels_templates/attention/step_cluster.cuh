@@ -1,12 +1,12 @@
 // Attention of a step, one token per row and slot. From qkv [n, heads + 2 kv_heads, D]: q and k rotated by table
-// [positions, D], RMS-normed per head and multiplied by mult; k and v, to which the gate adds (value_gate.cuh), put into
-// ring slot position % ring of kv [rows, 2, kv_heads, ring, D]; then y[t, h, :] = softmax over j of scale * q . k[j],
-// times v[j], for max(0, p - window) <= j <= p. Row -1 (padding) gives zeros and writes nothing. Memory: a cluster of
-// blocks per token and kv head, whose warps take tiles of 32 slots of the ring in turn, for all query heads of the
-// group; old keys and values go to shared memory by bulk copies that start before the wait. Reductions: a warp keeps
-// (sum of weights, out) of its tiles in f32; the warps of a cluster merge through its shared memory. Which warp has
-// which tile, and all order, follow from the position and the parameters alone: a row's result does not depend on the
-// batch. How a warp does its part: step_tile.cuh.
+// [positions, D], RMS-normed per head and multiplied by mult; k and v, to which the gate adds (value_gate.cuh), put
+// into ring slot position % ring of kv [rows, 2, kv_heads, ring, D]; then y[t, h, :] = softmax over j of scale * q .
+// k[j], times v[j], for max(0, p - window) <= j <= p. Row -1 (padding) gives zeros and writes nothing. Memory: a
+// cluster of blocks per token and kv head, whose warps take tiles of 32 slots of the ring in turn, for all query heads
+// of the group; old keys and values go to shared memory by bulk copies that start before the wait. Reductions: a warp
+// keeps (sum of weights, out) of its tiles in f32; the warps of a cluster merge through its shared memory. Which warp
+// has which tile, and all order, follow from the position and the parameters alone: a row's result does not depend on
+// the batch. How a warp does its part: step_tile.cuh.
 
 #pragma once
 
@@ -18,7 +18,9 @@
 #include "kernels_templates/device/copy.cuh"
 #include "kernels_templates/device/format.cuh"
 #include "kernels_templates/device/launch.cuh"
+#include "kernels_templates/device/mbarrier.cuh"
 #include "kernels_templates/device/reduce.cuh"
+#include "kernels_templates/device/types.cuh"
 #include "kernels_templates/device/vector.cuh"
 
 // The shared memory of a block. Each warp of a cluster gives one partial result.
@@ -42,9 +44,9 @@ template <typename T, int group, int D, int ring, int cluster> struct StepCluste
   T *ringTiles;             // [warps][slots]
   T *freshKey, *freshValue; // [D]: the new position
   Query query;
-  float *totals;         // [partials][group]: sums of weights
-  float *sums;           // [partials][share]
-  float *states;         // [warps][layout.stateFloats]
+  float *totals;          // [partials][group]: sums of weights
+  float *sums;            // [partials][share]
+  float *states;          // [warps][layout.stateFloats]
   Barrier *full, *merged; // of tiles, [warps][slots]; counts the partial results' bytes
 
   __device__ explicit StepClusterShared(unsigned char *shared)
@@ -108,7 +110,8 @@ __device__ inline void stepCluster(const Grid &grid, unsigned char *shared, cons
   // under way before the producers are done.
   auto fetch = [&](int j, int slot) {
     at.tile(warp, slot)
-        .fetch(ringKeys, ringValues, span, (firstTile + rank + j * blocks) * tileSlots, at.full + (warp * slots + slot));
+        .fetch(ringKeys, ringValues, span, (firstTile + rank + j * blocks) * tileSlots,
+               at.full + (warp * slots + slot));
   };
   if (warp < warps && lane < slots)
     initBarrier(at.full + (warp * slots + lane), copyArrivals);
@@ -116,7 +119,8 @@ __device__ inline void stepCluster(const Grid &grid, unsigned char *shared, cons
     initBarrier(at.merged, 1);
   publishBarriers();
   if (threadIdx.x == 0)
-    expectStores<blocks>(at.merged, least(active, Shared::partials) * (share + group) * static_cast<int>(sizeof(float)));
+    expectStores<blocks>(at.merged,
+                         least(active, Shared::partials) * (share + group) * static_cast<int>(sizeof(float)));
   clusterArrive<blocks>(); // that the others are there is known before their shared memory is written
   __syncwarp();
 #pragma unroll 1

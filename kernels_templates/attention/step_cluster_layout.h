@@ -19,10 +19,8 @@ struct StepClusterLayout : StepLayout {
 
   BOTH constexpr StepClusterLayout(int elementBytes, bool multiplied, int group, int D, long long ring, int cluster)
       : StepLayout(elementBytes, multiplied, group, D), tiles(stepTiles(ring)), local(ceilOf(tiles, cluster)),
-        warps(leastOf(local, mostWarps)),
-        slots(leastOf(ceilOf(local, warps), mostOf(1, room / (tileBytes * warps)))),
-        fresh(warps * slots * tileBytes),
-        queries(fresh + 2 * D * elementBytes), totals(queries + 4 * queryFloats),
+        warps(leastOf(local, mostWarps)), slots(leastOf(ceilOf(local, warps), mostOf(1, room / (tileBytes * warps)))),
+        fresh(warps * slots * tileBytes), queries(fresh + 2 * D * elementBytes), totals(queries + 4 * queryFloats),
         sums(totals + 4 * warps * cluster * group), states(sums + 4 * warps * group * D),
         barriers(ceilOf(states + 4 * warps * stateFloats, 8) * 8), sharedBytes(barriers + (warps * slots + 1) * 8) {}
 };

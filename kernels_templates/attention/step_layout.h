@@ -10,13 +10,13 @@ struct StepLayout {
   static constexpr int rows = 4, groups = tileSlots / rows;
   static constexpr int leastTensor = 32, mostTensor = 256; // heads on tensor cores
 
-  bool tensor;                // heads of whole 32 elements of bf16
-  int keyGroup, valueGroup;   // elements from one group of rows to the next: padded, see StepTile
+  bool tensor;                 // heads of whole 32 elements of bf16
+  int keyGroup, valueGroup;    // elements from one group of rows to the next: padded, see StepTile
   int tileElements, tileBytes; // of keys and values
-  bool paired;                // up to four heads have both parts of their queries in neighbouring rows, see StepQuery
-  int pitch;                  // elements of a query's row on tensor cores; neighbouring rows: other banks
-  int queryFloats;            // of a group's queries
-  int stateFloats;            // of a warp, off tensor cores: out and sum of weights of each head
+  bool paired;                 // up to four heads have both parts of their queries in neighbouring rows, see StepQuery
+  int pitch;                   // elements of a query's row on tensor cores; neighbouring rows: other banks
+  int queryFloats;             // of a group's queries
+  int stateFloats;             // of a warp, off tensor cores: out and sum of weights of each head
 
   /// `group` heads that share keys and values, of elements that tensor cores multiply or do not.
   BOTH constexpr StepLayout(int elementBytes, bool multiplied, int group, int D)

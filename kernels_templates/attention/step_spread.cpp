@@ -4,8 +4,8 @@
 namespace kernels {
 
 static StepSpreadLayout layoutOf(const Values &p) {
-  return {static_cast<int>(sizeOf(DType::BF16)), static_cast<int>(p["heads"] / p["kv_heads"]),
-          static_cast<int>(p["D"]), p["ring"], p["chunk"]};
+  return {static_cast<int>(sizeOf(DType::BF16)), static_cast<int>(p["heads"] / p["kv_heads"]), static_cast<int>(p["D"]),
+          p["ring"], p["chunk"]};
 }
 
 uint64_t spreadPartialFloats(const Values &p) { return static_cast<uint64_t>(layoutOf(p).partialFloats); }
@@ -64,12 +64,9 @@ const Engine stepSpread = {
     .header = "attention/step_spread.cuh",
     .body = "stepSpread",
     .params = {{"chunk"}, {"blocks"}},
-    .args = {{.name = "counters", .access = Access::InOut, .role = Role::Counters, .type = "u32", .shape = "n kv_heads"},
-             {.name = "partials",
-              .access = Access::Scratch,
-              .role = Role::Partials,
-              .type = "f32",
-              .elements = partials}},
+    .args =
+        {{.name = "counters", .access = Access::InOut, .role = Role::Counters, .type = "u32", .shape = "n kv_heads"},
+         {.name = "partials", .access = Access::Scratch, .role = Role::Partials, .type = "f32", .elements = partials}},
     .constraint = constraint,
     .shape = shape,
     .moreCost = moreCost,

@@ -1,10 +1,10 @@
-// Attention of a step of a batch (step_cluster.cuh says what it computes), bf16 heads of whole 32 elements. counters [n,
-// kv_heads] are 0 before and after. Memory: chunks of `chunk` slots of the ring, of all rows and heads, are dealt out
-// evenly to the warps of a fixed number of blocks, of which each has one tile of 32 slots at a time, the first before
-// the wait, the next as soon as the last is read, whatever row it is of. Reductions: each chunk starts anew with a (sum
-// of weights, out) in f32 that goes to `partials`; the warp that comes last to a head of a row, by its counter, merges
-// them in the order of slots. Chunks and order follow from the position and the parameters alone: a row's result does
-// not depend on the batch, nor on which warps work for it. How a warp does a tile: step_tile.cuh.
+// Attention of a step of a batch (step_cluster.cuh says what it computes), bf16 heads of whole 32 elements. counters
+// [n, kv_heads] are 0 before and after. Memory: chunks of `chunk` slots of the ring, of all rows and heads, are dealt
+// out evenly to the warps of a fixed number of blocks, of which each has one tile of 32 slots at a time, the first
+// before the wait, the next as soon as the last is read, whatever row it is of. Reductions: each chunk starts anew with
+// a (sum of weights, out) in f32 that goes to `partials`; the warp that comes last to a head of a row, by its counter,
+// merges them in the order of slots. Chunks and order follow from the position and the parameters alone: a row's result
+// does not depend on the batch, nor on which warps work for it. How a warp does a tile: step_tile.cuh.
 
 #pragma once
 
@@ -14,7 +14,9 @@
 #include "kernels_templates/attention/warp_head.cuh"
 #include "kernels_templates/device/copy.cuh"
 #include "kernels_templates/device/launch.cuh"
+#include "kernels_templates/device/mbarrier.cuh"
 #include "kernels_templates/device/order.cuh"
+#include "kernels_templates/device/types.cuh"
 #include "kernels_templates/device/vector.cuh"
 
 // A warp's way through its work: rows in their order, heads of a row, chunks of a head, tiles of a chunk.
@@ -239,7 +241,7 @@ __device__ inline void stepSpread(const Grid &grid, unsigned char *shared, const
 #pragma unroll 1
       for (int head = 0; head < group; ++head)
         mergeSpread<D>(all + head * record, group * record, parts,
-                      y + (static_cast<long long>(owner) * group + head) * D);
+                       y + (static_cast<long long>(owner) * group + head) * D);
     anew = owner != now.t * kv_heads + now.head;
   }
 }

@@ -6,8 +6,10 @@
 #include "kernels_templates/attention/step_layout.h"
 #include "kernels_templates/device/copy.cuh"
 #include "kernels_templates/device/format.cuh"
+#include "kernels_templates/device/mbarrier.cuh"
 #include "kernels_templates/device/mma.cuh"
 #include "kernels_templates/device/reduce.cuh"
+#include "kernels_templates/device/types.cuh"
 #include "kernels_templates/device/vector.cuh"
 
 constexpr int tileSlots = kernels::StepLayout::tileSlots; // that a warp does at a time
@@ -84,8 +86,7 @@ template <typename T, int D> struct StepTile {
   // By a warp: the slots from `base` on that the ring has in memory, on their way. The product of a weight 0 with what
   // an earlier kernel left in the others must be 0.
   template <int ring>
-  __device__ void fetch(const T *keys, const T *values, const StepSpan<ring> &span, int base,
-                        Barrier *barrier) const {
+  __device__ void fetch(const T *keys, const T *values, const StepSpan<ring> &span, int base, Barrier *barrier) const {
     const int lane = threadIdx.x % 32, g = lane % groups, fresh = span.slot - base;
     const unsigned seen = __ballot_sync(0xffffffffu, span.sees(base + lane));
     beginCopies(barrier, 2 * (__popc(seen) - (fresh >= 0 && fresh < tileSlots)) * D * size);
