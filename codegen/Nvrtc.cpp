@@ -88,8 +88,8 @@ private:
   Compiled compileOnce(const std::string &name, const std::string &source, const std::string &target,
                        const std::string &definition) {
     Program raw = nullptr;
-    // A fixed program name: line information carries it into the cubin.
-    check(api.create(&raw, source.c_str(), "kernel.cu", 0, nullptr, nullptr), name, "nvrtcCreateProgram");
+    // A fixed program name: line information carries it into the cubin, and the working folder with a relative one.
+    check(api.create(&raw, source.c_str(), "/kernel.cu", 0, nullptr, nullptr), name, "nvrtcCreateProgram");
     auto destroy = [this](Program program) { api.destroy(&program); };
     std::unique_ptr<OpaqueProgram, decltype(destroy)> program(raw, destroy);
 

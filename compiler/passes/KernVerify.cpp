@@ -46,13 +46,13 @@ struct KernVerifyPass : nanocc::impl::KernVerifyBase<KernVerifyPass> {
         return op->emitOpError() << "argument '" << arg.name << "' must be " << kernels::nameOf(wanted) << ", is "
                                  << element;
     }
+    const kernels::Engine *engine = launch->kernel->engine;
+    if (!engine)
+      return success();
     // What only an engine wants must be there for it, and for no other.
     for (const auto &[name, value] : op.getKernelCall().buffers)
       if (llvm::none_of(launch->kernel->args, [&](const kernels::Arg &arg) { return StringRef(arg.name) == name; }))
         return op->emitOpError() << "has " << name << ", which " << launch->kernel->text() << " has no use for";
-    const kernels::Engine *engine = launch->kernel->engine;
-    if (!engine)
-      return success();
     const std::string target = op->getParentOfType<kern::ProgramOp>().getSymName().str();
     if (!engine->target.empty() && engine->target != target)
       return op->emitOpError() << "is served by engine '" << engine->name << "', which is for " << engine->target

@@ -209,7 +209,7 @@ private:
         })
         .Case([&](nano::SampleOp e) {
           const int64_t sampled = cast<ShapedType>(e.getType()).getDimSize(0);
-          auto words = static_cast<int64_t>(kernels::sample::partialWords(e.getVocab(), sampled));
+          auto words = static_cast<int64_t>(kernels::SampleLayout(e.getVocab()).partialWords(sampled));
           auto partials = RankedTensorType::get({sampled * words}, builder.getF32Type());
           auto launch = kern::SampleOp::create(
               builder, loc, partials, e.getType(), at(e.getZ()), at(e.getIndex()), at(e.getSteps()),

@@ -63,7 +63,7 @@ std::optional<Options::Library> Options::measuredLibrary(const std::string &targ
         library.version = value.str();
       return name == "version" || (name == "algorithm" && !value.getAsInteger(10, library.algorithm));
     });
-    if (complete && engine == codegen::library && !library.version.empty() && library.algorithm >= 0 &&
+    if (complete && engine == llvm::StringRef(codegen::library) && !library.version.empty() && library.algorithm >= 0 &&
         library.algorithm < codegen::libraryAlgorithms && (!best || library.us < best->us))
       best = library;
   });

@@ -115,7 +115,7 @@ def Plan_ConstantOp : Plan_Op<"constant", [HasParent<"ProgramOp">, DeclareOpInte
   let assemblyFormat = "$buffer $steps attr-dict";
 }
 
-def Plan_SourceOp : Plan_Op<"source", [Symbol, HasParent<"::mlir::ModuleOp">]> {
+def Plan_SourceOp : Plan_Op<"source", [Symbol]> {
   let summary = "a file that kernels include";
   let description = "The symbol is its path, the text CUDA C++ without include directives: what it needs comes before it.";
   let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$text);

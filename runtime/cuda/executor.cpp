@@ -203,7 +203,7 @@ private:
     const schema::Buffer &buffer = *program.buffers()->Get(node.args()->Get(map.arg())->buffer());
     auto list = [](const auto &values) { return std::vector(values->begin(), values->end()); };
     return tensorMaps.emplace_back(encode(gpu.driver(),
-                                          {list(map.extents()), list(map.strides()), list(map.box()), map.swizzle()},
+                                          {{}, list(map.extents()), list(map.strides()), list(map.box()), map.swizzle()},
                                           static_cast<kernels::DType>(buffer.dtype()), spaces.at(buffer),
                                           "kernel " + program.kernels()->Get(node.kernel())->name()->str()));
   }

@@ -14,9 +14,7 @@ public:
   /// The buffers of `part` in order, then its one scalar.
   PartLaunch(Workbench &bench, const Candidate &part, std::vector<DevicePtr> buffers)
       : PartLaunch(bench, part, part.instance.kernel->instanceName(part.instance.params), std::move(buffers)) {}
-  KernelLaunch launch() {
-    return {loaded.function, {shape.blocks, 1, 1}, {shape.threads, 1, 1}, shape.sharedBytes, arguments.data()};
-  }
+  KernelLaunch launch() { return {loaded.function, grid, block, shape.sharedBytes, arguments.data()}; }
 
 private:
   PartLaunch(Workbench &bench, const Candidate &part, const std::string &name, std::vector<DevicePtr> theBuffers)
@@ -33,6 +31,7 @@ private:
   }
 
   const kernels::LaunchShape shape;
+  const uint32_t grid[3] = {shape.blocks, 1, 1}, block[3] = {shape.threads, 1, 1};
   const Image loaded;
   std::vector<DevicePtr> buffers;
   kernels::Scalar count;

@@ -28,6 +28,7 @@ public:
     const codegen::Instance &instance = candidate.instance;
     const auto &args = instance.kernel->args;
     early = early && instance.kernel->engine->waitsItself && shape.sharedBytes <= kernels::halfSmShared;
+    const uint32_t grid[3] = {shape.blocks, 1, 1}, block[3] = {shape.threads, 1, 1};
     for (uint32_t launch = 0; launch < chain; ++launch) {
       std::vector<kernels::Scalar> scalars = candidate.scalars;
       std::vector<DevicePtr> places(args.size());
@@ -50,7 +51,7 @@ public:
             encode(device.driver(), map, elementType(args[arg], instance.params), places[arg], name)));
       }
       const GraphEdge edge{launch - 1, early};
-      graph.addKernel({image->function, {shape.blocks, 1, 1}, {shape.threads, 1, 1}, shape.sharedBytes, arguments.data()},
+      graph.addKernel({image->function, grid, block, shape.sharedBytes, arguments.data()},
                       launch == 0 ? std::span<const GraphEdge>() : std::span(&edge, 1), name);
     }
     graph.instantiate(name);

@@ -32,7 +32,7 @@ public:
   void run(uint32_t entry) override;
   void runNode(uint32_t entry, uint32_t node) override;
 
-  const std::map<std::string, KernelDifference> &kernels() const { return differences; }
+  const std::map<std::string, KernelDifference> &byKernel() const { return differences; }
 
 private:
   std::shared_ptr<const Plan> plan;

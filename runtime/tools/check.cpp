@@ -75,7 +75,7 @@ void compare(const CheckOptions &options, Loaded &loaded) {
   visitEntries(session, loaded.chosen());
 
   print("kernel                            launches  worst (1 is the limit)\n");
-  for (const auto &[kernel, difference] : result.kernels()) {
+  for (const auto &[kernel, difference] : result.byKernel()) {
     char line[256];
     std::snprintf(line, sizeof line, "%-32s  %8llu  %.3f%s%s\n", kernel.c_str(),
                   static_cast<unsigned long long>(difference.launches), difference.worst,
