@@ -1,12 +1,12 @@
 // nanocc: model.mlir in, plan.fb out, stage by stage.
-#include "compiler/analysis/Launches.h"
-#include "compiler/analysis/Report.h"
+#include "compiler/analysis/Location.h"
 #include "compiler/passes/Passes.h"
 #include "compiler/pipeline/Options.h"
 #include "compiler/pipeline/Pipelines.h"
 #include "compiler/serialize/PlanFile.h"
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
+#include "runtime/report/report.h"
 
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/Diagnostics.h"
@@ -241,6 +241,14 @@ void checkFlags() {
     refuse(Exit::Usage, "-o " + outputFile + " would replace the input; name another file");
 }
 
+/// As --report asks, of a plan just written.
+std::string reportOf(const nanort::schema::Plan &root) {
+  if (report == "json") // which the plan holds
+    return root.report()->str();
+  auto plan = nanort::Plan::built(root, "the plan");
+  return report == "html" ? nanort::report::html(*plan) : nanort::report::text(*plan);
+}
+
 void nanoccMain(TimingScope &timing) {
   checkFlags();
   DialectRegistry registry;
@@ -287,19 +295,21 @@ void nanoccMain(TimingScope &timing) {
   compile(*module, emit == "fb" ? Stage::Plan : *parseStage(emit), timing);
   rebasePaths(*module, folderOf(inputFile), folderOf(outputFile.empty() ? inputFile : outputFile));
   std::optional<std::string> output, summary;
-  if (!outputFile.empty() && emit == "fb") {
+  if (emit == "fb" || report.getNumOccurrences()) {
     FailureOr<std::vector<uint8_t>> bytes = writePlan(*module);
     if (failed(bytes))
       refuse(Exit::Input, inputFile + " does not give a plan; the lines above say where and why");
-    output.emplace(bytes->begin(), bytes->end());
-  } else if (!outputFile.empty()) {
+    if (report.getNumOccurrences())
+      summary = reportOf(*nanort::schema::GetPlan(bytes->data()));
+    if (!outputFile.empty() && emit == "fb")
+      output.emplace(bytes->begin(), bytes->end());
+  }
+  if (!outputFile.empty() && emit != "fb") {
     llvm::raw_string_ostream stream(output.emplace());
     // With locations: a launch is linked to its line of model.mlir also after a resume.
     (*module)->print(stream, OpPrintingFlags().enableDebugInfo(true, false));
     stream << '\n';
   }
-  if (report.getNumOccurrences())
-    summary = report == "json" ? reportJson(*module) : report == "html" ? reportHtml(*module) : reportText(*module);
   write(output, summary);
 }
 

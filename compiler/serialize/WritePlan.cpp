@@ -1,15 +1,14 @@
 // `plan` IR to plan.fb.
 #include "compiler/analysis/Conflicts.h"
 #include "compiler/analysis/KernelLaunch.h"
-#include "compiler/analysis/Launches.h"
-#include "compiler/analysis/Report.h"
+#include "compiler/analysis/Location.h"
 #include "compiler/pipeline/Options.h"
 #include "compiler/serialize/PlanFile.h"
 
 #include "dialects/nano/Nano.h"
 #include "dialects/plan/Plan.h"
 #include "runtime/plan/plan.h"
-#include "runtime/plan/verify.h"
+#include "runtime/report/report.h"
 
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "llvm/ADT/StringMap.h"
@@ -55,15 +54,24 @@ public:
     auto digest = builder.CreateVector(zero);
     auto attribute = [&](StringRef name) { return module->getAttrOfType<StringAttr>(name); };
     auto tokenizer = attribute(nano::NanoDialect::tokenizerAttr);
-    auto root = fb::CreatePlan(builder, nanort::kPlanFormatVersion, builder.CreateVector(hash), digest, text(producer),
-                               model(), text(attribute(nano::NanoDialect::weightsAttr).getValue()),
-                               tokenizer ? text(tokenizer.getValue()) : 0, builder.CreateVector(parameters),
-                               builder.CreateVector(programs), builder.CreateVector(sources), text(reportJson(module)));
-    fb::FinishPlanBuffer(builder, root);
+    auto schemaHash = builder.CreateVector(hash);
+    auto maker = text(producer), weights = text(attribute(nano::NanoDialect::weightsAttr).getValue());
+    auto facts = model();
+    Offset<flatbuffers::String> tokenizerPath = tokenizer ? text(tokenizer.getValue()) : 0;
+    auto parameterList = builder.CreateVector(parameters);
+    auto programList = builder.CreateVector(programs);
+    auto sourceList = builder.CreateVector(sources);
+    auto root = [&](Offset<flatbuffers::String> report) {
+      return fb::CreatePlan(builder, nanort::kPlanFormatVersion, schemaHash, digest, maker, facts, weights,
+                            tokenizerPath, parameterList, programList, sourceList, report);
+    };
+    // The plan holds the report that is made of it: a root without one comes first, and stays in the file as some bytes
+    // that nothing refers to. An emitted stage can be edited to anything: what the runtime would refuse is not written.
+    auto draft = root(text(""));
+    auto plan = nanort::Plan::built(*flatbuffers::GetTemporaryPointer(builder, draft), "the plan");
+    fb::FinishPlanBuffer(builder, root(text(nanort::report::json(*plan))));
     std::vector<uint8_t> bytes(builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize());
     nanort::sealPlan(bytes);
-    // An emitted stage can be edited to anything: what the runtime would refuse is not written.
-    nanort::verifyPlan(*fb::GetPlan(bytes.data()), "the plan");
     return bytes;
   }
 

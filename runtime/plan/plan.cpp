@@ -62,6 +62,7 @@ void sealPlan(std::span<uint8_t> file) {
 
 std::shared_ptr<const Plan> Plan::open(const std::filesystem::path &path) {
   std::shared_ptr<Plan> plan(new Plan);
+  plan->name = path;
   plan->file = MappedFile::open(path);
   const std::string name = path.string();
   auto bytes = plan->file->bytes();
@@ -98,6 +99,14 @@ std::shared_ptr<const Plan> Plan::open(const std::filesystem::path &path) {
     fail(Exit::Input, name + ": damaged plan (its SHA-256 does not match)" + kRemedy);
 
   plan->instances = verifyPlan(*plan->table, name);
+  return plan;
+}
+
+std::shared_ptr<const Plan> Plan::built(const schema::Plan &table, const std::string &name) {
+  std::shared_ptr<Plan> plan(new Plan);
+  plan->name = name;
+  plan->table = &table;
+  plan->instances = verifyPlan(table, name);
   return plan;
 }
 

@@ -21,11 +21,14 @@ public:
   /// Errors: Exit::Input naming the file and the first violated rule, Exit::Unsupported for another format version.
   static std::shared_ptr<const Plan> open(const std::filesystem::path &path);
 
+  /// A plan that its serialiser has just built and keeps for as long: its meaning is checked, errors name `name`.
+  static std::shared_ptr<const Plan> built(const schema::Plan &table, const std::string &name);
+
   const schema::Plan &root() const { return *table; }
   const schema::Program &program(size_t i) const { return *table->programs()->Get(i); }
   /// Of a program, as its kernels are counted.
   const std::vector<KernelInstance> &kernels(size_t program) const { return instances[program]; }
-  const std::filesystem::path &path() const { return file->path(); }
+  const std::filesystem::path &path() const { return name; }
 
   /// Index of the buffer bound to `name`; nullopt if the entry has no such binding.
   static std::optional<uint32_t> input(const schema::Entry &entry, std::string_view name);
@@ -33,7 +36,8 @@ public:
 
 private:
   Plan() = default;
-  std::shared_ptr<const MappedFile> file;
+  std::filesystem::path name;
+  std::shared_ptr<const MappedFile> file; // null of a plan in memory
   const schema::Plan *table = nullptr;
   KernelInstances instances;
 };

@@ -2,9 +2,9 @@
 #include "codegen/Nvrtc.h"
 #include "runtime/base/error.h"
 #include "runtime/base/text.h"
+#include "runtime/measure/explain.h"
 #include "runtime/tools/bench_runs.h"
 #include "runtime/tools/common.h"
-#include "runtime/tools/launches.h"
 
 #include <charconv>
 #include <nlohmann/json.hpp>
@@ -128,13 +128,14 @@ Json explain(const BenchOptions &options, CommonOptions common, Loaded &loaded, 
              bool text) {
   common.graphs = common.times = true;
   Session session = openSession(common, loaded);
+  const report::Program program = report::describe(*loaded.plan, loaded.program);
   Json explained = Json::array();
   auto add = [&](uint32_t index, uint32_t batch, const std::vector<std::vector<LaunchTime>> &runs) {
-    const schema::Entry &entry = *loaded.chosen().entries()->Get(index);
+    const report::Entry &entry = program.entries[index];
     const Achieved times = achieved(runs);
     if (text)
-      print(explainText(loaded.chosen(), entry, times, runs.size()));
-    explained.push_back(explainJson(loaded.chosen(), entry, times));
+      print(explainText(entry, times, runs.size()));
+    explained.push_back(explainJson(entry, times));
     explained.back()["batch"] = batch;
   };
   for (uint32_t batch : batches) {

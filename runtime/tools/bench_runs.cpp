@@ -1,7 +1,7 @@
 #include "runtime/tools/bench_runs.h"
 
+#include "runtime/measure/explain.h"
 #include "runtime/session/generate.h"
-#include "runtime/tools/launches.h"
 
 #include <algorithm>
 #include <chrono>

@@ -2,10 +2,11 @@
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
 #include "runtime/base/text.h"
+#include "runtime/report/dot.h"
+#include "runtime/report/format.h"
+#include "runtime/report/report.h"
 #include "runtime/session/memory.h"
 #include "runtime/tools/common.h"
-#include "runtime/tools/dot.h"
-#include "runtime/tools/launches.h"
 
 #include <map>
 
@@ -15,6 +16,7 @@ namespace {
 struct InspectOptions {
   CommonOptions common;
   bool json = false, launches = false;
+  std::string report; // text, json or html
   std::string dot;    // the entry's name, or nothing
   std::string cubins; // a folder
   bool asDot = false;
@@ -22,34 +24,30 @@ struct InspectOptions {
 
 std::string number(uint64_t value) { return std::to_string(value); }
 
-void printEntry(const schema::Program &program, const schema::Entry &entry, bool launches) {
-  uint64_t bytes = 0, flops = 0;
+void printEntry(const report::Entry &entry, bool launches) {
+  const schema::Entry &table = *entry.table;
+  report::Counts own; // without its loops
   double us = 0;
   bool predicted = false;
-  for (const schema::Node *node : *entry.nodes()) {
-    bytes += node->bytes();
-    flops += node->flops();
-    if (const auto best = predict(program, *node)) {
-      us += best->us();
+  for (const report::Launch &launch : entry.launches) {
+    own.bytes += launch.bytes;
+    own.flops += launch.flops;
+    if (launch.predicted) {
+      us += launch.predicted->us();
       predicted = true;
     }
   }
-  char time[64] = "";
-  if (predicted)
-    std::snprintf(time, sizeof time, ", predicted %.1f us", us);
-  print("  entry " + entry.name()->str() + ": " + schema::EnumNameEntryKind(entry.kind()) + ", " +
-        number(entry.tokens()) + " tokens, " + number(entry.rows()) + " rows, " + number(entry.nodes()->size()) +
-        " launches" + (entry.eager() ? " (" + number(entry.eager()->launches()) + " before fusion)" : "") + ", " +
-        bytesText(bytes) + " moved, " + number(flops) + " flops" + time + "\n");
+  print("  entry " + entry.name + ": " + schema::EnumNameEntryKind(table.kind()) + ", " + number(table.tokens()) +
+        " tokens, " + number(table.rows()) + " rows, " + number(entry.launches.size()) + " launches" +
+        (table.eager() ? " (" + number(table.eager()->launches()) + " before fusion)" : "") + ", " +
+        bytesText(own.bytes) + " moved, " + number(own.flops) + " flops" +
+        (predicted ? ", predicted " + report::decimal(us, 1, "") + " us" : "") + "\n");
   if (launches) {
-    print(launchTable(program, entry));
+    print(report::launchTable(entry, "    ", true));
     return;
   }
-  if (entry.loops())
-    for (const schema::Loop *loop : *entry.loops())
-      print("    while " + program.buffers()->Get(loop->go())->name()->str() + "[" + number(loop->word()) +
-            "]: " + program.entries()->Get(loop->entry())->name()->str() + ", then " + number(loop->nodes()->size()) +
-            " launches\n");
+  for (const report::Loop &loop : entry.loops)
+    print("    " + loop.text() + ", then " + number(loop.launches.size()) + " launches\n");
 }
 
 void printKernels(const schema::Program &program) {
@@ -66,18 +64,17 @@ void printKernels(const schema::Program &program) {
 }
 
 /// One entry's graph: the named one, or the first decode entry's.
-void printDot(const InspectOptions &options, const Plan &plan, const schema::Program &program) {
+void printDot(const InspectOptions &options, const Plan &plan, const report::Program &program) {
   std::string known;
-  for (const schema::Entry *entry : *program.entries()) {
-    if (options.dot.empty() ? entry->kind() == schema::EntryKind::Decode
-                            : entry->name()->string_view() == options.dot) {
-      print(dotOf(program, *entry));
+  for (const report::Entry &entry : program.entries) {
+    if (options.dot.empty() ? entry.table->kind() == schema::EntryKind::Decode : entry.name == options.dot) {
+      print(report::dotOf(program, entry));
       return;
     }
-    known += (known.empty() ? "" : ", ") + entry->name()->str();
+    known += (known.empty() ? "" : ", ") + entry.name;
   }
   fail(Exit::Usage, "--dot " + (options.dot.empty() ? "without a name" : quote(options.dot)) + ": program " +
-                        program.target()->str() + " of " + plan.path().string() + " has the entries " + known +
+                        program.target + " of " + plan.path().string() + " has the entries " + known +
                         "; name one of them");
 }
 
@@ -111,7 +108,7 @@ void inspect(const InspectOptions &options) {
   const int only =
       options.common.program.empty() ? -1 : static_cast<int>(chooseProgramFor(*plan, "", options.common.program));
   if (options.asDot) {
-    printDot(options, *plan, plan->program(only < 0 ? 0 : static_cast<size_t>(only)));
+    printDot(options, *plan, report::describe(*plan, only < 0 ? 0 : static_cast<uint32_t>(only)));
     flushOutput();
     return;
   }
@@ -120,7 +117,12 @@ void inspect(const InspectOptions &options) {
     flushOutput();
     return;
   }
-  if (options.json) {
+  if (options.report == "text" || options.report == "html") {
+    print(options.report == "text" ? report::text(*plan) : report::html(*plan));
+    flushOutput();
+    return;
+  }
+  if (options.json || options.report == "json") {
     print(root.report()->string_view());
     if (!root.report()->string_view().ends_with('\n'))
       print("\n");
@@ -145,8 +147,8 @@ void inspect(const InspectOptions &options) {
           bytesText(m.state()) + ", arena " + bytesText(m.arena()) + ", workspace " + bytesText(m.workspace()) +
           ", mapped " + bytesText(m.mapped()) + ", together on the device " + bytesText(requestedBy(program).plan()) +
           "\n");
-    for (const schema::Entry *entry : *program.entries())
-      printEntry(program, *entry, options.launches);
+    for (const report::Entry &entry : report::describe(*plan, i).entries)
+      printEntry(entry, options.launches);
     printKernels(program);
   }
   flushOutput();
@@ -163,17 +165,24 @@ void addInspect(CLI::App &app) {
                        ->add_flag("--launches", options->launches,
                                   "Every launch too: its line of the model, bytes, FLOPs, predicted time")
                        ->excludes(json);
+  auto *report = command->add_option("--report", options->report, "The same bytes that nanocc --report prints")
+                     ->type_name("text|json|html")
+                     ->check(CLI::IsMember({"text", "json", "html"}))
+                     ->excludes(json)
+                     ->excludes(launches);
   auto *dot = command
                   ->add_option("--dot", options->dot,
                                "An entry's graph for Graphviz (default: the first decode entry of the first program)")
                   ->type_name("ENTRY")
                   ->expected(0, 1)
                   ->excludes(json)
-                  ->excludes(launches);
+                  ->excludes(launches)
+                  ->excludes(report);
   command->add_option("--cubins", options->cubins, "Write the kernels' machine code to files here, for cuobjdump")
       ->type_name("DIR")
       ->excludes(json)
       ->excludes(launches)
+      ->excludes(report)
       ->excludes(dot);
   command->footer(
       "Examples:\n  nanort inspect plan.fb\n  nanort inspect plan.fb --program sm_90a --launches\n"

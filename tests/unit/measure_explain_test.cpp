@@ -1,12 +1,11 @@
 // Times of launches, from stamps to the table of bench --explain.
-#include "runtime/tools/launches.h"
+#include "runtime/measure/explain.h"
 #include "tests/unit/tiny_plan.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 using namespace nanort;
-using namespace nanort::tools;
 using testing::ElementsAre;
 using testing::Optional;
 
@@ -37,7 +36,7 @@ TEST(Achieved, IsTheMedianOfItsRuns) {
 TEST(Explain, ComparesWithWhatTheTargetCouldDo) {
   test::TempDir dir;
   const auto cpu = test::openPlan(dir, test::tinyPlan());
-  EXPECT_FALSE(predict(cpu->program(0), *cpu->program(0).entries()->Get(0)->nodes()->Get(0)));
+  EXPECT_FALSE(report::describe(*cpu, 0).entries[0].launches[0].predicted);
   test::Json json = test::tinyPlan({{4}, {1}, 0, "sm_90a"});
   for (test::Json &kernel : json["programs"][0]["kernels"])
     kernel["source"] = "// source";
@@ -45,9 +44,9 @@ TEST(Explain, ComparesWithWhatTheTargetCouldDo) {
   node["bytes"] = 3120000; // a microsecond's
   node["flops"] = 67000000 / 2;
   const auto plan = test::openPlan(dir, json);
-  const schema::Program &program = plan->program(0);
-  const schema::Entry &entry = *program.entries()->Get(0);
-  const auto best = predict(program, *entry.nodes()->Get(0));
+  const report::Program program = report::describe(*plan, 0);
+  const report::Entry &entry = program.entries[0];
+  const auto &best = entry.launches[0].predicted;
   ASSERT_TRUE(best);
   EXPECT_DOUBLE_EQ(best->bytesUs, 1);
   EXPECT_DOUBLE_EQ(best->flopsUs, 0.5);
@@ -55,14 +54,14 @@ TEST(Explain, ComparesWithWhatTheTargetCouldDo) {
 
   Achieved times;
   times.step = 8;
-  times.launches.assign(entry.nodes()->size(), std::nullopt);
+  times.launches.assign(entry.launches.size(), std::nullopt);
   times.launches[0] = 2;
-  const auto object = explainJson(program, entry, times);
+  const auto object = explainJson(entry, times);
   EXPECT_DOUBLE_EQ(object["launches"][0]["gb_s"], 1560);
   EXPECT_DOUBLE_EQ(object["launches"][0]["share"], 0.25);
   EXPECT_TRUE(object["launches"][1]["us"].is_null());
   EXPECT_TRUE(object["launches"][1]["gb_s"].is_null());
-  EXPECT_NE(explainText(program, entry, times, 3).find("    0     2.00"), std::string::npos);
+  EXPECT_NE(explainText(entry, times, 3).find("    0     2.00"), std::string::npos);
 }
 
 } // namespace
