@@ -10,15 +10,8 @@ namespace codegen {
 
 using kernels::Access;
 using kernels::Arg;
-using kernels::DType;
 using kernels::Kernel;
 using kernels::Values;
-
-/// A type as device code spells it.
-static std::string_view deviceType(DType type) {
-  constexpr std::string_view names[] = {"float", "bf16", "int", "unsigned"};
-  return names[static_cast<unsigned>(type)];
-}
 
 static std::string declaration(const Arg &arg, const Values &params) {
   std::string name(arg.name);
@@ -30,11 +23,11 @@ static std::string declaration(const Arg &arg, const Values &params) {
   case Access::Condition:
     return "unsigned long long " + name;
   case Access::In:
-    return "const " + std::string(deviceType(elementType(arg, params))) + " *" + name;
+    return "const " + std::string(infoOf(elementType(arg, params)).deviceName) + " *" + name;
   case Access::Out:
   case Access::InOut:
   case Access::Scratch:
-    return std::string(deviceType(elementType(arg, params))) + " *" + name;
+    return std::string(infoOf(elementType(arg, params)).deviceName) + " *" + name;
   }
   std::abort();
 }
@@ -56,7 +49,7 @@ std::string declarations(const Kernel &kernel, const Values &params) {
   std::string text = "struct Params {\n";
   for (const kernels::Param &param : kernel.params)
     text += param.isType ? "  using " + std::string(param.name) + " = " +
-                               std::string(deviceType(params.type(param.name))) + ";\n"
+                               std::string(infoOf(params.type(param.name)).deviceName) + ";\n"
                          : "  static constexpr int " + std::string(param.name) + " = " +
                                std::to_string(params[param.name]) + ";\n";
   text += "};\nstruct Args {\n";
@@ -111,12 +104,14 @@ Source instantiate(const Kernel &kernel, const Values &params, Timing timing) {
   const std::string cluster = shape.cluster > 1 ? "\n#if __CUDA_ARCH__ >= 900\n__cluster_dims__(" +
                                                       std::to_string(shape.cluster) + ", 1, 1)\n#endif\n"
                                                 : " ";
-  const std::string resident = engine.waitsItself ? ", " + std::to_string(kernels::residentBlocks(shape)) : std::string();
+  const std::string resident =
+      engine.waitsItself ? ", " + std::to_string(kernels::residentBlocks(shape)) : std::string();
   // Where the compiler keeps values in memory for the sake of more blocks, Nvrtc::compile asks for one.
   source.own = "#line 1 \"/" + name + "\"\n" + declarations(kernel, params) + "#ifdef " + moreRegisters +
-               "\n#define NANO_BOUNDS __launch_bounds__(" + threads + ", 1)\n#else\n#define NANO_BOUNDS __launch_bounds__(" +
-               threads + resident + ")\n#endif\nextern \"C\" __global__ void NANO_BOUNDS" + cluster + name + "(" +
-               signature + ") {\n  extern __shared__ __align__(1024) unsigned char shared[];\n" +
+               "\n#define NANO_BOUNDS __launch_bounds__(" + threads +
+               ", 1)\n#else\n#define NANO_BOUNDS __launch_bounds__(" + threads + resident +
+               ")\n#endif\nextern \"C\" __global__ void NANO_BOUNDS" + cluster + name + "(" + signature +
+               ") {\n  extern __shared__ __align__(1024) unsigned char shared[];\n" +
                (timed ? "  stampBegin(stamps);\n" : "") + (engine.waitsItself ? "" : "  waitForProducers();\n") + "  " +
                bodyOf(kernel) + "(Grid{blockIdx.x, gridDim.x}, shared, Args{" + arguments + "});\n" +
                (timed ? "  stampEnd(stamps);\n" : "") + "}\n";

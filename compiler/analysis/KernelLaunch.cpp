@@ -8,32 +8,6 @@
 using namespace mlir;
 using namespace nanocc;
 
-std::optional<kernels::DType> nanocc::dtypeOf(Type element) {
-  if (element.isF32())
-    return kernels::DType::F32;
-  if (element.isBF16())
-    return kernels::DType::BF16;
-  if (element.isSignlessInteger(32))
-    return kernels::DType::I32;
-  if (element.isUnsignedInteger(32))
-    return kernels::DType::U32;
-  return std::nullopt;
-}
-
-Type nanocc::typeOf(kernels::DType dtype, MLIRContext *context) {
-  switch (dtype) {
-  case kernels::DType::F32:
-    return Float32Type::get(context);
-  case kernels::DType::BF16:
-    return BFloat16Type::get(context);
-  case kernels::DType::I32:
-    return IntegerType::get(context, 32);
-  case kernels::DType::U32:
-    return IntegerType::get(context, 32, IntegerType::Unsigned);
-  }
-  llvm_unreachable("all dtypes are listed");
-}
-
 /// What parameters and 32-bit scalars can be made of: static tensors of rank 1 and more, and no activation of 2³¹
 /// elements.
 static LogicalResult verifyShapes(kern::KernelOp op) {
@@ -56,8 +30,7 @@ static LogicalResult verifyShapes(kern::KernelOp op) {
   return success();
 }
 
-template <typename T>
-static const T *find(ArrayRef<std::pair<StringRef, T>> list, std::string_view name) {
+template <typename T> static const T *find(ArrayRef<std::pair<StringRef, T>> list, std::string_view name) {
   for (const auto &[key, value] : list)
     if (key == StringRef(name))
       return &value;
@@ -198,8 +171,7 @@ FlatSymbolRefAttr nanocc::declareKernel(plan::ProgramOp program, const KernelLau
 }
 
 const kernels::Kernel *nanocc::kernelOf(plan::KernelOp op, kernels::Values &params) {
-  const kernels::Kernel *kernel =
-      kernels::catalogue().kernel(op.getMeaning().str(), op.getEngine().value_or("").str());
+  const kernels::Kernel *kernel = kernels::catalogue().kernel(op.getMeaning().str(), op.getEngine().value_or("").str());
   for (const kernels::Param &param : kernel ? kernel->params : std::vector<kernels::Param>()) {
     Attribute value = op.getParams().get(StringRef(param.name));
     auto type = dyn_cast_or_null<TypeAttr>(value);

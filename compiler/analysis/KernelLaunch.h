@@ -2,6 +2,7 @@
 #pragma once
 
 #include "codegen/Choices.h"
+#include "dialects/ElementTypes.h"
 #include "dialects/kern/Kern.h"
 #include "dialects/plan/Plan.h"
 
@@ -21,10 +22,6 @@ struct KernelLaunch {
   std::string name() const { return kernel->instanceName(params); } // entry point
   kernels::Values numbers() const { return kernel->launch(params, scalars); }
 };
-
-/// Null for a type that kernels do not know.
-std::optional<kernels::DType> dtypeOf(mlir::Type element);
-mlir::Type typeOf(kernels::DType dtype, mlir::MLIRContext *context);
 
 /// By the meaning alone, whoever computes it. Errors are emitted on `op`: unknown meaning, parameters or arguments that
 /// it does not have or lacks, a violated constraint.

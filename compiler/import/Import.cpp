@@ -1,5 +1,6 @@
 #include "compiler/import/Import.h"
 #include "compiler/import/TokenizerConversion.h"
+#include "kernels_templates/base/dtype.h"
 #include "runtime/base/error.h"
 #include "runtime/base/safetensors.h"
 #include "runtime/base/text.h"
@@ -15,28 +16,21 @@ using nanort::quote;
 
 namespace {
 
-/// f32 -> bf16, to nearest, ties to even; NaN stays NaN.
-uint16_t roundToBf16(uint32_t bits) {
-  if ((bits & 0x7fffffff) > 0x7f800000)
-    return static_cast<uint16_t>(bits >> 16 | 0x40);
-  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-/// One piece of a tensor from one dtype to the other; the pieces hold whole elements.
-void convert(std::span<const std::byte> in, bool fromBf16, bool toBf16, std::vector<std::byte> &out) {
-  if (fromBf16 == toBf16) {
+/// One piece of a tensor from one float type to another; the pieces hold whole elements.
+void convert(std::span<const std::byte> in, kernels::DType from, kernels::DType to, std::vector<std::byte> &out) {
+  if (from == to) {
     out.assign(in.begin(), in.end());
     return;
   }
-  const size_t from = fromBf16 ? 2 : 4, to = toBf16 ? 2 : 4, count = in.size() / from;
-  out.resize(count * to);
-  for (size_t i = 0; i < count; ++i) {
-    uint32_t bits = 0;
-    std::memcpy(fromBf16 ? reinterpret_cast<std::byte *>(&bits) + 2 : reinterpret_cast<std::byte *>(&bits),
-                in.data() + i * from, from);
-    const uint16_t rounded = roundToBf16(bits);
-    std::memcpy(out.data() + i * to, toBf16 ? static_cast<const void *>(&rounded) : &bits, to);
-  }
+  const size_t count = kernels::elementsIn(from, in.size());
+  out.resize(kernels::bytesOf(to, count));
+  kernels::byFloat(to, "an imported tensor", [&](auto zero) {
+    using To = decltype(zero);
+    for (size_t i = 0; i < count; ++i) {
+      const To value = kernels::fromFloat<To>(kernels::floatAt(from, in.data(), i));
+      std::memcpy(out.data() + i * sizeof(To), &value, sizeof(To));
+    }
+  });
 }
 
 void makeDirectory(const std::filesystem::path &path) {
@@ -71,9 +65,11 @@ void writeWeights(nanort::SafetensorsWriter &writer, const Checkpoint &checkpoin
   }
   std::vector<std::byte> converted;
   for (const auto &tensor : declarations) {
-    const bool fromBf16 = checkpoint.tensors().at(tensor.name).dtype == "BF16", toBf16 = tensor.dtype == "BF16";
+    // The checkpoint's reader lets no other pass.
+    const kernels::DType from = *kernels::fromSafetensors(checkpoint.tensors().at(tensor.name).dtype),
+                         to = *kernels::fromSafetensors(tensor.dtype);
     checkpoint.read(tensor.name, [&](std::span<const std::byte> piece) {
-      convert(piece, fromBf16, toBf16, converted);
+      convert(piece, from, to, converted);
       writer.write(converted);
       done += converted.size();
       if (options.progress)

@@ -1,10 +1,12 @@
 // The dialect object: registration and types.
+#include "dialects/ElementTypes.h"
 #include "dialects/kern/Kern.h"
 
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
+using namespace nanocc;
 using namespace nanocc::kern;
 
 #include "dialects/kern/KernDialect.cpp.inc"
@@ -17,9 +19,13 @@ LogicalResult KvType::verify(function_ref<InFlightDiagnostic()> emitError, int64
   for (int64_t extent : {rows, heads, positions, dim})
     if (extent < 1 || extent > largestExtent)
       return emitError() << "a ring's extents must be from 1 to " << largestExtent << ", one is " << extent;
-  if (!element.isF32() && !element.isBF16())
-    return emitError() << "a ring holds f32 or bf16, not " << element;
-  return success();
+  const std::optional<kernels::DType> dtype = dtypeOf(element);
+  if (dtype && kernels::isFloat(*dtype))
+    return success();
+  InFlightDiagnostic error = emitError();
+  error << "a ring holds floats (";
+  listElementTypes(error, element.getContext(), true);
+  return error << "), not " << element;
 }
 
 LogicalResult KernDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {

@@ -1,10 +1,12 @@
 // Verifiers of the `plan` operations.
+#include "dialects/ElementTypes.h"
 #include "dialects/plan/Plan.h"
 
 #include "mlir/IR/OpImplementation.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
+using namespace nanocc;
 using namespace nanocc::plan;
 
 /// So that sums of offsets and sizes stay far from overflow.
@@ -12,7 +14,7 @@ static constexpr int64_t largestBuffer = int64_t(1) << 48;
 
 int64_t BufferOp::getBytes() {
   auto type = cast<RankedTensorType>(getType());
-  return type.getNumElements() * type.getElementTypeBitWidth() / 8;
+  return static_cast<int64_t>(kernels::bytesOf(*dtypeOf(type.getElementType()), type.getNumElements()));
 }
 
 LogicalResult ProgramOp::verify() {
@@ -30,12 +32,16 @@ LogicalResult ProgramOp::verify() {
 
 LogicalResult BufferOp::verify() {
   auto type = cast<RankedTensorType>(getType());
-  int64_t bits = type.getElementType().isIntOrFloat() ? type.getElementTypeBitWidth() : 0;
-  if (bits == 0 || bits % 8)
-    return emitOpError() << "element type " << type.getElementType() << " must be whole bytes";
-  int64_t bytes = bits / 8;
+  const std::optional<kernels::DType> dtype = dtypeOf(type.getElementType());
+  if (!dtype) {
+    InFlightDiagnostic error = emitOpError() << "element type " << type.getElementType() << " must be one of ";
+    listElementTypes(error, getContext());
+    return error;
+  }
+  int64_t elements = 1;
   for (int64_t extent : type.getShape())
-    if (extent < 1 || llvm::MulOverflow(bytes, extent, bytes) || bytes > largestBuffer)
+    if (extent < 1 || llvm::MulOverflow(elements, extent, elements) ||
+        kernels::bytesOf(*dtype, elements) > static_cast<uint64_t>(largestBuffer))
       return emitOpError() << "must have positive extents and fewer than 2⁴⁸ bytes, has " << type;
   if (getOffset() && (*getOffset() % 256 || *getOffset() > static_cast<uint64_t>(largestBuffer)))
     return emitOpError() << "offset " << static_cast<int64_t>(*getOffset())

@@ -72,10 +72,8 @@ Arg integer(std::string_view name) { return {.name = name, .access = Access::I32
 Arg real(std::string_view name) { return {.name = name, .access = Access::F32}; }
 
 DType elementType(const Arg &arg, const Values &params) {
-  for (DType type : {DType::F32, DType::BF16, DType::I32, DType::U32})
-    if (arg.type == nameOf(type))
-      return type;
-  return params.type(arg.type);
+  const std::optional<DType> type = fromName(arg.type);
+  return type ? *type : params.type(arg.type);
 }
 
 /// "heads+2*kv_heads": a sum of names and numbers, each with a number before it or none.
@@ -86,9 +84,9 @@ static uint64_t factorOf(std::string_view text, const Values &launch, const Limi
       return number;
     if (launch.find(name))
       return launch.count(name);
-    return name == "tokens" ? limits.tokens
-           : name == "rows"   ? limits.rows
-           : name == "vocab"  ? limits.vocab
+    return name == "tokens"      ? limits.tokens
+           : name == "rows"      ? limits.rows
+           : name == "vocab"     ? limits.vocab
            : name == "positions" ? limits.positions
                                  : launch.count(name);
   };
@@ -183,7 +181,8 @@ size_t Kernel::indexOf(std::string_view name) const {
 }
 
 size_t Kernel::scalarCount() const {
-  return static_cast<size_t>(std::count_if(args.begin(), args.end(), [](const Arg &arg) { return isScalar(arg.access); }));
+  return static_cast<size_t>(
+      std::count_if(args.begin(), args.end(), [](const Arg &arg) { return isScalar(arg.access); }));
 }
 
 Values Kernel::launch(const Values &values, const std::vector<Scalar> &scalars) const {

@@ -27,19 +27,27 @@ struct ReferenceCall {
 };
 using Reference = void (*)(const ReferenceCall &);
 
-/// Of a meaning; null if there is none of that name. References are a library of their own (target nano_kernels_cpu), so
-/// that the compiler does not link them.
+/// Of a meaning; null if there is none of that name. References are a library of their own (target nano_kernels_cpu),
+/// so that the compiler does not link them.
 Reference findReference(std::string_view meaning);
 
 /// What the norms add to a mean square: upstream's F.rms_norm takes the epsilon of f32.
 constexpr float normEpsilon = 0x1p-23f;
 
-/// Calls f with a value of the element type: byType(type, [&](auto zero) { using T = decltype(zero); ... }).
+/// Calls f with a value of an activation's type: byType(type, [&](auto zero) { using T = decltype(zero); ... }). Others
+/// end the process: constraints keep them out.
 template <typename F> void byType(DType type, F &&f) {
-  if (type == DType::BF16)
-    f(bf16{});
-  else
-    f(0.0f);
+  switch (type) {
+  case DType::F32:
+    return f(0.0f);
+  case DType::BF16:
+    return f(bf16{});
+  case DType::F8E4M3: // of weights alone
+  case DType::I32:
+  case DType::U32:
+    break;
+  }
+  noElementType("an activation", type);
 }
 
 /// Units of parallelFor that make about 16 thousand elements: less costs more in waking threads than it saves.

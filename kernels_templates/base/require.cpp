@@ -5,10 +5,8 @@
 namespace kernels {
 
 std::string requireFloat(const Values &params, std::string_view name) {
-  int64_t type = params[name];
-  if (type == static_cast<int64_t>(DType::F32) || type == static_cast<int64_t>(DType::BF16))
-    return "";
-  return std::string(name) + " must be f32 or bf16";
+  const DType type = params.type(name);
+  return type == DType::F32 || type == DType::BF16 ? "" : std::string(name) + " must be f32 or bf16";
 }
 
 std::string requireBf16(const Values &params, std::string_view name) {
@@ -74,8 +72,21 @@ int vectorWidth(int64_t width, size_t elementBytes) {
   return lanes;
 }
 
-// A unit in the last place is up to 2^-7 of a bf16 and 2^-23 of an f32.
-double roundingOf(DType type) { return type == DType::BF16 ? std::ldexp(1.0, -7) : 4 * std::ldexp(1.0, -23); }
+// A unit in the last place is up to 2^-23 of an f32, 2^-7 of a bf16, 2^-3 of an e4m3.
+double roundingOf(DType type) {
+  switch (type) {
+  case DType::F32:
+    return 4 * 0x1p-23;
+  case DType::BF16:
+    return 0x1p-7;
+  case DType::F8E4M3:
+    return 0x1p-3;
+  case DType::I32:
+  case DType::U32:
+    break;
+  }
+  noElementType("a rounded output", type);
+}
 
 double reductionOf(int64_t length) { return static_cast<double>(length) * std::ldexp(1.0, -24); }
 

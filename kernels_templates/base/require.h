@@ -37,7 +37,7 @@ int vectorWidth(int64_t width, size_t elementBytes);
 
 // Error bounds, relative to the output's largest magnitude.
 
-/// Two correct f32 results may round to neighbours at the store: one unit in the last place of bf16; for f32 four,
+/// Two correct f32 results may round to neighbours at the store: one unit in the last place; for f32 four,
 /// since expf, tanhf and rsqrtf of the two sides differ by up to two each.
 double roundingOf(DType type);
 /// A reordered f32 sum of `length` products. The worst case grows with length * sum|terms|, but errors of mixed sign

@@ -193,7 +193,8 @@ private:
       const schema::Buffer &place = *program.buffers()->Get(buffer);
       constants.emplace_back(place.bytes());
       addresses[buffer] = constants.back().data();
-      weights.write(program, *constant, 0, place.bytes() / kernels::sizeOf(dtypeOf(place)), addresses[buffer], *math);
+      weights.write(program, *constant, 0, kernels::elementsIn(dtypeOf(place), place.bytes()), addresses[buffer],
+                    *math);
       numbers.constants += place.bytes();
     }
   }

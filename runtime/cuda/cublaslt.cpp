@@ -11,7 +11,7 @@ namespace {
 
 // The values of cublasLt.h and library_types.h that are used.
 constexpr int Compute32F = 68; // plain f32 arithmetic: TF32 has values of its own
-constexpr int Real32F = 0, Real16BF = 14;
+constexpr int Real32F = kernels::infoOf(kernels::DType::F32).cudaType; // of alpha and beta
 constexpr int DescTransA = 3;
 constexpr int PreferWorkspaceBytes = 1, PreferReductionSchemes = 3;
 constexpr int32_t Transpose = 1;
@@ -29,8 +29,6 @@ struct Heuristic {
   float waves;
   int reserved[4];
 };
-
-int typeOf(kernels::DType type) { return type == kernels::DType::BF16 ? Real16BF : Real32F; }
 
 std::string text(const GemmShape &shape) {
   return "matrix product " + std::to_string(shape.tokens) + "x" + std::to_string(shape.n) + "x" +
@@ -163,7 +161,7 @@ std::vector<size_t> CublasLt::choose(Product &product, int most) {
   check(api->cublasLtMatmulDescSetAttribute(product.operation, DescTransA, &Transpose, sizeof Transpose),
         "cublasLtMatmulDescSetAttribute", thing);
   auto layout = [&](void **out, kernels::DType type, uint64_t rows, uint64_t columns) {
-    check(api->cublasLtMatrixLayoutCreate(out, typeOf(type), rows, columns, static_cast<int64_t>(rows)),
+    check(api->cublasLtMatrixLayoutCreate(out, infoOf(type).cudaType, rows, columns, static_cast<int64_t>(rows)),
           "cublasLtMatrixLayoutCreate", thing);
   };
   layout(&product.weights, shape.in, shape.k, shape.n);

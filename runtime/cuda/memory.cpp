@@ -200,11 +200,14 @@ void uploadConstants(const schema::Program &program, const Weights &weights, con
   const Range range("upload");
   for (const schema::Constant *constant : *program.constants()) {
     const schema::Buffer &buffer = *program.buffers()->Get(constant->buffer());
-    const uint64_t size = kernels::sizeOf(dtypeOf(buffer)), elements = buffer.bytes() / size;
+    const kernels::DType type = dtypeOf(buffer);
+    const uint64_t elements = kernels::elementsIn(type, buffer.bytes()),
+                   piece = kernels::elementsIn(type, Staging::PieceBytes); // whole bytes
     for (uint64_t first = 0, count; first < elements; first += count) {
-      count = std::min(Staging::PieceBytes / size, elements - first);
-      weights.write(program, *constant, first, count, staging.reserve(count * size), math);
-      staging.send(spaces.at(buffer) + first * size, count * size);
+      count = std::min(piece, elements - first);
+      const uint64_t bytes = kernels::bytesOf(type, count);
+      weights.write(program, *constant, first, count, staging.reserve(bytes), math);
+      staging.send(spaces.at(buffer) + kernels::bytesOf(type, first), bytes);
     }
   }
 }

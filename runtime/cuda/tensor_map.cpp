@@ -5,10 +5,6 @@
 namespace nanort::cuda {
 
 // Values of cuda.h.
-static int elementType(kernels::DType type) {
-  constexpr int byType[] = {7, 9, 3, 2}; // FLOAT32, BFLOAT16, INT32, UINT32
-  return byType[static_cast<unsigned>(type)];
-}
 static int swizzleMode(uint32_t bytes) { return bytes == 128 ? 3 : bytes == 64 ? 2 : bytes == 32 ? 1 : 0; }
 constexpr int NotInterleaved = 0, PromoteTo256Bytes = 3, FillWithZeros = 0;
 
@@ -16,10 +12,10 @@ TensorMapImage encode(const Driver &driver, const kernels::TensorMap &map, kerne
                       std::string_view thing) {
   constexpr std::array<uint32_t, 5> dense = {1, 1, 1, 1, 1};
   TensorMapImage image;
-  driver.check(driver.cuTensorMapEncodeTiled(&image, elementType(type), static_cast<unsigned>(map.extents.size()), base,
-                                             map.extents.data(), map.strides.data(), map.box.data(), dense.data(),
-                                             NotInterleaved, swizzleMode(map.swizzle), PromoteTo256Bytes,
-                                             FillWithZeros),
+  driver.check(driver.cuTensorMapEncodeTiled(&image, infoOf(type).tensorMapType,
+                                             static_cast<unsigned>(map.extents.size()), base, map.extents.data(),
+                                             map.strides.data(), map.box.data(), dense.data(), NotInterleaved,
+                                             swizzleMode(map.swizzle), PromoteTo256Bytes, FillWithZeros),
                "cuTensorMapEncodeTiled", thing);
   return image;
 }

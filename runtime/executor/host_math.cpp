@@ -70,7 +70,7 @@ public:
       scratch.resize(std::max<size_t>(scratch.size(), gemmColumns * k));
       for (int64_t tile = begin; tile < end; ++tile) {
         const int64_t column = tile * gemmColumns;
-        const auto *rows = static_cast<const char *>(w) + column * k * kernels::sizeOf(wType);
+        const auto *rows = static_cast<const char *>(w) + kernels::bytesOf(wType, column * k);
         gemmTile(m, std::min(gemmColumns, n - column), k, x, rows, wType, y + column, n, scratch.data());
       }
     });

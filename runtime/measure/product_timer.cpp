@@ -48,8 +48,8 @@ class ProductTimer::LibraryChain : public TimedChain {
 public:
   LibraryChain(const Device &device, const CublasLt &library, size_t plan, size_t rank, const ChainData &data,
                const std::shared_ptr<UnfusedParts> &parts)
-      : TimedChain(device, "cublaslt",
-                   "cublaslt version=" + library.version() + " algorithm=" + std::to_string(rank), data.launches, parts) {
+      : TimedChain(device, "cublaslt", "cublaslt version=" + library.version() + " algorithm=" + std::to_string(rank),
+                   data.launches, parts) {
     auto at = [&](std::string_view name) { return data.operands.find(name)->second->address; };
     const uint64_t stride = data.strides.find("w")->second;
     const std::string name = kernel + ", " + choice;
@@ -95,7 +95,7 @@ std::shared_ptr<ProductTimer::UnfusedParts> ProductTimer::unfusedParts(const cod
   const kernels::Values &values = product.values;
   if (values["norm"] != 0) {
     operands["normed"] = std::make_unique<Operand>(
-        bench.gpu, kernels::elementCount(values.count("n"), values.count("K"), sizeOf(values.type("T"))));
+        bench.gpu, bytesOf(values.type("T"), kernels::elementCount(values.count("n"), values.count("K"))));
     const DevicePtr normed = operands["normed"]->address;
     parts->before = std::make_unique<PartLaunch>(
         bench, partOf({"rms_norm", {{"T", values["T"]}, {"width", values["K"]}, {"n", values["n"]}}}),
@@ -110,7 +110,7 @@ std::shared_ptr<ProductTimer::UnfusedParts> ProductTimer::unfusedParts(const cod
   if (outputs > INT32_MAX)
     fail(Exit::Usage, std::to_string(values["n"]) + " x " + std::to_string(values["N"]) + " outputs are more than " +
                           behind + " counts, 2^31 - 1; take a smaller product");
-  operands["result"] = std::make_unique<Operand>(bench.gpu, kernels::elementCount(outputs, sizeOf(values.type("O"))));
+  operands["result"] = std::make_unique<Operand>(bench.gpu, bytesOf(values.type("O"), outputs));
   std::vector<DevicePtr> buffers = {operands["y"]->address};
   if (adds)
     buffers.push_back(operands["r"]->address);
@@ -122,7 +122,8 @@ std::shared_ptr<ProductTimer::UnfusedParts> ProductTimer::unfusedParts(const cod
 
 void ProductTimer::addLibrary(const codegen::Problem &product, int algorithms, ChainData &data,
                               std::vector<std::unique_ptr<TimedChain>> &chains) {
-  if (algorithms <= 0 || (product.meaning != "product" && product.meaning != "product_add" && product.meaning != "product_relu2"))
+  if (algorithms <= 0 ||
+      (product.meaning != "product" && product.meaning != "product_add" && product.meaning != "product_relu2"))
     return;
   if (!blas)
     blas = std::make_unique<CublasLt>(bench.gpu);

@@ -17,8 +17,6 @@ constexpr uint64_t ColdBytes = uint64_t{160} << 20;
 constexpr uint32_t ShortestChain = 20, LongestChain = 400; // launches between two readings of the clock
 constexpr uint64_t Alignment = 256;                        // of a copy, as of a plan's buffers
 
-bool isInteger(kernels::DType type) { return type == kernels::DType::I32 || type == kernels::DType::U32; }
-
 class KernelChain : public TimedChain {
 public:
   KernelChain(const Device &device, const Candidate &candidate, const std::string &name,
@@ -107,9 +105,8 @@ ChainData Workbench::data(const std::vector<Candidate> &candidates, const kernel
       if (!isScalar(arg.access)) {
         const kernels::DType type = elementType(arg, instance.params);
         Need &need = needs[arg.name];
-        need.bytes = std::max(need.bytes, kernels::elementCount(
-                                              instance.kernel->elements(arg, instance.launch, limits), sizeOf(type)));
-        need.random = !isInteger(type);
+        need.bytes = std::max(need.bytes, bytesOf(type, instance.kernel->elements(arg, instance.launch, limits)));
+        need.random = kernels::isFloat(type);
       }
   }
 

@@ -18,7 +18,10 @@ std::string numbered(const char *what, size_t index, const flatbuffers::String *
   return std::string(what) + " " + std::to_string(index) + " (" + quote(name->string_view()) + ")";
 }
 
-bool isFloat(schema::DType type) { return type == schema::DType::F32 || type == schema::DType::BF16; }
+bool isFloat(schema::DType type) { return kernels::isFloat(static_cast<kernels::DType>(type)); }
+static bool isFloat(int64_t number) {
+  return kernels::isElementType(number) && kernels::isFloat(static_cast<kernels::DType>(number));
+}
 
 namespace {
 
@@ -86,10 +89,9 @@ void checkBuffers(const schema::Program &program, const Place &place) {
     checkName(b.name(), names, at);
     if (b.space() > schema::Space::Mapped)
       at.bad("unknown space " + std::to_string(static_cast<int>(b.space())));
-    if (b.dtype() > schema::DType::U32)
+    if (b.dtype() > schema::DType::MAX || !kernels::isElementType(static_cast<int64_t>(b.dtype())))
       at.bad("unknown dtype " + std::to_string(static_cast<int>(b.dtype())));
-    const uint64_t size = kernels::sizeOf(static_cast<kernels::DType>(b.dtype()));
-    if (product(*b.shape(), at) * size != b.bytes())
+    if (kernels::bytesOf(static_cast<kernels::DType>(b.dtype()), product(*b.shape(), at)) != b.bytes())
       at.bad(std::to_string(b.bytes()) + " bytes do not match its shape and dtype");
     if (b.offset() % kAlignment != 0)
       at.bad("offset " + std::to_string(b.offset()) + " is not a multiple of 256");
@@ -197,7 +199,7 @@ void checkConstants(const schema::Plan &plan, const schema::Program &program, co
     const schema::Buffer &buffer = *buffers[constant.buffer()];
     at = place.in(numbered("constant", i, buffer.name()));
     if (buffer.space() != schema::Space::Constant || !isFloat(buffer.dtype()))
-      at.bad("a constant is an f32 or bf16 buffer in the constant space");
+      at.bad("a constant is a buffer of floats in the constant space");
     if (made[constant.buffer()])
       at.bad("two recipes write it");
     made[constant.buffer()] = true;
@@ -230,7 +232,7 @@ KernelInstance checkKernel(const schema::Plan &plan, const schema::Kernel &kerne
              ", or it is there twice");
     const int64_t value = param->value();
     // Sizes are computed from products of a few parameters; this bound keeps cost functions from wrapping.
-    if (known->isType ? value != 0 && value != 1 : value < 0 || value > (int64_t(1) << 24))
+    if (known->isType ? !isFloat(value) : value < 0 || value > (int64_t(1) << 24))
       at.bad("parameter " + std::string(known->name) + " has the value " + std::to_string(value));
     instance.params.set(known->name, value);
   }

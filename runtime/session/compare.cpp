@@ -55,17 +55,6 @@ void LockstepExecutor::runNode(uint32_t entryIndex, uint32_t index) {
     compare(buffer, kernel, where);
 }
 
-static float at(kernels::DType type, const std::vector<std::byte> &bytes, size_t i) {
-  if (type == kernels::DType::BF16) {
-    kernels::bf16 value;
-    std::memcpy(&value, bytes.data() + i * 2, 2);
-    return kernels::toFloat(value);
-  }
-  float value;
-  std::memcpy(&value, bytes.data() + i * 4, 4);
-  return value;
-}
-
 void LockstepExecutor::compare(uint32_t buffer, const KernelInstance &kernel, const std::string &where) {
   const schema::Buffer &described = *program.buffers()->Get(buffer);
   const std::string place = where + ", output buffer " + quote(described.name()->string_view());
@@ -74,8 +63,8 @@ void LockstepExecutor::compare(uint32_t buffer, const KernelInstance &kernel, co
   b.resize(described.bytes());
   tested->read(buffer, a.data(), a.size());
   oracle->read(buffer, b.data(), b.size());
-  const size_t count = a.size() / kernels::sizeOf(type);
-  if (type == kernels::DType::I32 || type == kernels::DType::U32) {
+  const size_t count = kernels::elementsIn(type, a.size());
+  if (!kernels::isFloat(type)) {
     for (size_t i = 0; i < count; ++i)
       if (std::memcmp(a.data() + i * 4, b.data() + i * 4, 4) != 0)
         fail(Exit::Mismatch, place + ", element " + std::to_string(i) + ": the devices give different integers");
@@ -86,7 +75,7 @@ void LockstepExecutor::compare(uint32_t buffer, const KernelInstance &kernel, co
   double largest = 0, difference = 0;
   size_t worst = 0;
   for (size_t i = 0; i < count; ++i) {
-    const double x = at(type, a, i), y = at(type, b, i);
+    const double x = kernels::floatAt(type, a.data(), i), y = kernels::floatAt(type, b.data(), i);
     const size_t size = kernels::sizeOf(type);
     if (std::memcmp(a.data() + i * size, b.data() + i * size, size) != 0 && (!std::isfinite(x) || !std::isfinite(y)))
       fail(Exit::Mismatch,
@@ -109,8 +98,9 @@ void LockstepExecutor::compare(uint32_t buffer, const KernelInstance &kernel, co
     kept.where = where;
   }
   if (ratio > 1)
-    fail(Exit::Mismatch, place + ", element " + std::to_string(worst) + ": " + std::to_string(at(type, a, worst)) +
-                             " instead of " + std::to_string(at(type, b, worst)) + ", " + std::to_string(ratio) +
+    fail(Exit::Mismatch, place + ", element " + std::to_string(worst) + ": " +
+                             std::to_string(kernels::floatAt(type, a.data(), worst)) + " instead of " +
+                             std::to_string(kernels::floatAt(type, b.data(), worst)) + ", " + std::to_string(ratio) +
                              " times the tolerance of " + kernel.kernel->text());
 }
 

@@ -112,7 +112,7 @@ double bytesPerStep(const schema::Program &program, const schema::Entry &entry, 
       if (arg->kind() != schema::ArgKind::Buffer || counted[arg->buffer()])
         continue;
       const schema::Buffer &buffer = *program.buffers()->Get(arg->buffer());
-      const uint64_t elements = buffer.bytes() / kernels::sizeOf(dtypeOf(buffer));
+      const uint64_t elements = kernels::elementsIn(dtypeOf(buffer), buffer.bytes());
       // A matrix is multiplied whole; of an embedding or a rotary table a step reads a few rows.
       if (buffer.space() == schema::Space::Constant && node->flops() >= 2 * elements) {
         bytes += static_cast<double>(buffer.bytes());

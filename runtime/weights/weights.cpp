@@ -7,13 +7,13 @@
 #include <algorithm>
 #include <cstring>
 #include <set>
+#include <type_traits>
 #include <vector>
 
 namespace nanort {
 namespace {
 
 constexpr int64_t kGrain = 1 << 14; // elements; a multiple of Philox's four words
-using kernels::bf16;
 
 std::vector<uint64_t> shapeOf(const schema::Parameter &parameter) {
   return {parameter.shape()->begin(), parameter.shape()->end()};
@@ -28,29 +28,34 @@ uint64_t elementsOf(const schema::Parameter &parameter) {
 
 /// Stores f32 values as elements [first, ...) of a dense array of `type`.
 void store(kernels::DType type, std::span<const float> values, uint64_t first, std::byte *out) {
-  if (type == kernels::DType::F32) {
-    std::memcpy(out + first * 4, values.data(), values.size_bytes());
-    return;
-  }
-  auto *to = reinterpret_cast<bf16 *>(out) + first; // constants are aligned to their elements
-  for (size_t i = 0; i < values.size(); ++i)
-    to[i] = kernels::roundToBf16(values[i]);
+  kernels::byFloat(type, "a constant", [&](auto zero) {
+    using T = decltype(zero);
+    auto *to = reinterpret_cast<T *>(out) + first; // constants are aligned to their elements
+    std::transform(values.begin(), values.end(), to, kernels::fromFloat<T>);
+  });
 }
+
+/// Of a tensor whose dtype fromFile() has let pass.
+kernels::DType typeOf(const Tensor &tensor) { return *kernels::fromSafetensors(tensor.dtype); }
 
 /// Loads elements [first, ...) of a tensor.
 void load(const Safetensors &file, const Tensor &tensor, uint64_t first, std::span<float> values) {
-  if (tensor.dtype == "F32") {
-    file.read(tensor, first * 4, std::as_writable_bytes(values));
-    return;
-  }
-  std::vector<bf16> stored(values.size());
-  file.read(tensor, first * 2, std::as_writable_bytes(std::span(stored)));
-  for (size_t i = 0; i < values.size(); ++i)
-    values[i] = kernels::toFloat(stored[i]);
+  kernels::byFloat(typeOf(tensor), "a weight", [&](auto zero) {
+    using T = decltype(zero);
+    if constexpr (std::is_same_v<T, float>) {
+      file.read(tensor, first * sizeof(T), std::as_writable_bytes(values));
+    } else {
+      std::vector<T> stored(values.size());
+      file.read(tensor, first * sizeof(T), std::as_writable_bytes(std::span(stored)));
+      std::transform(stored.begin(), stored.end(), values.begin(), [](T x) { return kernels::toFloat(x); });
+    }
+  });
 }
 
-bool holds(const Tensor &tensor, kernels::DType type) {
-  return tensor.dtype == (type == kernels::DType::F32 ? "F32" : "BF16");
+/// What weights may be stored as; fp8 tensors lack their scales here.
+bool isWeightType(const Tensor &tensor) {
+  const auto type = kernels::fromSafetensors(tensor.dtype);
+  return type == kernels::DType::F32 || type == kernels::DType::BF16;
 }
 
 } // namespace
@@ -70,7 +75,7 @@ Weights Weights::fromFile(std::shared_ptr<const Plan> plan, const std::filesyste
                             shapeText(shapeOf(*parameter)) + "; pass the weights this plan was compiled for");
     if (tensor.dtype == "F16")
       fail(Exit::Unsupported, place + " is F16, which is not served; import the checkpoint as F32 or BF16");
-    if (tensor.dtype != "F32" && tensor.dtype != "BF16")
+    if (!isWeightType(tensor))
       fail(Exit::Input, place + " has the dtype " + tensor.dtype + "; weights are F32 or BF16");
   }
   if (!ignoreExtra && weights.file->tensors().size() != parameters.size())
@@ -92,7 +97,7 @@ Weights Weights::random(std::shared_ptr<const Plan> plan, uint64_t seed) {
 void Weights::write(const schema::Program &program, const schema::Constant &constant, uint64_t first, uint64_t count,
                     std::byte *out, kernels::HostMath &math) const {
   const kernels::DType type = dtypeOf(*program.buffers()->Get(constant.buffer()));
-  const uint64_t size = kernels::sizeOf(type), last = first + count;
+  const uint64_t last = first + count;
   for (uint32_t s = 0; s < constant.steps()->size(); ++s) {
     if (constant.steps_type()->GetEnum<schema::Step>(s) == schema::Step::RopeStep) {
       const auto &rope = *constant.steps()->GetAs<schema::RopeStep>(s);
@@ -116,10 +121,10 @@ void Weights::write(const schema::Program &program, const schema::Constant &cons
       const uint64_t next = start + elementsOf(parameter);
       const uint64_t from = std::max(first, start), to = std::min(last, next);
       math.parallelFor(to > from ? static_cast<int64_t>(to - from) : 0, kGrain, [&](int64_t begin, int64_t end) {
-        if (tensor && holds(*tensor, type)) {
-          std::byte *place = out + (from - first + static_cast<uint64_t>(begin)) * size;
-          file->read(*tensor, (from - start + static_cast<uint64_t>(begin)) * size,
-                     {place, static_cast<size_t>(end - begin) * size});
+        if (tensor && typeOf(*tensor) == type) {
+          std::byte *place = out + kernels::bytesOf(type, from - first + static_cast<uint64_t>(begin));
+          file->read(*tensor, kernels::bytesOf(type, from - start + static_cast<uint64_t>(begin)),
+                     {place, kernels::bytesOf(type, static_cast<uint64_t>(end - begin))});
           return;
         }
         std::vector<float> values;
@@ -148,7 +153,7 @@ const std::byte *Weights::view(const schema::Program &program, const schema::Con
   const schema::Parameter *source = plan->root().parameters()->Get(sources[0]);
   const Tensor *tensor = file->find(source->name()->str());
   const kernels::DType type = dtypeOf(*program.buffers()->Get(constant.buffer()));
-  if (!holds(*tensor, type) || reinterpret_cast<uintptr_t>(tensor->data.data()) % kernels::sizeOf(type) != 0)
+  if (typeOf(*tensor) != type || reinterpret_cast<uintptr_t>(tensor->data.data()) % kernels::sizeOf(type) != 0)
     return nullptr;
   return tensor->data.data();
 }

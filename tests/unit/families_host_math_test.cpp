@@ -56,19 +56,20 @@ TEST(HostMath, NestedLoopsAndExceptionsEnd) {
 TEST(HostMath, GemmIsTheProduct) {
   auto math = nanort::makeHostMath(3);
   for (auto [m, n, k] : {std::tuple{1, 1, 1}, {1, 65, 33}, {4, 64, 100}, {5, 63, 31}, {37, 200, 96}, {128, 129, 512}})
-    for (DType type : {DType::F32, DType::BF16}) {
-      const std::vector<float> x = wave(size_t(m) * k, 0.37), w = wave(size_t(n) * k, 0.51);
-      std::vector<kernels::bf16> narrow;
-      for (float v : w)
-        narrow.push_back(kernels::roundToBf16(v));
+    for (DType type : {DType::F32, DType::BF16, DType::F8E4M3}) {
+      const std::vector<float> x = wave(size_t(m) * k, 0.37), values = wave(size_t(n) * k, 0.51);
+      std::vector<std::byte> w(bytesOf(type, values.size()));
+      kernels::byFloat(type, "w", [&](auto zero) {
+        using T = decltype(zero);
+        std::transform(values.begin(), values.end(), reinterpret_cast<T *>(w.data()), kernels::fromFloat<T>);
+      });
       std::vector<float> y(size_t(m) * n, NAN);
-      math->gemm(m, n, k, x.data(), type == DType::F32 ? static_cast<const void *>(w.data()) : narrow.data(), type,
-                 y.data());
+      math->gemm(m, n, k, x.data(), w.data(), type, y.data());
       for (int i = 0; i < m; ++i)
         for (int j = 0; j < n; ++j) {
           double want = 0;
           for (int p = 0; p < k; ++p)
-            want += double(x[i * k + p]) * (type == DType::F32 ? w[j * k + p] : toFloat(narrow[j * k + p]));
+            want += double(x[i * k + p]) * kernels::floatAt(type, w.data(), j * k + p);
           // k products of magnitude up to 1, each rounded once in a sum below k.
           ASSERT_NEAR(y[i * n + j], want, k * 0x1p-24 * std::sqrt(k) + 1e-7)
               << m << "x" << n << "x" << k << " " << nameOf(type) << " at " << i << "," << j;

@@ -8,7 +8,7 @@ add_executable(
   families_test
   ${CMAKE_CURRENT_LIST_DIR}/families_test.cpp ${CMAKE_CURRENT_LIST_DIR}/families_attention_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/families_sample_test.cpp ${CMAKE_CURRENT_LIST_DIR}/families_host_math_test.cpp
-  ${CMAKE_CURRENT_LIST_DIR}/families_generation_test.cpp)
+  ${CMAKE_CURRENT_LIST_DIR}/families_generation_test.cpp ${CMAKE_CURRENT_LIST_DIR}/element_types_test.cpp)
 target_link_libraries(families_test PRIVATE family_cases nano_host_math GTest::gtest_main)
 gtest_discover_tests(families_test)
 

@@ -5,7 +5,7 @@ func.func private @f(!kern.kv<rows 1, heads 1, positions 0, dim 4, bf16>)
 
 // -----
 
-// expected-error @+1 {{a ring holds f32 or bf16, not 'f16'}}
+// expected-error @+1 {{a ring holds floats (f32, bf16, f8E4M3FN), not 'f16'}}
 func.func private @f(!kern.kv<rows 1, heads 1, positions 8, dim 4, f16>)
 
 // -----

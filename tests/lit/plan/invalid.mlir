@@ -38,7 +38,7 @@ plan.program @cpu precision "f32" min_driver 0 {
 // -----
 
 plan.program @cpu precision "f32" min_driver 0 {
-  // expected-error @+1 {{element type 'index' must be whole bytes}}
+  // expected-error @+1 {{element type 'index' must be one of f32, bf16, i32, ui32, f8E4M3FN}}
   plan.buffer @b in state : tensor<4xindex>
 }
 
