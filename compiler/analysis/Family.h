@@ -1,4 +1,4 @@
-// From a `kern` launch to its kernel family: the one place where IR meets kernels_templates/.
+// From a `kern` launch to its kernel family.
 #pragma once
 
 #include "dialects/kern/Kern.h"

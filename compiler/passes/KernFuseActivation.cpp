@@ -1,6 +1,5 @@
 // Activations into the linears that feed them.
 #include "compiler/passes/Passes.h"
-#include "kernels_templates/common/gemv.h"
 
 using namespace mlir;
 

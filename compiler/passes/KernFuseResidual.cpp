@@ -1,6 +1,5 @@
 // The residual stream's sums into the linears that feed them.
 #include "compiler/passes/Passes.h"
-#include "kernels_templates/common/tile.h"
 
 using namespace mlir;
 
