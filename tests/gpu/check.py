@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The GPU checks on an unpacked bundle (see prepare.sh): one line per check with its numbers, a table last.
+"""The GPU checks on an unpacked bundle (prepare.sh checks): one line per check with its numbers, a table last.
 
 Exit status 0 if every check passed. Writes log.txt, results.json and gpu_tests.xml to --out."""
 import argparse
