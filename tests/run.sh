@@ -4,8 +4,18 @@
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
+
+# say PART: what begins. At the end, green or not, a table tells how long each part took.
+part="" started=0 parts=""
+say() {
+  [ -z "$part" ] || parts+=$(printf '%6d s  %s' $((SECONDS - started)) "$part")$'\n'
+  part=$* started=$SECONDS
+  [ -z "$part" ] || echo "tests: $part"
+}
+trap 'say; printf "%s%6d s  in all\n" "$parts" $SECONDS' EXIT
+
+say "packages"
 ./setup.sh
-say() { echo "tests: $*"; }
 [ -d build/cuda ] && export VIRTUAL_ENV=$root/build/cuda
 
 say "formatting"
@@ -21,4 +31,5 @@ say "building the runtime and its tests under sanitizers (build/asan)"
 cmake --preset asan -DNANOCC_COMPILER=OFF >/dev/null
 cmake --build build/asan
 say "testing under sanitizers"
+# Without the tests whose time NVRTC takes: it is not built with sanitizers, which see nothing there that is not seen above.
 ctest --test-dir build/asan --output-on-failure -j "$(nproc)" --no-tests=error -E "CompileFamily|Compile\.|Nvrtc"

@@ -37,7 +37,7 @@ std::vector<llvm::BitVector> ancestorsOf(llvm::ArrayRef<mlir::Operation *> nodes
 llvm::ArrayRef<int32_t> afterOf(mlir::Operation *node);
 
 /// Half an SM of shared memory. Two launches that a programmatic edge joins keep to it, or the second could not become
-/// resident beside the first (cuda-rules.md, rule 6). Threads: a block has at most 1,024 anyway.
+/// resident beside the first (kernels_templates/cuda-rules.md, rule 6). Threads: a block has at most 1,024 anyway.
 constexpr int64_t halfSmSharedBytes = kernels::halfSmShared;
 bool fitsHalfSm(plan::LaunchOp launch);
 

@@ -131,7 +131,7 @@ private:
         if (op->getNumResults() > 1)
           label += ("." + Twine(cast<OpResult>(result).getResultNumber())).str();
         // One stage past the last reader: under programmatic launch a consumer two stages on may start early
-        // (cuda-rules.md, rule 7).
+        // (kernels_templates/cuda-rules.md, rule 7).
         int64_t last = std::min(lastUse.lookup(result) + 1, end);
         if (!lastUse.count(result))
           last = std::min<int64_t>(i + 1, end);

@@ -9,8 +9,8 @@
 // By induction along the chain an edge of either kind means "has finished and is visible", whatever an ancestor's own
 // number of predecessors. The consumer itself must have one predecessor: joins take full edges (rule 1).
 //
-// What a kernel may do before its wait is read constants and older KV (cuda-rules.md, rule 2): none of that is in the
-// arena, whose lifetimes have a stage to spare besides (rule 7, kern-lower-to-plan).
+// What a kernel may do before its wait is read constants and older KV (kernels_templates/cuda-rules.md, rule 2): none
+// of that is in the arena, whose lifetimes have a stage to spare besides (rule 7, kern-lower-to-plan).
 #include "compiler/analysis/Conflicts.h"
 #include "compiler/passes/Passes.h"
 

@@ -28,8 +28,9 @@ plan() {
 
 plan base --template '*=wgemm'
 plan chosen # each product by what the cost model prefers
-# Without warp specialisation: threads copy and multiply in turns, and up to 8 rows use no tensor cores.
-plan no-warp-specialisation --template '*=gemm' --template 'decode_[48]/*=gemv'
+# Without warpgroups, by the templates of other targets: gemm's threads copy and multiply in turns; gemv, for up to 8 rows,
+# has a warp that copies and eight that multiply (mma.sync).
+plan no-warpgroups --template '*=gemm' --template 'decode_[48]/*=gemv'
 for stages in 4 2 1; do
   plan stages-$stages --template "*=wgemm,stages=$stages" || say "left out: not every product can have $stages stages"
 done

@@ -10,7 +10,8 @@
 namespace kernels {
 
 /// Half of an SM's shared memory and registers, on devices with programmatic launches. Two launches that a programmatic
-/// edge joins keep to it, or the second could not become resident beside the first (cuda-rules.md, rule 6).
+/// edge joins keep to it, or the second could not become resident beside the first (kernels_templates/cuda-rules.md,
+/// rule 6).
 inline constexpr uint32_t halfSmShared = 113 << 10, halfSmRegisters = 32 << 10;
 
 struct DeviceModel {

@@ -7,7 +7,7 @@
 
 namespace nanort {
 
-/// Exit codes of every tool (the command-line contract, README "Exit codes").
+/// Exit codes of every tool; the table in README.md is the contract.
 enum class Exit : int {
   Ok = 0,
   Internal = 1,    // a bug in this project
@@ -16,7 +16,7 @@ enum class Exit : int {
   Unsupported = 4, // well-formed, but not something this project serves
   Device = 5,      // no such device, or no program of the plan fits it
   Memory = 6,      // does not fit in memory
-  Mismatch = 7,    // `check --against` or `--expect` found a difference
+  Mismatch = 7,    // `check --against` found a difference
   Cuda = 8,        // the CUDA driver or a CUDA library failed
 };
 

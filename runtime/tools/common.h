@@ -40,14 +40,6 @@ void addCommon(CLI::App &command, CommonOptions &options);
 /// Declares -t and -k.
 void addSampling(CLI::App &command, SamplingOptions &options);
 
-/// Each command declares its flags and runs when chosen; it returns normally or throws nanort::Error.
-void addRun(CLI::App &app);
-void addEval(CLI::App &app);
-void addInspect(CLI::App &app);
-void addCheck(CLI::App &app);
-void addBench(CLI::App &app);
-void addTune(CLI::App &app);
-
 /// A line on standard error, unless --quiet.
 void log(const CommonOptions &options, const std::string &line);
 /// The same only with --verbose.

@@ -7,6 +7,21 @@
 #include <cstdio>
 #include <new>
 
+namespace nanort::tools {
+
+// The commands, each in the file of its name: it declares its flags and runs when chosen; it returns normally or throws
+// nanort::Error.
+void addRun(CLI::App &app);
+void addEval(CLI::App &app);
+void addInspect(CLI::App &app);
+void addCheck(CLI::App &app);
+void addBench(CLI::App &app);
+void addTune(CLI::App &app);
+
+static constexpr void (*commands[])(CLI::App &) = {addRun, addEval, addInspect, addCheck, addBench, addTune};
+
+} // namespace nanort::tools
+
 using namespace nanort;
 
 static int complain(Exit code, std::string message) {
@@ -21,12 +36,8 @@ int main(int argc, char **argv) {
   app.require_subcommand(1);
   app.footer("Exit codes: 0 ok, 1 internal, 2 flags, 3 input, 4 unsupported, 5 no device or program fits, 6 memory,\n"
              "7 a comparison found a difference, 8 CUDA failure.\nnanort COMMAND --help lists a command's flags.");
-  tools::addRun(app);
-  tools::addEval(app);
-  tools::addInspect(app);
-  tools::addCheck(app);
-  tools::addBench(app);
-  tools::addTune(app);
+  for (const auto &add : tools::commands)
+    add(app);
   for (CLI::App *command : app.get_subcommands({}))
     command->set_version_flag("--version", std::string("nanort " NANOCC_VERSION));
   try {

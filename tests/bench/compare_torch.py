@@ -2,7 +2,7 @@
 """Decode steps of nanort against PyTorch on one GPU, in turns: generation A, vocabulary 65,536, bf16, random weights, greedy.
 
 The peer is what a careful user writes by hand: a static KV cache, every block compiled, a whole step in one CUDA graph.
-Each round measures nanort, then the peer; the table shows medians over rounds. Needs PyTorch, and the plans of prepare.sh:
+Each round measures nanort, then the peer; the table shows medians over rounds. Needs PyTorch, and the plans of tests/gpu/prepare.sh bench:
 
     tests/bench/compare_torch.py --bundle DIR [--models d12,d20,d32] [--batch 1,8] [--rounds 2] [--out FILE.json]
 

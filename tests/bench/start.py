@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Milliseconds from the start of a process, `nanort run`, to the first token of a prompt, and what they were spent on: a
-model with a file of f32 weights, as upstream writes them, in the page cache. Needs the plans of prepare.sh:
+model with a file of f32 weights, as upstream writes them, in the page cache. Needs the plans of tests/gpu/prepare.sh bench:
 
     tests/bench/start.py --bundle DIR [--models d32,d32-e] [--prompt 512] [--repeat 5] [--folder /tmp]
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures what can serve the matrix products and attentions of every plan of a bundle (tests/gpu/prepare.sh) on this
+"""Measures what can serve the matrix products and attentions of every plan of a bundle (tests/gpu/prepare.sh bench) on this
 machine's GPU, and writes one tuning file for `nanocc --tuning`: how codegen/tuning/*.json were made, when only products
 were measured.
 

@@ -85,7 +85,7 @@ TEST_P(Golden, F32LogitsEqualUpstreams) {
   Reference reference(name());
   std::vector<float> logits = evaluate("f32");
   Difference difference = compare(reference.logits(), logits);
-  // An independent model in numpy reaches 1.0e-5 and 1.4e-6; the bounds are the issue's, ten times that. They are tight
+  // An independent model in numpy reaches 1.0e-5 and 1.4e-6; the bounds are ten times that, tight
   // enough that a norm epsilon of 1e-5 or one wrong window position fails.
   EXPECT_LE(difference.max, 1e-4);
   EXPECT_LE(difference.mean, 1e-5);

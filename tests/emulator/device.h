@@ -1,6 +1,6 @@
-// The device layer: what stands in for the headers of kernels_templates/common that hold PTX (types, pipeline, mma and
-// wgmma), function by function, on the emulator. The others follow unchanged, in the order of codegen/CMakeLists.txt; a
-// file with kernels includes this one and then their kernel.cuh, in namespace device.
+// The device layer: what stands in for the headers of kernels_templates/common that hold PTX (types, pipeline, order,
+// mma and wgmma), function by function, on the emulator. The others follow unchanged, in the order of
+// codegen/CMakeLists.txt; a file with kernels includes this one and then their kernel.cuh, in namespace device.
 #pragma once
 
 #include "tests/emulator/language.h"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The GPU checks on an unpacked bundle (see prepare.sh): one line per check with its numbers, a table last.
+"""The GPU checks on an unpacked bundle (prepare.sh checks): one line per check with its numbers, a table last.
 
 Exit status 0 if every check passed. Writes log.txt, results.json and gpu_tests.xml to --out."""
 import argparse
@@ -16,7 +16,7 @@ import numpy as np
 from harness import Checks
 from nvidia_tools import machine_code, sanitizer
 
-# f32 logits against upstream's, the issue's bounds: another order of f32 sums moves them by 1e-5 (an independent numpy
+# f32 logits against upstream's: another order of f32 sums moves them by 1e-5 (an independent numpy
 # model does), fifty times that still sees an epsilon of 1e-5 instead of 2^-23.
 F32_MAX, F32_MEAN = 5e-4, 1e-5
 # bf16 logits against upstream's f32: as far as upstream's own bf16 strays, and a tenth for other roundings.

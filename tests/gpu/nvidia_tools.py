@@ -58,7 +58,8 @@ def before_wait(sass):
 
 def machine_code(checks, plans):
     """Every kernel of the families for warpgroups multiplies by HGMMA. Of a decode step's, each fetches by bulk copies before it
-    waits for its producer (cuda-rules.md, rule 4: the compiler sinks single loads below the wait), and stores nothing."""
+    waits for its producer (kernels_templates/cuda-rules.md, rule 4: the compiler sinks read-only loads below the wait), and stores
+    nothing."""
     tool = shutil.which("cuobjdump") or f"{os.environ.get('CUDA_HOME', '/usr/local/cuda')}/bin/cuobjdump"
     if not Path(tool).exists():
         raise Skip("cuobjdump is not installed")
