@@ -19,6 +19,8 @@ std::optional<kernels::DType> nanocc::dtypeOf(Type element) {
     return kernels::DType::I32;
   if (element.isUnsignedInteger(32))
     return kernels::DType::U32;
+  if (isa<Float8E4M3FNType>(element))
+    return kernels::DType::F8E4M3;
   return std::nullopt;
 }
 
@@ -32,6 +34,8 @@ Type nanocc::typeOf(kernels::DType dtype, MLIRContext *context) {
     return IntegerType::get(context, 32);
   case kernels::DType::U32:
     return IntegerType::get(context, 32, IntegerType::Unsigned);
+  case kernels::DType::F8E4M3:
+    return Float8E4M3FNType::get(context);
   }
   llvm_unreachable("all dtypes are listed");
 }

@@ -152,8 +152,9 @@ MemoryLine nanocc::memoryOf(plan::ProgramOp program) {
   auto bytes = [&](StringRef name) { return program.getMemory()->getAs<IntegerAttr>(name).getInt(); };
   SymbolTable symbols(program);
   for (plan::ConstantOp constant : program.getOps<plan::ConstantOp>())
-    if (isa<plan::RopeStepAttr>(constant.getSteps()[0]))
-      line.tables += (symbols.lookup<plan::BufferOp>(constant.getBuffer()).getBytes() + 255) / 256 * 256;
+    if (constant.getSources().empty())
+      for (auto part : constant.getParts().getAsRange<FlatSymbolRefAttr>())
+        line.tables += (symbols.lookup<plan::BufferOp>(part.getValue()).getBytes() + 255) / 256 * 256;
   line.weights = bytes("constants") - line.tables;
   line.kv = bytes("kv");
   line.state = bytes("state");

@@ -124,6 +124,8 @@ struct Family {
   /// Why the template's general path, or a general template, serves these parameters: the shape that the fast one
   /// lacks, with the nearest that works. Empty if the fast one does. Of bf16 alone: f32 is general by choice.
   std::string (*fallback)(const Params &) = nullptr;
+  /// Raised when what the kernel computes of the same arguments changes: plans made before then no longer fit.
+  uint32_t referenceVersion = 1;
 };
 
 /// As Family::fallback; empty for a family without one.

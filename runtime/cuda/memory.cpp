@@ -1,6 +1,7 @@
 #include "runtime/cuda/memory.h"
 
 #include "runtime/base/ranges.h"
+#include "runtime/weights/constants.h"
 
 #include <algorithm>
 #include <cstring>
@@ -199,12 +200,15 @@ void uploadConstants(const schema::Program &program, const Weights &weights, con
                      kernels::HostMath &math) {
   const Range range("upload");
   for (const schema::Constant *constant : *program.constants()) {
-    const schema::Buffer &buffer = *program.buffers()->Get(constant->buffer());
-    const uint64_t size = kernels::sizeOf(dtypeOf(buffer)), elements = buffer.bytes() / size;
-    for (uint64_t first = 0, count; first < elements; first += count) {
-      count = std::min(Staging::PieceBytes / size, elements - first);
-      weights.write(program, *constant, first, count, staging.reserve(count * size), math);
-      staging.send(spaces.at(buffer) + first * size, count * size);
+    ConstantMaker maker(weights, program, *constant);
+    for (uint32_t part = 0; part < constant->parts()->size(); ++part) {
+      const schema::Buffer &buffer = *program.buffers()->Get(constant->parts()->Get(part)->buffer());
+      const uint64_t size = kernels::sizeOf(dtypeOf(buffer)), elements = buffer.bytes() / size;
+      for (uint64_t first = 0, count; first < elements; first += count) {
+        count = std::min(Staging::PieceBytes / size, elements - first);
+        maker.write(part, Layout::Device, first, count, staging.reserve(count * size), math);
+        staging.send(spaces.at(buffer) + first * size, count * size);
+      }
     }
   }
 }

@@ -25,7 +25,7 @@ static int64_t scalarOf(const schema::Kernel &kernel, const schema::Node &node, 
   const auto &args = codegen::findFamily(kernel.family()->string_view())->args;
   for (size_t i = 0; i < args.size(); ++i)
     if (args[i].name == name)
-      return node.args()->Get(static_cast<uint32_t>(i))->i32();
+      return argumentsOf(node)[static_cast<uint32_t>(i)]->i32();
   return otherwise;
 }
 
@@ -41,8 +41,8 @@ std::vector<codegen::Product> productsOf(const schema::Program &program) {
   std::vector<codegen::Product> products;
   std::set<std::string> known;
   forEachNode(program, [&](const schema::Node &node) {
-    const schema::Kernel &kernel = *program.kernels()->Get(node.kernel());
-    const bool library = node.kind() == schema::NodeKind::Gemm;
+    const schema::Kernel &kernel = *program.kernels()->Get(kernelIndexOf(node));
+    const bool library = node.work_as_Library();
     std::optional<std::string> epilogue = library ? "" : epilogueOf(kernel.family()->string_view());
     if (!epilogue)
       return;
@@ -72,7 +72,7 @@ static std::optional<AnyAttention> attentionOf(const schema::Kernel &kernel, con
   const std::string_view family = kernel.family()->string_view();
   const bool step = family.starts_with("attention_decode") || family.starts_with("attention_batch");
   const bool chunk = family == "attention" || family == "attention_prefill" || family == "attention_mma";
-  if (node.kind() != schema::NodeKind::Launch || (!step && !chunk))
+  if (!node.work_as_Launch() || (!step && !chunk))
     return std::nullopt;
   auto value = [&](std::string_view name) { return paramOf(kernel, name, 0); };
   const auto in = static_cast<kernels::DType>(value("T"));
@@ -95,7 +95,7 @@ std::vector<AnyAttention> attentionsOf(const schema::Program &program) {
   std::vector<AnyAttention> attentions;
   std::map<codegen::Problem, size_t> known; // with a window of 0
   forEachNode(program, [&](const schema::Node &node) {
-    std::optional<AnyAttention> attention = attentionOf(*program.kernels()->Get(node.kernel()), node);
+    std::optional<AnyAttention> attention = attentionOf(*program.kernels()->Get(kernelIndexOf(node)), node);
     if (!attention)
       return;
     auto windowOf = [](AnyAttention &any) -> int64_t & {

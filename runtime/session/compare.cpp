@@ -30,13 +30,13 @@ void LockstepExecutor::run(uint32_t entry) {
 void LockstepExecutor::runNode(uint32_t entryIndex, uint32_t index) {
   const schema::Entry &entry = *program.entries()->Get(entryIndex);
   const schema::Node &node = *entry.nodes()->Get(index);
-  const schema::Kernel &kernel = *program.kernels()->Get(node.kernel());
+  const schema::Kernel &kernel = *program.kernels()->Get(kernelIndexOf(node));
   const auto &declared = codegen::findFamily(kernel.family()->string_view())->args;
   std::vector<uint32_t> outputs;
   for (uint32_t i = 0; i < declared.size(); ++i) {
     if (isScalar(declared[i].kind))
       continue;
-    const uint32_t buffer = node.args()->Get(i)->buffer();
+    const uint32_t buffer = argumentsOf(node)[i]->buffer();
     const schema::Buffer &described = *program.buffers()->Get(buffer);
     // An output's slots that a launch leaves alone must be equal on both sides too.
     if (described.space() != schema::Space::Constant) {

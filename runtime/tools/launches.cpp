@@ -37,9 +37,9 @@ kernels::Params paramsOf(const schema::Kernel &kernel) {
 
 std::vector<kernels::Scalar> scalarsOf(const kernels::Family &family, const schema::Node &node) {
   std::vector<kernels::Scalar> scalars;
-  for (uint32_t i = 0; i < node.args()->size(); ++i)
+  for (uint32_t i = 0; i < argumentsOf(node).size(); ++i)
     if (isScalar(family.args[i].kind))
-      scalars.push_back({.i = node.args()->Get(i)->i32()}); // others shape no launch
+      scalars.push_back({.i = argumentsOf(node)[i]->i32()}); // others shape no launch
   return scalars;
 }
 
@@ -103,8 +103,8 @@ std::optional<codegen::Prediction> predict(const schema::Program &program, const
   const auto device = codegen::deviceModel(program.target()->string_view());
   if (!device)
     return std::nullopt;
-  const schema::Kernel &kernel = *program.kernels()->Get(node.kernel());
-  const bool library = node.kind() == schema::NodeKind::Gemm;
+  const schema::Kernel &kernel = *program.kernels()->Get(kernelIndexOf(node));
+  const bool library = node.work_as_Library();
   bool early = false;
   for (const schema::Edge *edge : *node.edges())
     early |= edge->kind() == schema::EdgeKind::Programmatic;
@@ -119,17 +119,17 @@ std::optional<codegen::Prediction> predict(const schema::Program &program, const
 }
 
 std::string fallbackOf(const schema::Program &program, const schema::Node &node) {
-  if (program.target()->string_view() == "cpu" || node.kind() == schema::NodeKind::Gemm)
+  if (program.target()->string_view() == "cpu" || node.work_as_Library())
     return "";
-  const schema::Kernel &kernel = *program.kernels()->Get(node.kernel());
+  const schema::Kernel &kernel = *program.kernels()->Get(kernelIndexOf(node));
   return kernels::fallbackOf(*codegen::findFamily(kernel.family()->string_view()), paramsOf(kernel));
 }
 
 std::string locationOf(const schema::Node &node) { return node.location() ? node.location()->str() : "-"; }
 
 std::string kernelOf(const schema::Program &program, const schema::Node &node) {
-  return program.kernels()->Get(node.kernel())->name()->str() +
-         (node.kind() == schema::NodeKind::Gemm ? " (cuBLASLt)" : "");
+  return program.kernels()->Get(kernelIndexOf(node))->name()->str() +
+         (node.work_as_Library() ? " (cuBLASLt)" : "");
 }
 
 std::string launchTable(const schema::Program &program, const schema::Entry &entry) {
@@ -192,7 +192,7 @@ Json explainJson(const schema::Program &program, const schema::Entry &entry, con
     predicted += best ? best->us() : 0;
     const std::optional<double> us = times.launches[i];
     launches.push_back({{"node", i},
-                        {"kernel", program.kernels()->Get(node.kernel())->name()->str()},
+                        {"kernel", program.kernels()->Get(kernelIndexOf(node))->name()->str()},
                         {"location", node.location() ? Json(node.location()->str()) : Json()},
                         {"us", number(us)},
                         {"predicted_us", best ? Json(best->us()) : Json()},
