@@ -45,7 +45,7 @@ constexpr uint64_t kAlignment = 256;
 
 uint64_t product(const flatbuffers::Vector<uint64_t> &shape, const Place &place) {
   // FlatBuffers' verifier aligns a vector's length, not its elements.
-  if (reinterpret_cast<uintptr_t>(shape.Data()) % sizeof(uint64_t) != 0)
+  if (shape.size() != 0 && reinterpret_cast<uintptr_t>(shape.Data()) % sizeof(uint64_t) != 0)
     place.bad("its shape is misaligned");
   return checkShape({reinterpret_cast<const uint64_t *>(shape.Data()), shape.size()}, place);
 }

@@ -37,9 +37,10 @@ public:
           schema::CreateArg(fbb, arg.kind == kernels::ArgKind::I32 ? schema::ArgKind::I32 : schema::ArgKind::Buffer, 0,
                             arg.name == "window" ? window : n));
     const std::vector<Offset<schema::Edge>> edges;
-    nodes.push_back(schema::CreateNodeDirect(fbb, schema::NodeKind::Launch, static_cast<uint32_t>(instances.size()),
-                                             &args, nullptr, nullptr, 0, &edges));
-    instances.push_back(schema::CreateKernelDirect(fbb, family, family, &values));
+    const auto launch = schema::CreateLaunchDirect(fbb, static_cast<uint32_t>(instances.size()), &args);
+    nodes.push_back(schema::CreateNodeDirect(fbb, schema::Work::Launch, launch.Union(), &edges));
+    const std::vector<uint8_t> description(32);
+    instances.push_back(schema::CreateKernelDirect(fbb, family, family, &values, &description));
   }
 
   /// Once, behind all launches.
@@ -47,9 +48,10 @@ public:
     const std::vector<Offset<schema::Binding>> none;
     const std::vector<Offset<schema::Buffer>> buffers;
     const std::vector<Offset<schema::Constant>> constants;
+    const std::vector<Offset<schema::Ring>> rings;
     const std::vector<Offset<schema::Entry>> entries = {
         schema::CreateEntryDirect(fbb, "decode_1", schema::EntryKind::Decode, 1, 1, &none, &none, &nodes)};
-    fbb.Finish(schema::CreateProgramDirect(fbb, "sm_90a", "bf16", 0, &buffers, &constants, &instances, &entries,
+    fbb.Finish(schema::CreateProgramDirect(fbb, "sm_90a", "bf16", 0, 1, &buffers, &constants, &rings, &instances, &entries,
                                            schema::CreateMemory(fbb)));
     return *flatbuffers::GetRoot<schema::Program>(fbb.GetBufferPointer());
   }
