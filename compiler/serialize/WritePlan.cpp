@@ -54,8 +54,8 @@ public:
     auto digest = builder.CreateVector(zero);
     auto attribute = [&](StringRef name) { return module->getAttrOfType<StringAttr>(name); };
     auto tokenizer = attribute(nano::NanoDialect::tokenizerAttr);
-    auto root = fb::CreatePlan(builder, nanort::kPlanFormatVersion, builder.CreateVector(hash), digest, text(producer()),
-                               model(), text(attribute(nano::NanoDialect::weightsAttr).getValue()),
+    auto root = fb::CreatePlan(builder, nanort::kPlanFormatVersion, builder.CreateVector(hash), digest,
+                               text(producer()), model(), text(attribute(nano::NanoDialect::weightsAttr).getValue()),
                                tokenizer ? text(tokenizer.getValue()) : 0, builder.CreateVector(parameters),
                                builder.CreateVector(programs), text(reportJson(module)));
     fb::FinishPlanBuffer(builder, root);
@@ -134,7 +134,8 @@ private:
                                    bytes("workspace"), bytes("mapped"));
     return fb::CreateProgram(builder, text(program.getSymName()), text(program.getPrecision()), program.getMinDriver(),
                              /*ranks=*/1, builder.CreateVector(buffers), builder.CreateVector(constants),
-                             builder.CreateVector(rings), builder.CreateVector(kernels), builder.CreateVector(entries), memory);
+                             builder.CreateVector(rings), builder.CreateVector(kernels), builder.CreateVector(entries),
+                             memory);
   }
 
   Offset<fb::Constant> write(plan::ConstantOp constant) {
@@ -163,13 +164,13 @@ private:
           })
           .Case([&](plan::QuantizeStepAttr s) {
             add(fb::CreateQuantizeStep(builder, s.getTensor(), static_cast<fb::Format>(s.getFormat()), s.getAxis(),
-                                            s.getGroup()));
+                                       s.getGroup()));
           })
           .Case([&](plan::PermuteStepAttr s) {
             add(fb::CreatePermuteStep(builder, s.getTensor(),
-                                           s.getView().empty() ? Offset<flatbuffers::Vector<uint64_t>>()
-                                                               : list<uint64_t>(s.getView()),
-                                           list<uint32_t>(s.getOrder())));
+                                      s.getView().empty() ? Offset<flatbuffers::Vector<uint64_t>>()
+                                                          : list<uint64_t>(s.getView()),
+                                      list<uint32_t>(s.getOrder())));
           })
           .Case([&](plan::PadStepAttr s) {
             add(fb::CreatePadStep(builder, s.getTensor(), s.getAxis(), s.getBefore(), s.getAfter()));

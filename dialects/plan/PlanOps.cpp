@@ -59,11 +59,18 @@ static LogicalResult expectBuffer(SymbolTableCollection &symbols, Operation *op,
 static std::optional<std::pair<SmallVector<int64_t>, int64_t>> flowOf(Attribute step) {
   using Flow = std::optional<std::pair<SmallVector<int64_t>, int64_t>>;
   return TypeSwitch<Attribute, Flow>(step)
-      .Case<RopeStepAttr>([](auto) { return Flow({{}, 1}); })
-      .Case<ConcatenateStepAttr>([](auto typed) { return Flow({llvm::to_vector(typed.getTensors()), 1}); })
-      .Case<QuantizeStepAttr>([](auto typed) { return Flow({{typed.getTensor()}, 2}); })
-      .Case<CastStepAttr, SliceStepAttr, PermuteStepAttr, PadStepAttr>(
-          [](auto typed) { return Flow({{typed.getTensor()}, 1}); })
+      .Case<RopeStepAttr>([](auto) {
+        return Flow({{}, 1});
+      })
+      .Case<ConcatenateStepAttr>([](auto typed) {
+        return Flow({llvm::to_vector(typed.getTensors()), 1});
+      })
+      .Case<QuantizeStepAttr>([](auto typed) {
+        return Flow({{typed.getTensor()}, 2});
+      })
+      .Case<CastStepAttr, SliceStepAttr, PermuteStepAttr, PadStepAttr>([](auto typed) {
+        return Flow({{typed.getTensor()}, 1});
+      })
       .Default([](Attribute) { return Flow(); });
 }
 

@@ -24,8 +24,8 @@ struct RecipeTensor {
   uint64_t inner(size_t axis) const;
 };
 
-/// In the order in which steps count them. Errors of a recipe whose steps do not chain: as of Place::bad, Exit::Unsupported
-/// for a way to quantize that this build lacks.
+/// In the order in which steps count them. Errors of a recipe whose steps do not chain: as of Place::bad,
+/// Exit::Unsupported for a way to quantize that this build lacks.
 std::vector<RecipeTensor> tensorsOf(const schema::Plan &plan, const schema::Constant &constant,
                                     const verify::Place &at);
 

@@ -15,8 +15,8 @@
 
 namespace nanort {
 
-/// Errors: Exit::Input naming `file`, the place and the first violated rule; Exit::Unsupported for a sound plan that needs
-/// what this build lacks.
+/// Errors: Exit::Input naming `file`, the place and the first violated rule; Exit::Unsupported for a sound plan that
+/// needs what this build lacks.
 void verifyPlan(const schema::Plan &plan, const std::string &file);
 
 namespace verify {

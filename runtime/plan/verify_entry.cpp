@@ -81,8 +81,8 @@ class NodeCheck {
 public:
   NodeCheck(const ProgramContext &context, const Nodes &nodes, uint32_t own, const Place &place)
       : context(context), program(context.program), nodes(nodes), entry(*program.entries()->Get(nodes.entry)),
-        node(*nodes.own->Get(own)), work(node.work_as_Launch()), index(nodes.before(program) + own), place(place.in("node " + std::to_string(own))) {
-  }
+        node(*nodes.own->Get(own)), work(node.work_as_Launch()), index(nodes.before(program) + own),
+        place(place.in("node " + std::to_string(own))) {}
 
   void run() {
     if (node.work_type() == schema::Work::Collective)
@@ -107,7 +107,7 @@ private:
   const schema::Entry &entry;
   const schema::Node &node;
   const schema::Launch *work; // null: a product of a library
-  const uint32_t index; // counts the nodes of the entry that a loop repeats first
+  const uint32_t index;       // counts the nodes of the entry that a loop repeats first
   Place place;
   std::vector<uint32_t> buffers;
   std::vector<kernels::Scalar> scalars;

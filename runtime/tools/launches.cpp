@@ -128,8 +128,7 @@ std::string fallbackOf(const schema::Program &program, const schema::Node &node)
 std::string locationOf(const schema::Node &node) { return node.location() ? node.location()->str() : "-"; }
 
 std::string kernelOf(const schema::Program &program, const schema::Node &node) {
-  return program.kernels()->Get(kernelIndexOf(node))->name()->str() +
-         (node.work_as_Library() ? " (cuBLASLt)" : "");
+  return program.kernels()->Get(kernelIndexOf(node))->name()->str() + (node.work_as_Library() ? " (cuBLASLt)" : "");
 }
 
 std::string launchTable(const schema::Program &program, const schema::Entry &entry) {

@@ -17,8 +17,8 @@ namespace {
 
 constexpr uint64_t kGrain = 1 << 14; // elements that are worth a thread
 
-/// Calls f(first of the part, part of the row, where in it, count) for [first, first + count) of rows made of parts that lie
-/// one behind the other, each of `sizes` elements.
+/// Calls f(first of the part, part of the row, where in it, count) for [first, first + count) of rows made of parts
+/// that lie one behind the other, each of `sizes` elements.
 template <typename F> void forEachRun(std::span<const uint64_t> sizes, uint64_t first, uint64_t count, F f) {
   uint64_t row = 0;
   for (uint64_t size : sizes)
@@ -102,8 +102,8 @@ void ConstantMaker::fillAll(uint32_t tensor, uint64_t first, uint64_t count, std
   });
 }
 
-/// Elements [first, first + count) of a tensor as `type`: its own, or, of an f32 tensor, the one that a cast asks for, so
-/// that nothing is stored twice on its way.
+/// Elements [first, first + count) of a tensor as `type`: its own, or, of an f32 tensor, the one that a cast asks for,
+/// so that nothing is stored twice on its way.
 void ConstantMaker::fill(uint32_t index, uint64_t first, uint64_t count, DType type, std::byte *out) const {
   const RecipeTensor &tensor = tensors[index];
   const uint64_t size = kernels::sizeOf(type);

@@ -11,8 +11,9 @@ namespace nanort {
 /// As the device has a constant, or as references see it: without layout steps.
 enum class Layout : uint8_t { Device, Logical };
 
-/// Makes any range of any part of one constant. Ranges cost no more than they hold, but that what is permuted, and what a
-/// group of a scale needs, is made whole; what was permuted is kept until this is destroyed. The weights and the plan stay.
+/// Makes any range of any part of one constant. Ranges cost no more than they hold, but that what is permuted, and what
+/// a group of a scale needs, is made whole; what was permuted is kept until this is destroyed. The weights and the plan
+/// stay.
 class ConstantMaker {
 public:
   ConstantMaker(const Weights &weights, const schema::Program &program, const schema::Constant &constant);

@@ -22,11 +22,11 @@ public:
   /// deviation 1/sqrt(k); vectors and scalars: uniform in [0.25, 0.75]. No tensor is zero.
   static Weights random(std::shared_ptr<const Plan> plan, uint64_t seed);
 
-  /// Elements [first, first + count) of a parameter (an index into Plan.parameters) into `out`, as f32 or rounded to bf16.
-  /// Errors: Exit::Input if the weights file can no longer be read.
+  /// Elements [first, first + count) of a parameter (an index into Plan.parameters) into `out`, as f32 or rounded to
+  /// bf16. Errors: Exit::Input if the weights file can no longer be read.
   void read(uint32_t parameter, uint64_t first, uint64_t count, kernels::DType type, std::byte *out) const;
-  /// The parameter's bytes without a copy, if the file has it in this type; else null. Through the mapping: the file must
-  /// not be cut while they are used.
+  /// The parameter's bytes without a copy, if the file has it in this type; else null. Through the mapping: the file
+  /// must not be cut while they are used.
   const std::byte *view(uint32_t parameter, kernels::DType type) const;
 
   const schema::Plan &root() const { return plan->root(); }

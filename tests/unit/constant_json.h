@@ -40,7 +40,8 @@ inline Json withConstant(Json plan, const std::vector<size_t> &sources, const St
   return plan;
 }
 
-/// Gives the device another layout of the constant "wq", which launches take: transposed, and its rows padded by 8 zeros.
+/// Gives the device another layout of the constant "wq", which launches take: transposed, and its rows padded by 8
+/// zeros.
 inline Json withLayout(Json plan) {
   Json &program = plan["programs"][0];
   for (Json &constant : program["constants"]) {

@@ -25,8 +25,9 @@ protected:
   using Values = std::function<float(size_t parameter, size_t i)>;
 
   /// The last constant of the plan, on weights from a file.
-  ConstantMaker &make(const std::vector<size_t> &sources, const Steps &steps, const std::vector<PartOf> &parts,
-                      const Values &values = [](size_t p, size_t i) { return static_cast<float>(100 * p + i); }) {
+  ConstantMaker &make(
+      const std::vector<size_t> &sources, const Steps &steps, const std::vector<PartOf> &parts,
+      const Values &values = [](size_t p, size_t i) { return static_cast<float>(100 * p + i); }) {
     const Json json = withConstant(tinyPlan(), sources, steps, parts);
     plan = openPlan(dir, json);
     std::vector<SafetensorsWriter::Declaration> tensors;
@@ -90,9 +91,8 @@ TEST_F(Recipes, ConcatenateAlongEitherAxis) {
 
 TEST_F(Recipes, SliceAlongEitherAxis) {
   for (uint64_t axis : {0, 1}) {
-    ConstantMaker &made =
-        make({wq}, {{"SliceStep", {{"tensor", 0}, {"axis", axis}, {"begin", 2}, {"end", 5}}}},
-             {{"F32", axis == 0 ? std::vector<uint64_t>{3, 8} : std::vector<uint64_t>{8, 3}, 1}});
+    ConstantMaker &made = make({wq}, {{"SliceStep", {{"tensor", 0}, {"axis", axis}, {"begin", 2}, {"end", 5}}}},
+                               {{"F32", axis == 0 ? std::vector<uint64_t>{3, 8} : std::vector<uint64_t>{8, 3}, 1}});
     const auto values = all<float>(made, 0, Layout::Device);
     for (size_t i = 0; i < values.size(); ++i)
       EXPECT_EQ(values[i], static_cast<float>(100 * wq + (axis == 0 ? 16 + i : i / 3 * 8 + 2 + i % 3))) << i;
@@ -101,7 +101,8 @@ TEST_F(Recipes, SliceAlongEitherAxis) {
 
 TEST_F(Recipes, CastRoundsEachTime) {
   auto third = [](size_t, size_t i) { return static_cast<float>(i) / 3; };
-  const Steps steps = {{"CastStep", {{"tensor", 0}, {"dtype", "BF16"}}}, {"CastStep", {{"tensor", 1}, {"dtype", "F32"}}}};
+  const Steps steps = {{"CastStep", {{"tensor", 0}, {"dtype", "BF16"}}},
+                       {"CastStep", {{"tensor", 1}, {"dtype", "F32"}}}};
   ConstantMaker &made = make({wk}, steps, {{"BF16", {4, 8}, 1}, {"F32", {4, 8}, 2}, {"F32", {4, 8}, 0}}, third);
   const auto narrow = all<bf16>(made, 0, Layout::Device);
   const auto wide = all<float>(made, 1, Layout::Device), exact = all<float>(made, 2, Layout::Device);
@@ -149,8 +150,7 @@ TEST_F(Recipes, PermuteAndItsInverseGiveTheTensorBack) {
     const Steps steps = {{"PermuteStep", {{"tensor", 0}, {"view", view}, {"order", order}}},
                          {"PermuteStep", {{"tensor", 1}, {"order", inverse}}}};
     ConstantMaker &made =
-        make({wq}, steps,
-             {{"F32", {view[order[0]], view[order[1]], view[order[2]]}, 1}, {"F32", {2, 8, 4}, 2}});
+        make({wq}, steps, {{"F32", {view[order[0]], view[order[1]], view[order[2]]}, 1}, {"F32", {2, 8, 4}, 2}});
     const auto packed = all<float>(made, 0, Layout::Device), back = all<float>(made, 1, Layout::Device);
     for (size_t i = 0; i < back.size(); ++i)
       EXPECT_EQ(back[i], static_cast<float>(100 * wq + i));
@@ -268,13 +268,27 @@ const Refused refused[] = {
     {"Later", 3, "step 0: tensor 1 is not one before it", {wk}, {{"CastStep", cast(1, "F32")}}, part},
     {"CastToIntegers", 3, "a cast is to f32 or bf16", {wk}, {{"CastStep", cast(0, "I32")}}, part},
     {"CastToCodes", 3, "a cast is to f32 or bf16", {wk}, {{"CastStep", cast(0, "F8E4M3")}}, part},
-    {"CastOfCodes", 3, "tensor 1 is neither f32 nor bf16", {wk}, {{"QuantizeStep", quantize(0, 1, 0)}, {"CastStep", cast(1, "F32")}},
+    {"CastOfCodes",
+     3,
+     "tensor 1 is neither f32 nor bf16",
+     {wk},
+     {{"QuantizeStep", quantize(0, 1, 0)}, {"CastStep", cast(1, "F32")}},
      part},
     {"JoinOfNothing", 3, "no tensors", {wk}, {{"ConcatenateStep", join({}, 0)}}, part},
     {"JoinAxis", 3, "axis 2 is none of a tensor of 2", {wk}, {{"ConcatenateStep", join({0}, 2)}}, part},
-    {"JoinExtents", 3, "tensor 1 does not continue tensor 0 along axis 1", {wk, wq}, {{"ConcatenateStep", join({0, 1}, 1)}}, part},
+    {"JoinExtents",
+     3,
+     "tensor 1 does not continue tensor 0 along axis 1",
+     {wk, wq},
+     {{"ConcatenateStep", join({0, 1}, 1)}},
+     part},
     {"JoinRanks", 3, "does not continue", {wk, gate}, {{"ConcatenateStep", join({0, 1}, 0)}}, part},
-    {"JoinTypes", 3, "does not continue", {wk}, {{"CastStep", cast(0, "BF16")}, {"ConcatenateStep", join({0, 1}, 0)}}, part},
+    {"JoinTypes",
+     3,
+     "does not continue",
+     {wk},
+     {{"CastStep", cast(0, "BF16")}, {"ConcatenateStep", join({0, 1}, 0)}},
+     part},
     {"SliceEmpty", 3, "a slice from 2 to 2 is not of the extent 4", {wk}, {{"SliceStep", slice(0, 2, 2)}}, part},
     {"SliceBeyond", 3, "a slice from 2 to 9 is not of the extent 8", {wk}, {{"SliceStep", slice(1, 2, 9)}}, part},
     {"SliceAxis", 3, "axis 1 is none of a tensor of 1", {gate}, {{"SliceStep", slice(1, 0, 1)}}, part},
@@ -286,14 +300,22 @@ const Refused refused[] = {
     {"Format", 4, "quantizes", {wk}, {{"QuantizeStep", quantize(0, 1, 0, 9)}}, part},
     {"OrderTwice", 3, "each of 2 axes once", {wk}, {{"PermuteStep", permute(0, {1, 1})}}, part},
     {"OrderShort", 3, "each of 2 axes once", {wk}, {{"PermuteStep", permute(0, {0})}}, part},
-    {"View", 3, "another number of elements", {wk},
-     {{"PermuteStep", {{"tensor", 0}, {"view", {4, 4}}, {"order", {0, 1}}}}}, part},
+    {"View",
+     3,
+     "another number of elements",
+     {wk},
+     {{"PermuteStep", {{"tensor", 0}, {"view", {4, 4}}, {"order", {0, 1}}}}},
+     part},
     {"ViewOfZero", 3, "is 0", {wk}, {{"PermuteStep", {{"tensor", 0}, {"view", {0, 4}}, {"order", {0, 1}}}}}, part},
     {"PadAxis", 3, "axis 2 is none", {wk}, {{"PadStep", pad(2, 0, 1)}}, part},
     {"PadWraps", 3, "pads beyond", {wk}, {{"PadStep", pad(0, 0, UINT64_MAX)}}, part},
     {"PadTooMuch", 3, "too large", {wk}, {{"PadStep", pad(0, 0, uint64_t(1) << 47)}}, part},
-    {"ValueAfterLayout", 3, "a value step on tensor 1, which a layout step made", {wk},
-     {{"PermuteStep", permute(0, {0, 1})}, {"CastStep", cast(1, "F32")}}, part},
+    {"ValueAfterLayout",
+     3,
+     "a value step on tensor 1, which a layout step made",
+     {wk},
+     {{"PermuteStep", permute(0, {0, 1})}, {"CastStep", cast(1, "F32")}},
+     part},
     {"TableIsOdd", 3, "even", {}, {{"RopeStep", {{"base", 10.0}, {"positions", 4}, {"head_dim", 3}}}}, part},
     {"TableBase", 3, "base", {}, {{"RopeStep", {{"base", -1.0}, {"positions", 4}, {"head_dim", 8}}}}, part},
     {"TableOfNothing", 3, "is 0", {}, {{"RopeStep", {{"base", 10.0}, {"positions", 0}, {"head_dim", 8}}}}, part},

@@ -112,8 +112,9 @@ std::shared_ptr<const Plan> CudaPlan::open(const std::filesystem::path &path, co
       schema::CreateEntryDirect(fbb, "decode_1", schema::EntryKind::Decode, 1, 1, &inputs, &outputs, &nodes)};
   auto memory = schema::CreateMemory(fbb, ConstantBytes, 0, StateBytes, ArenaBytes, WorkspaceBytes);
   const std::vector<Offset<schema::Ring>> rings;
-  std::vector<Offset<schema::Program>> programs = {schema::CreateProgramDirect(
-      fbb, options.target.c_str(), "f32", options.minDriver, 1, &buffers, &constants, &rings, &kernels, &entries, memory)};
+  std::vector<Offset<schema::Program>> programs = {
+      schema::CreateProgramDirect(fbb, options.target.c_str(), "f32", options.minDriver, 1, &buffers, &constants,
+                                  &rings, &kernels, &entries, memory)};
 
   auto model = schema::CreateModelDirect(fbb, "test", 1, Width, 1, 1, Width, Vocab, 8, 8);
   std::vector<uint8_t> hash(schemaHash().begin(), schemaHash().end()), digest(32);

@@ -1,5 +1,5 @@
-// Plans that are sound but not for this build: another description of a kernel, ranks, collectives; and plans of this and
-// earlier formats as files, with what must happen when they are loaded.
+// Plans that are sound but not for this build: another description of a kernel, ranks, collectives; and plans of this
+// and earlier formats as files, with what must happen when they are loaded.
 #include "codegen/Description.h"
 #include "codegen/Registry.h"
 #include "runtime/base/text.h"
@@ -32,9 +32,10 @@ TEST(PlanFits, AKernelsDescriptionDecides) {
     Json &byte = program(plan)["kernels"][1]["description"][31];
     byte = byte.get<int>() ^ 1;
   });
-  EXPECT_NE(thrown.message.find("kernel 1 ('rms_norm_0_8'): this kernel was described otherwise by the nanocc that made "
-                                "this plan (nanocc 0.0.7 (abc1234))"),
-            std::string::npos)
+  EXPECT_NE(
+      thrown.message.find("kernel 1 ('rms_norm_0_8'): this kernel was described otherwise by the nanocc that made "
+                          "this plan (nanocc 0.0.7 (abc1234))"),
+      std::string::npos)
       << thrown.message;
   refusedFor([](Json &plan) { program(plan)["kernels"][1]["description"] = {1, 2, 3}; });
 }
@@ -118,7 +119,8 @@ TEST(FrozenPlans, OfThisFormatGiveTheSameIds) {
   try {
     plan = Plan::open(path);
   } catch (const Error &error) {
-    FAIL() << error.what() << "\nThe schema or a kernel's description has changed: run tests/golden/plans/make.sh. If a "
+    FAIL() << error.what()
+           << "\nThe schema or a kernel's description has changed: run tests/golden/plans/make.sh. If a "
            << "release has written plans of format " << kPlanFormatVersion
            << ", raise kPlanFormatVersion (runtime/plan/plan.h) first, and keep its files.";
   }

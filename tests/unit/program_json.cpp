@@ -27,8 +27,7 @@ size_t ProgramJson::find(const std::string &name) const {
 }
 
 void ProgramJson::constant(const std::string &name, const std::vector<uint64_t> &shape,
-                           const std::vector<size_t> &sources,
-                           const std::vector<std::pair<std::string, Json>> &steps) {
+                           const std::vector<size_t> &sources, const std::vector<std::pair<std::string, Json>> &steps) {
   Json made = {{"sources", sources}, {"steps_type", Json::array()}, {"steps", Json::array()}};
   for (const auto &[type, fields] : steps) {
     made["steps_type"].push_back(type);
@@ -55,10 +54,8 @@ void ProgramJson::node(const std::string &family, const std::vector<int64_t> &pa
   }
   if (!kernelIndex.contains(name)) {
     kernelIndex[name] = kernels.size();
-    Json kernel = {{"name", name},
-                   {"family", family},
-                   {"params", values},
-                   {"description", codegen::descriptionHash(described)}};
+    Json kernel = {
+        {"name", name}, {"family", family}, {"params", values}, {"description", codegen::descriptionHash(described)}};
     if (target != "cpu")
       kernel["source"] = "// made for a test";
     kernels.push_back(kernel);

@@ -15,8 +15,7 @@ namespace {
 /// Sign, exponent with bias 7, mantissa of three bits; the exponent 0 is that of 1 without the leading one.
 double meaning(uint8_t code) {
   const int exponent = code >> 3 & 15, mantissa = code & 7;
-  const double magnitude =
-      exponent == 0 ? std::ldexp(mantissa, -9) : std::ldexp(8 + mantissa, exponent - 10);
+  const double magnitude = exponent == 0 ? std::ldexp(mantissa, -9) : std::ldexp(8 + mantissa, exponent - 10);
   return code & 0x80 ? -magnitude : magnitude;
 }
 

@@ -1,8 +1,8 @@
 #include "kernels_templates/common/philox.h"
 #include "runtime/base/safetensors.h"
 #include "runtime/cpu/host_math.h"
-#include "runtime/weights/values.h"
 #include "runtime/weights/constants.h"
+#include "runtime/weights/values.h"
 #include "tests/unit/tiny_plan.h"
 
 #include <cmath>
