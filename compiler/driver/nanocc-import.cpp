@@ -2,6 +2,7 @@
 #include "compiler/import/Import.h"
 #include "runtime/base/error.h"
 #include "runtime/base/text.h"
+#include "runtime/base/version.h"
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -121,7 +122,7 @@ int main(int argc, char **argv) {
   app.formatter(std::make_shared<Formatter>());
   app.set_help_flag("-h", "This overview");
   app.set_help_all_flag("--help", "All of it, with examples");
-  app.set_version_flag("--version", "nanocc-import " NANOCC_VERSION);
+  app.set_version_flag("--version", "nanocc-import " + nanort::versionText());
   auto *checkpoint = app.add_option("CHECKPOINT_DIR", options.checkpoint, "Directory of the checkpoint");
   app.add_option("-o", options.output, "Directory to write")->required();
   auto *presetFlag = app.add_option("--preset", preset, "A model of upstream's dimensions instead of a checkpoint")

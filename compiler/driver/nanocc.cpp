@@ -322,7 +322,7 @@ int main(int argc, char **argv) {
   registerAsmPrinterCLOptions();
   registerDefaultTimingManagerCLOptions();
   cl::HideUnrelatedOptions(category);
-  cl::SetVersionPrinter([](llvm::raw_ostream &stream) { stream << producer << ", LLVM " LLVM_VERSION_STRING "\n"; });
+  cl::SetVersionPrinter([](llvm::raw_ostream &stream) { stream << producer() << ", LLVM " LLVM_VERSION_STRING "\n"; });
   std::string complaint;
   llvm::raw_string_ostream complaints(complaint);
   if (!cl::ParseCommandLineOptions(argc, argv,

@@ -4,6 +4,7 @@
 #include "compiler/pipeline/Options.h"
 
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/Sequence.h"
 
 using namespace mlir;
 
@@ -57,25 +58,41 @@ private:
     return symbol(name);
   }
 
+  /// A constant of one part: what `steps` make as tensor `tensor`, which is f32, in the part's element type.
+  void constant(Location loc, StringRef name, Type type, ArrayAttr sources, int64_t tensor,
+                SmallVector<Attribute> steps) {
+    FlatSymbolRefAttr part = buffer(loc, name, plan::Space::Constant, type);
+    if (Type element = cast<RankedTensorType>(type).getElementType(); !element.isF32()) {
+      steps.push_back(plan::CastStepAttr::get(builder.getContext(), tensor, element));
+      ++tensor;
+    }
+    plan::ConstantOp::create(builder, loc, builder.getArrayAttr(part), builder.getDenseI64ArrayAttr(tensor), sources,
+                             builder.getArrayAttr(steps));
+  }
+
   void declarations() {
     for (Operation &op : source.getBody().front()) {
       if (auto weight = dyn_cast<kern::WeightOp>(op)) {
-        FlatSymbolRefAttr name = buffer(op.getLoc(), weight.getSymName(), plan::Space::Constant, weight.getType());
-        plan::ConstantOp::create(
-            builder, op.getLoc(), name,
-            builder.getArrayAttr(plan::CastStepAttr::get(
-                builder.getContext(), llvm::to_vector(weight.getParams().getAsRange<FlatSymbolRefAttr>()))));
+        // Parameters are f32 to a recipe: one below the other, then cast.
+        SmallVector<Attribute> steps;
+        int64_t tensor = 0, count = static_cast<int64_t>(weight.getParams().size());
+        if (count > 1) {
+          steps.push_back(plan::ConcatenateStepAttr::get(builder.getContext(),
+                                                         llvm::to_vector(llvm::seq<int64_t>(0, count)), /*axis=*/0));
+          tensor = count;
+        }
+        constant(op.getLoc(), weight.getSymName(), weight.getType(), weight.getParams(), tensor, std::move(steps));
       } else if (auto table = dyn_cast<kern::RopeTableOp>(op)) {
-        FlatSymbolRefAttr name = buffer(op.getLoc(), table.getSymName(), plan::Space::Constant, table.getType());
-        plan::ConstantOp::create(
-            builder, op.getLoc(), name,
-            builder.getArrayAttr(plan::RopeStepAttr::get(builder.getContext(), table.getBaseAttr())));
+        ArrayRef<int64_t> shape = cast<RankedTensorType>(table.getType()).getShape();
+        constant(op.getLoc(), table.getSymName(), table.getType(), builder.getArrayAttr({}), 0,
+                 {plan::RopeStepAttr::get(builder.getContext(), table.getBaseAttr(), shape[0], shape[1])});
       } else if (auto counters = dyn_cast<kern::CountersOp>(op)) {
         buffer(op.getLoc(), counters.getSymName(), plan::Space::State, counters.getType());
       } else if (auto cache = dyn_cast<kern::CacheOp>(op)) {
         auto ring = cast<kern::KvType>(cache.getType());
-        buffer(op.getLoc(), cache.getSymName(), plan::Space::Kv,
-               RankedTensorType::get(ring.getShape(), ring.getElement()));
+        FlatSymbolRefAttr values = buffer(op.getLoc(), cache.getSymName(), plan::Space::Kv,
+                                          RankedTensorType::get(ring.getShape(), ring.getElement()));
+        plan::RingOp::create(builder, op.getLoc(), cache.getSymName(), builder.getArrayAttr(values));
       }
     }
   }

@@ -12,8 +12,8 @@
 
 namespace nanocc {
 
-/// Version string that goes into the plan.
-extern const char *const producer;
+/// What a plan says has made it: tool, version and git revision.
+std::string producer();
 
 /// The file's bytes; the same module gives the same bytes. Errors are emitted on the operation: not a placed plan, or a
 /// file of 2 GiB and more. Throws nanort::Error for a plan that the runtime would refuse.

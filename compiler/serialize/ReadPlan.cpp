@@ -83,6 +83,12 @@ private:
     }
     for (const fb::Constant *constant : *source.constants())
       read(source, *constant);
+    for (const fb::Ring *ring : *source.rings()) {
+      SmallVector<Attribute> parts;
+      for (uint32_t part : *ring->parts())
+        parts.push_back(bufferName(source, part));
+      plan::RingOp::create(builder, loc, ring->name()->str(), builder.getArrayAttr(parts));
+    }
     for (const fb::Kernel *kernel : *source.kernels())
       read(source, *kernel);
     for (const fb::Entry *entry : *source.entries())
@@ -90,21 +96,60 @@ private:
   }
 
   void read(const fb::Program &program, const fb::Constant &constant) {
-    SmallVector<Attribute> steps;
-    for (flatbuffers::uoffset_t i = 0; i < constant.steps()->size(); ++i) {
-      if (constant.steps_type()->GetEnum<fb::Step>(i) == fb::Step::CastStep) {
-        auto step = static_cast<const fb::CastStep *>(constant.steps()->Get(i));
-        SmallVector<FlatSymbolRefAttr> sources;
-        for (uint32_t source : *step->sources())
-          sources.push_back(symbol(root.parameters()->Get(source)->name()->str()));
-        steps.push_back(plan::CastStepAttr::get(builder.getContext(), sources));
-      } else {
-        auto step = static_cast<const fb::RopeStep *>(constant.steps()->Get(i));
-        steps.push_back(plan::RopeStepAttr::get(builder.getContext(), builder.getF64FloatAttr(step->base())));
-      }
+    SmallVector<Attribute> sources, parts, steps;
+    SmallVector<int64_t> tensors;
+    for (uint32_t source : *constant.sources())
+      sources.push_back(symbol(root.parameters()->Get(source)->name()->str()));
+    for (const fb::Part *part : *constant.parts()) {
+      parts.push_back(bufferName(program, part->buffer()));
+      tensors.push_back(part->tensor());
     }
-    plan::ConstantOp::create(builder, builder.getUnknownLoc(), bufferName(program, constant.buffer()),
+    for (flatbuffers::uoffset_t i = 0; i < constant.steps()->size(); ++i)
+      steps.push_back(step(constant.steps_type()->GetEnum<fb::Step>(i), constant.steps()->Get(i)));
+    plan::ConstantOp::create(builder, builder.getUnknownLoc(), builder.getArrayAttr(parts),
+                             builder.getDenseI64ArrayAttr(tensors), builder.getArrayAttr(sources),
                              builder.getArrayAttr(steps));
+  }
+
+  Attribute step(fb::Step kind, const void *table) {
+    MLIRContext *context = builder.getContext();
+    auto list = [](const auto *values) {
+      return values ? SmallVector<int64_t>(values->begin(), values->end()) : SmallVector<int64_t>();
+    };
+    switch (kind) {
+    case fb::Step::RopeStep: {
+      const auto &s = *static_cast<const fb::RopeStep *>(table);
+      return plan::RopeStepAttr::get(context, builder.getF64FloatAttr(s.base()), s.positions(), s.head_dim());
+    }
+    case fb::Step::CastStep: {
+      const auto &s = *static_cast<const fb::CastStep *>(table);
+      return plan::CastStepAttr::get(context, s.tensor(), typeOf(static_cast<kernels::DType>(s.dtype()), context));
+    }
+    case fb::Step::ConcatenateStep: {
+      const auto &s = *static_cast<const fb::ConcatenateStep *>(table);
+      return plan::ConcatenateStepAttr::get(context, list(s.tensors()), s.axis());
+    }
+    case fb::Step::SliceStep: {
+      const auto &s = *static_cast<const fb::SliceStep *>(table);
+      return plan::SliceStepAttr::get(context, s.tensor(), s.axis(), s.begin(), s.end());
+    }
+    case fb::Step::QuantizeStep: {
+      const auto &s = *static_cast<const fb::QuantizeStep *>(table);
+      return plan::QuantizeStepAttr::get(context, s.tensor(), static_cast<plan::Format>(s.format()), s.axis(),
+                                         s.group());
+    }
+    case fb::Step::PermuteStep: {
+      const auto &s = *static_cast<const fb::PermuteStep *>(table);
+      return plan::PermuteStepAttr::get(context, s.tensor(), list(s.view()), list(s.order()));
+    }
+    case fb::Step::PadStep: {
+      const auto &s = *static_cast<const fb::PadStep *>(table);
+      return plan::PadStepAttr::get(context, s.tensor(), s.axis(), s.before(), s.after());
+    }
+    case fb::Step::NONE:
+      break;
+    }
+    llvm_unreachable("a verified plan has steps of known kinds");
   }
 
   void read(const fb::Program &program, const fb::Kernel &kernel) {
@@ -175,7 +220,7 @@ private:
 
   void read(const fb::Program &program, const fb::Node &node) {
     SmallVector<Attribute> args;
-    for (const fb::Arg *arg : *node.args())
+    for (const fb::Arg *arg : nanort::argumentsOf(node))
       args.push_back(arg->kind() == fb::ArgKind::Buffer ? Attribute(bufferName(program, arg->buffer()))
                      : arg->kind() == fb::ArgKind::I32  ? Attribute(builder.getI32IntegerAttr(arg->i32()))
                      : arg->kind() == fb::ArgKind::F32
@@ -187,23 +232,24 @@ private:
       if (edge->kind() == fb::EdgeKind::Programmatic)
         programmatic.push_back(edge->from());
     }
-    FlatSymbolRefAttr kernel = symbol(program.kernels()->Get(node.kernel())->name()->str());
+    FlatSymbolRefAttr kernel = symbol(program.kernels()->Get(nanort::kernelIndexOf(node))->name()->str());
     Location loc = location(node);
-    if (node.kind() == fb::NodeKind::Gemm) {
+    if (const fb::Library *library = node.work_as_Library()) {
       plan::GemmOp::create(builder, loc, kernel, builder.getArrayAttr(args), number(node.bytes()), number(node.flops()),
                            builder.getDenseI32ArrayAttr(after),
-                           node.library() ? builder.getStringAttr(node.library()->str()) : StringAttr(),
-                           node.library() ? number(node.algorithm()) : IntegerAttr(), considered(node));
+                           library->version() ? builder.getStringAttr(library->version()->str()) : StringAttr(),
+                           library->version() ? number(library->algorithm()) : IntegerAttr(), considered(node));
       return;
     }
+    const fb::Launch &launch = *node.work_as_Launch();
     auto extents = [&](const flatbuffers::Vector<uint32_t> &values) {
       return builder.getDenseI32ArrayAttr(SmallVector<int32_t>(values.begin(), values.end()));
     };
-    plan::LaunchOp::create(builder, loc, kernel, builder.getArrayAttr(args), extents(*node.grid()),
-                           extents(*node.block()), number(node.shared_bytes()), number(node.bytes()),
+    plan::LaunchOp::create(builder, loc, kernel, builder.getArrayAttr(args), extents(*launch.grid()),
+                           extents(*launch.block()), number(launch.shared_bytes()), number(node.bytes()),
                            number(node.flops()), builder.getDenseI32ArrayAttr(after),
                            programmatic.empty() ? DenseI32ArrayAttr() : builder.getDenseI32ArrayAttr(programmatic),
-                           maps(node), considered(node));
+                           maps(launch), considered(node));
   }
 
   ArrayAttr considered(const fb::Node &node) {
@@ -215,12 +261,12 @@ private:
     return builder.getStrArrayAttr(lines);
   }
 
-  ArrayAttr maps(const fb::Node &node) {
-    if (!node.maps())
+  ArrayAttr maps(const fb::Launch &launch) {
+    if (!launch.maps())
       return {};
     SmallVector<Attribute> made;
     auto list = [](const auto &values) { return SmallVector<int64_t>(values->begin(), values->end()); };
-    for (const fb::TensorMap *map : *node.maps())
+    for (const fb::TensorMap *map : *launch.maps())
       made.push_back(plan::TensorMapAttr::get(builder.getContext(), map->arg(), list(map->extents()),
                                               list(map->strides()), list(map->box()), map->swizzle()));
     return builder.getArrayAttr(made);

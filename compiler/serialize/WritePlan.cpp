@@ -5,20 +5,23 @@
 #include "compiler/pipeline/Options.h"
 #include "compiler/serialize/PlanFile.h"
 
+#include "codegen/Description.h"
 #include "dialects/nano/Nano.h"
 #include "dialects/plan/Plan.h"
+#include "runtime/base/version.h"
 #include "runtime/plan/plan.h"
 #include "runtime/report/report.h"
 
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace nanocc;
 namespace fb = nanort::schema;
 using flatbuffers::Offset;
 
-const char *const nanocc::producer = "nanocc " NANOCC_VERSION;
+std::string nanocc::producer() { return "nanocc " + nanort::versionText(); }
 
 namespace {
 
@@ -55,7 +58,7 @@ public:
     auto attribute = [&](StringRef name) { return module->getAttrOfType<StringAttr>(name); };
     auto tokenizer = attribute(nano::NanoDialect::tokenizerAttr);
     auto schemaHash = builder.CreateVector(hash);
-    auto maker = text(producer), weights = text(attribute(nano::NanoDialect::weightsAttr).getValue());
+    auto maker = text(producer()), weights = text(attribute(nano::NanoDialect::weightsAttr).getValue());
     auto facts = model();
     Offset<flatbuffers::String> tokenizerPath = tokenizer ? text(tokenizer.getValue()) : 0;
     auto parameterList = builder.CreateVector(parameters);
@@ -116,7 +119,14 @@ private:
     }
     std::vector<Offset<fb::Constant>> constants;
     for (plan::ConstantOp constant : program.getOps<plan::ConstantOp>())
-      constants.push_back(write(program, constant));
+      constants.push_back(write(constant));
+    std::vector<Offset<fb::Ring>> rings;
+    for (plan::RingOp ring : program.getOps<plan::RingOp>()) {
+      std::vector<uint32_t> parts;
+      for (auto part : ring.getParts().getAsRange<FlatSymbolRefAttr>())
+        parts.push_back(bufferIndex.lookup(part.getValue()));
+      rings.push_back(fb::CreateRing(builder, text(ring.getRing()), builder.CreateVector(parts)));
+    }
     std::vector<Offset<fb::Kernel>> kernels;
     for (plan::KernelOp kernel : program.getOps<plan::KernelOp>()) {
       kernelIndex[kernel.getSymName()] = kernels.size();
@@ -135,31 +145,60 @@ private:
     auto memory = fb::CreateMemory(builder, bytes("constants"), bytes("kv"), bytes("state"), bytes("arena"),
                                    bytes("workspace"), bytes("mapped"));
     return fb::CreateProgram(builder, text(program.getSymName()), text(program.getPrecision()), program.getMinDriver(),
-                             builder.CreateVector(buffers), builder.CreateVector(constants),
-                             builder.CreateVector(kernels), builder.CreateVector(entries), memory);
+                             /*ranks=*/1, builder.CreateVector(buffers), builder.CreateVector(constants),
+                             builder.CreateVector(rings), builder.CreateVector(kernels), builder.CreateVector(entries),
+                             memory);
   }
 
-  Offset<fb::Constant> write(plan::ProgramOp program, plan::ConstantOp constant) {
-    auto buffer = SymbolTable::lookupNearestSymbolFrom<plan::BufferOp>(program, constant.getBufferAttr());
-    auto shape = cast<RankedTensorType>(buffer.getType()).getShape();
+  Offset<fb::Constant> write(plan::ConstantOp constant) {
+    std::vector<uint32_t> sources;
+    for (auto source : constant.getSources().getAsRange<FlatSymbolRefAttr>())
+      sources.push_back(parameterIndex.lookup(source.getValue()));
     std::vector<fb::Step> types;
     std::vector<Offset<void>> steps;
-    for (Attribute step : constant.getSteps()) {
-      if (auto source = dyn_cast<plan::CastStepAttr>(step)) {
-        types.push_back(fb::Step::CastStep);
-        std::vector<uint32_t> sources;
-        for (FlatSymbolRefAttr parameter : source.getSources())
-          sources.push_back(parameterIndex.lookup(parameter.getValue()));
-        steps.push_back(fb::CreateCastStep(builder, builder.CreateVector(sources)).Union());
-      } else {
-        types.push_back(fb::Step::RopeStep);
-        double base = cast<plan::RopeStepAttr>(step).getBase().getValueAsDouble();
-        steps.push_back(fb::CreateRopeStep(builder, base, shape[0], shape[1]).Union());
-      }
+    for (Attribute attribute : constant.getSteps()) {
+      auto add = [&]<typename T>(Offset<T> step) {
+        types.push_back(fb::StepTraits<T>::enum_value);
+        steps.push_back(step.Union());
+      };
+      TypeSwitch<Attribute>(attribute)
+          .Case([&](plan::RopeStepAttr s) {
+            add(fb::CreateRopeStep(builder, s.getBase().getValueAsDouble(), s.getPositions(), s.getHeadSize()));
+          })
+          .Case([&](plan::CastStepAttr s) {
+            add(fb::CreateCastStep(builder, s.getTensor(), static_cast<fb::DType>(*dtypeOf(s.getType()))));
+          })
+          .Case([&](plan::ConcatenateStepAttr s) {
+            add(fb::CreateConcatenateStep(builder, list<uint32_t>(s.getTensors()), s.getAxis()));
+          })
+          .Case([&](plan::SliceStepAttr s) {
+            add(fb::CreateSliceStep(builder, s.getTensor(), s.getAxis(), s.getBegin(), s.getEnd()));
+          })
+          .Case([&](plan::QuantizeStepAttr s) {
+            add(fb::CreateQuantizeStep(builder, s.getTensor(), static_cast<fb::Format>(s.getFormat()), s.getAxis(),
+                                       s.getGroup()));
+          })
+          .Case([&](plan::PermuteStepAttr s) {
+            add(fb::CreatePermuteStep(builder, s.getTensor(),
+                                      s.getView().empty() ? Offset<flatbuffers::Vector<uint64_t>>()
+                                                          : list<uint64_t>(s.getView()),
+                                      list<uint32_t>(s.getOrder())));
+          })
+          .Case([&](plan::PadStepAttr s) {
+            add(fb::CreatePadStep(builder, s.getTensor(), s.getAxis(), s.getBefore(), s.getAfter()));
+          });
     }
+    std::vector<Offset<fb::Part>> parts;
+    for (auto [part, tensor] : llvm::zip(constant.getParts().getAsRange<FlatSymbolRefAttr>(), constant.getTensors()))
+      parts.push_back(fb::CreatePart(builder, bufferIndex.lookup(part.getValue()), tensor));
     auto typeVector = builder.CreateVector(types);
-    return fb::CreateConstant(builder, bufferIndex.lookup(constant.getBuffer()), typeVector,
-                              builder.CreateVector(steps));
+    auto stepVector = builder.CreateVector(steps);
+    return fb::CreateConstant(builder, builder.CreateVector(sources), typeVector, stepVector,
+                              builder.CreateVector(parts));
+  }
+
+  template <typename T> Offset<flatbuffers::Vector<T>> list(ArrayRef<int64_t> values) {
+    return builder.CreateVector(std::vector<T>(values.begin(), values.end()));
   }
 
   FailureOr<Offset<fb::Kernel>> write(plan::KernelOp kernel) {
@@ -179,6 +218,8 @@ private:
         return kernel.emitOpError() << "includes " << path << ", which is no plan.source of the module";
       includes.push_back(source->second);
     }
+    const nanort::Sha256 hash = codegen::descriptionHash(*known);
+    auto description = builder.CreateVector(hash.data(), hash.size());
     Offset<flatbuffers::String> source = kernel.getSource() ? text(*kernel.getSource()) : 0;
     Offset<flatbuffers::Vector<uint8_t>> cubin;
     if (auto blob = dyn_cast_or_null<DenseResourceElementsAttr>(kernel.getCubinAttr())) {
@@ -189,7 +230,7 @@ private:
     }
     return fb::CreateKernel(builder, text(kernel.getSymName()), text(kernel.getMeaning()),
                             kernel.getEngine() ? text(*kernel.getEngine()) : 0, builder.CreateVector(params),
-                            includes.empty() ? 0 : builder.CreateVector(includes), source, cubin);
+                            description, includes.empty() ? 0 : builder.CreateVector(includes), source, cubin);
   }
 
   Offset<fb::Entry> write(plan::EntryOp entry, const llvm::StringMap<int32_t> &entryIndex) {
@@ -242,38 +283,42 @@ private:
         edges.push_back(fb::CreateEdge(
             builder, from,
             early && llvm::is_contained(early.asArrayRef(), from) ? fb::EdgeKind::Programmatic : fb::EdgeKind::Full));
-    Offset<flatbuffers::Vector<uint32_t>> grid, block;
-    uint32_t shared = 0;
-    auto launch = dyn_cast<plan::LaunchOp>(node);
-    if (launch) {
-      grid = builder.CreateVector(std::vector<uint32_t>(launch.getGrid().begin(), launch.getGrid().end()));
-      block = builder.CreateVector(std::vector<uint32_t>(launch.getBlock().begin(), launch.getBlock().end()));
-      shared = launch.getShared();
-    }
-    std::vector<Offset<fb::TensorMap>> maps;
-    if (launch && launch.getMaps())
-      for (auto map : launch.getMaps()->getAsRange<plan::TensorMapAttr>()) {
-        auto list = [&](ArrayRef<int64_t> values) {
-          return builder.CreateVector(std::vector<uint64_t>(values.begin(), values.end()));
-        };
-        std::vector<uint32_t> box(map.getBox().begin(), map.getBox().end());
-        maps.push_back(fb::CreateTensorMap(builder, map.getArg(), list(map.getExtents()), list(map.getStrides()),
-                                           builder.CreateVector(box), map.getSwizzle()));
-      }
     std::vector<Offset<flatbuffers::String>> considered;
     if (auto lines = node->getAttrOfType<ArrayAttr>("considered"))
       for (auto line : lines.getAsRange<StringAttr>())
         considered.push_back(text(line.getValue()));
-    auto gemm = dyn_cast<plan::GemmOp>(node);
-    const bool measured = gemm && gemm.getVersion();
+    const uint32_t kernel = kernelIndex.lookup(node->getAttrOfType<FlatSymbolRefAttr>("kernel").getValue());
+    const auto launch = dyn_cast<plan::LaunchOp>(node);
+    const Offset<void> work =
+        launch ? write(launch, kernel, args).Union() : write(cast<plan::GemmOp>(node), kernel, args).Union();
     std::string location = locationText(node->getLoc());
-    return fb::CreateNode(
-        builder, launch ? fb::NodeKind::Launch : fb::NodeKind::Gemm,
-        kernelIndex.lookup(node->getAttrOfType<FlatSymbolRefAttr>("kernel").getValue()), builder.CreateVector(args),
-        grid, block, shared, builder.CreateVector(edges), node->getAttrOfType<IntegerAttr>("bytes").getInt(),
-        node->getAttrOfType<IntegerAttr>("flops").getInt(), location.empty() ? 0 : text(location),
-        maps.empty() ? 0 : builder.CreateVector(maps), considered.empty() ? 0 : builder.CreateVector(considered),
-        measured ? text(*gemm.getVersion()) : 0, measured ? static_cast<uint32_t>(*gemm.getAlgorithm()) : 0);
+    return fb::CreateNode(builder, launch ? fb::Work::Launch : fb::Work::Library, work, builder.CreateVector(edges),
+                          node->getAttrOfType<IntegerAttr>("bytes").getInt(),
+                          node->getAttrOfType<IntegerAttr>("flops").getInt(), location.empty() ? 0 : text(location),
+                          considered.empty() ? 0 : builder.CreateVector(considered));
+  }
+
+  Offset<fb::Launch> write(plan::LaunchOp launch, uint32_t kernel, const std::vector<Offset<fb::Arg>> &args) {
+    auto extents = [&](ArrayRef<int32_t> values) {
+      return builder.CreateVector(std::vector<uint32_t>(values.begin(), values.end()));
+    };
+    auto argVector = builder.CreateVector(args);
+    auto grid = extents(launch.getGrid()), block = extents(launch.getBlock());
+    std::vector<Offset<fb::TensorMap>> maps;
+    if (launch.getMaps())
+      for (auto map : launch.getMaps()->getAsRange<plan::TensorMapAttr>())
+        maps.push_back(fb::CreateTensorMap(builder, map.getArg(), list<uint64_t>(map.getExtents()),
+                                           list<uint64_t>(map.getStrides()), list<uint32_t>(map.getBox()),
+                                           map.getSwizzle()));
+    return fb::CreateLaunch(builder, kernel, argVector, grid, block, launch.getShared(),
+                            maps.empty() ? 0 : builder.CreateVector(maps));
+  }
+
+  Offset<fb::Library> write(plan::GemmOp gemm, uint32_t kernel, const std::vector<Offset<fb::Arg>> &args) {
+    const bool measured = gemm.getVersion().has_value();
+    auto argVector = builder.CreateVector(args);
+    return fb::CreateLibrary(builder, kernel, argVector, measured ? text(*gemm.getVersion()) : 0,
+                             measured ? static_cast<uint32_t>(*gemm.getAlgorithm()) : 0);
   }
 
   ModuleOp module;

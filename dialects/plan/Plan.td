@@ -15,8 +15,8 @@ def Plan_Dialect : Dialect {
   let summary = "Where everything lies and when it runs: plan.fb as IR.";
   let description = [{
     Mirrors runtime/schema/plan.fbs table for table, so that writing the file is dull and a file reads back into this
-    dialect. A `plan.program` holds buffers (a range of one of six spaces), constants with the recipe that makes them,
-    kernels (source, and machine code where NVRTC was there) and entry points: launches with their arguments, shapes and
+    dialect. A `plan.program` holds buffers (a range of one of six spaces), constants with the recipe that makes their
+    parts, rings of keys and values, kernels (source, and machine code where NVRTC was there) and entry points: launches with their arguments, shapes and
     the earlier launches they must wait for.
   }];
   let useDefaultAttributePrinterParser = 1;
@@ -37,17 +37,61 @@ def Plan_EntryKind : I32EnumAttr<"EntryKind", "what an entry point does", [
 
 class Plan_Attr<string name, string asm> : AttrDef<Plan_Dialect, name> { let mnemonic = asm; }
 
-def Plan_CastStepAttr : Plan_Attr<"CastStep", "cast"> {
-  let summary = "element-wise conversion of parameters, one after another, to the constant's type, round to nearest even";
-  let parameters = (ins ArrayRefParameter<"::mlir::FlatSymbolRefAttr">:$sources);
-  let assemblyFormat = "`<` $sources `>`";
+def Plan_Format : I32EnumAttr<"Format", "what quantized values are stored as", [I32EnumAttrCase<"E4M3", 0, "e4m3">]> {
+  let cppNamespace = "::nanocc::plan";
 }
 
-def Plan_RopeStepAttr : Plan_Attr<"RopeStep", "rope"> {
-  let summary = "rotary table (positions, head size): cos, then sin, of position · base^(-2i/D)";
-  let parameters = (ins "::mlir::FloatAttr":$base);
-  let assemblyFormat = "`<` $base `>`";
+//===----------------------------------------------------------------------===//
+// Steps of a recipe. Tensors are counted: the constant's sources, then what each step makes.
+//===----------------------------------------------------------------------===//
+
+class Plan_StepAttr<string name, string asm> : Plan_Attr<name, asm> { let genVerifyDecl = 1; }
+
+def Plan_RopeStepAttr : Plan_StepAttr<"RopeStep", "rope"> {
+  let summary = "rotary table (positions, head size): cos, then sin, of position · base^(-2i/D), in f32";
+  let parameters = (ins "::mlir::FloatAttr":$base, "int64_t":$positions, "int64_t":$head_size);
+  let assemblyFormat = "`<` $base `positions` $positions `head_size` $head_size `>`";
 }
+
+def Plan_CastStepAttr : Plan_StepAttr<"CastStep", "cast"> {
+  let summary = "element-wise conversion to f32 or bf16, to nearest, ties to even";
+  let parameters = (ins "int64_t":$tensor, "::mlir::Type":$type);
+  let assemblyFormat = "`<` $tensor `to` $type `>`";
+}
+
+def Plan_ConcatenateStepAttr : Plan_StepAttr<"ConcatenateStep", "concatenate"> {
+  let summary = "tensors one behind the other along an axis";
+  let parameters = (ins ArrayRefParameter<"int64_t">:$tensors, "int64_t":$axis);
+  let assemblyFormat = "`<` `[` $tensors `]` `axis` $axis `>`";
+}
+
+def Plan_SliceStepAttr : Plan_StepAttr<"SliceStep", "slice"> {
+  let summary = "indices [begin, end) of an axis";
+  let parameters = (ins "int64_t":$tensor, "int64_t":$axis, "int64_t":$begin, "int64_t":$end);
+  let assemblyFormat = "`<` $tensor `axis` $axis `from` $begin `to` $end `>`";
+}
+
+def Plan_QuantizeStepAttr : Plan_StepAttr<"QuantizeStep", "quantize"> {
+  let summary = "two tensors: values in a format, and f32 scales, one for `group` elements along an axis (0: for all)";
+  let description = "An element is value · scale; plan.fbs says how both are found.";
+  let parameters = (ins "int64_t":$tensor, EnumParameter<Plan_Format>:$format, "int64_t":$axis, "int64_t":$group);
+  let assemblyFormat = "`<` $tensor `to` $format `axis` $axis `group` $group `>`";
+}
+
+def Plan_PermuteStepAttr : Plan_StepAttr<"PermuteStep", "permute"> {
+  let summary = "layout: the tensor as of shape `view` (absent: its own), extent i of the result that of order[i]";
+  let parameters = (ins "int64_t":$tensor, OptionalArrayRefParameter<"int64_t">:$view,
+                        ArrayRefParameter<"int64_t">:$order);
+  let assemblyFormat = "`<` $tensor (`view` `[` $view^ `]`)? `order` `[` $order `]` `>`";
+}
+
+def Plan_PadStepAttr : Plan_StepAttr<"PadStep", "pad"> {
+  let summary = "layout: zeros before and after the indices of an axis";
+  let parameters = (ins "int64_t":$tensor, "int64_t":$axis, "int64_t":$before, "int64_t":$after);
+  let assemblyFormat = "`<` $tensor `axis` $axis `by` $before `and` $after `>`";
+}
+
+//===----------------------------------------------------------------------===//
 
 def Plan_ConditionAttr : Plan_Attr<"Condition", "condition"> {
   let summary = "argument: the handle of the generate entry's loop of this index, with which a kernel ends it";
@@ -111,8 +155,21 @@ def Plan_ParameterOp : Plan_Op<"parameter", [Symbol]> {
 
 def Plan_ConstantOp : Plan_Op<"constant", [HasParent<"ProgramOp">, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "how a constant is made at load";
-  let arguments = (ins FlatSymbolRefAttr:$buffer, ArrayAttr:$steps);
-  let assemblyFormat = "$buffer $steps attr-dict";
+  let description = [{
+    `parts` are the buffers that kernels take: the values, then the scales if there are any; `tensors` says which tensor of the
+    recipe each holds. Tensors 0, 1, ... are the parameters `sources`, in f32; each of `steps` adds one, or two. Layout steps
+    come last: no value step takes what one made. That the shapes chain is checked with the rest of the file.
+  }];
+  let arguments = (ins TypedArrayAttrBase<FlatSymbolRefAttr, "buffers">:$parts, DenseI64ArrayAttr:$tensors,
+                       TypedArrayAttrBase<FlatSymbolRefAttr, "parameters">:$sources, ArrayAttr:$steps);
+  let assemblyFormat = "$parts `=` $tensors `of` $sources $steps attr-dict";
+}
+
+def Plan_RingOp : Plan_Op<"ring", [HasParent<"ProgramOp">, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "keys and values of one layer";
+  let description = "`parts` are its buffers: the values, then the scales if there are any.";
+  let arguments = (ins StrAttr:$ring, TypedArrayAttrBase<FlatSymbolRefAttr, "buffers">:$parts);
+  let assemblyFormat = "$ring $parts attr-dict";
 }
 
 def Plan_SourceOp : Plan_Op<"source", [Symbol]> {

@@ -2,6 +2,7 @@
 #include "dialects/plan/Plan.h"
 
 #include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/Sequence.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -30,6 +31,58 @@ LogicalResult TensorMapAttr::verify(function_ref<InFlightDiagnostic()> emitError
               "of at most 256 elements a dimension";
   if (swizzle != 0 && swizzle != 32 && swizzle != 64 && swizzle != 128)
     return emitError() << "a tensor map swizzles 0, 32, 64 or 128 bytes, not " << swizzle;
+  return success();
+}
+
+using EmitError = function_ref<InFlightDiagnostic()>;
+
+LogicalResult RopeStepAttr::verify(EmitError emitError, FloatAttr base, int64_t positions, int64_t headSize) {
+  if (!base.getType().isF64() || !(base.getValueAsDouble() > 0) || !base.getValue().isFinite())
+    return emitError() << "a rotary table's base is a positive f64";
+  if (positions < 1 || headSize < 1 || headSize % 2)
+    return emitError() << "a rotary table has positions and an even head size";
+  return success();
+}
+
+LogicalResult CastStepAttr::verify(EmitError emitError, int64_t tensor, Type type) {
+  if (tensor < 0 || !(type.isF32() || type.isBF16()))
+    return emitError() << "a cast is of a tensor to f32 or bf16";
+  return success();
+}
+
+LogicalResult ConcatenateStepAttr::verify(EmitError emitError, ArrayRef<int64_t> tensors, int64_t axis) {
+  if (tensors.empty() || axis < 0 || llvm::any_of(tensors, [](int64_t tensor) { return tensor < 0; }))
+    return emitError() << "a concatenation is of one tensor or more along an axis";
+  return success();
+}
+
+LogicalResult SliceStepAttr::verify(EmitError emitError, int64_t tensor, int64_t axis, int64_t begin, int64_t end) {
+  if (tensor < 0 || axis < 0 || begin < 0 || begin >= end)
+    return emitError() << "a slice is of a tensor's axis, from an index to a larger one";
+  return success();
+}
+
+LogicalResult QuantizeStepAttr::verify(EmitError emitError, int64_t tensor, Format, int64_t axis, int64_t group) {
+  if (tensor < 0 || axis < 0 || group < 0)
+    return emitError() << "a tensor is quantized along an axis, in groups of a size or of 0, the whole axis";
+  return success();
+}
+
+LogicalResult PermuteStepAttr::verify(EmitError emitError, int64_t tensor, ArrayRef<int64_t> view,
+                                      ArrayRef<int64_t> order) {
+  if (tensor < 0 || llvm::any_of(view, [](int64_t extent) { return extent < 1; }))
+    return emitError() << "a permutation is of a tensor, seen with positive extents";
+  SmallVector<int64_t> axes(order);
+  llvm::sort(axes);
+  if (order.empty() || (!view.empty() && view.size() != order.size()) ||
+      !llvm::equal(axes, llvm::seq<int64_t>(0, static_cast<int64_t>(order.size()))))
+    return emitError() << "a permutation's order names each axis once";
+  return success();
+}
+
+LogicalResult PadStepAttr::verify(EmitError emitError, int64_t tensor, int64_t axis, int64_t before, int64_t after) {
+  if (tensor < 0 || axis < 0 || before < 0 || after < 0)
+    return emitError() << "a tensor's axis is padded by 0 or more zeros at each end";
   return success();
 }
 

@@ -3,6 +3,7 @@
 #include "dialects/plan/Plan.h"
 
 #include "mlir/IR/OpImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -60,27 +61,62 @@ static LogicalResult expectBuffer(SymbolTableCollection &symbols, Operation *op,
   return op->emitOpError() << role << " must name a plan.buffer of this program";
 }
 
+/// The tensors that a step takes, and how many it makes; nullopt for what is no step.
+static std::optional<std::pair<SmallVector<int64_t>, int64_t>> flowOf(Attribute step) {
+  using Flow = std::optional<std::pair<SmallVector<int64_t>, int64_t>>;
+  return TypeSwitch<Attribute, Flow>(step)
+      .Case<RopeStepAttr>([](auto) {
+        return Flow({{}, 1});
+      })
+      .Case<ConcatenateStepAttr>([](auto typed) {
+        return Flow({llvm::to_vector(typed.getTensors()), 1});
+      })
+      .Case<QuantizeStepAttr>([](auto typed) {
+        return Flow({{typed.getTensor()}, 2});
+      })
+      .Case<CastStepAttr, SliceStepAttr, PermuteStepAttr, PadStepAttr>([](auto typed) {
+        return Flow({{typed.getTensor()}, 1});
+      })
+      .Default([](Attribute) { return Flow(); });
+}
+
 LogicalResult ConstantOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  if (failed(expectBuffer(symbols, *this, getBufferAttr(), "the constant")))
-    return failure();
-  auto type = cast<RankedTensorType>(
-      symbols.lookupNearestSymbolFrom<BufferOp>((*this)->getParentOp(), getBufferAttr()).getType());
-  if (getSteps().empty())
-    return emitOpError("needs at least one step");
+  for (FlatSymbolRefAttr part : getParts().getAsRange<FlatSymbolRefAttr>())
+    if (failed(expectBuffer(symbols, *this, part, "a part")))
+      return failure();
+  if (getParts().empty() || getParts().size() != getTensors().size())
+    return emitOpError("has one part or more, and a tensor of the recipe for each");
+  auto module = (*this)->getParentOfType<ModuleOp>();
+  for (FlatSymbolRefAttr source : getSources().getAsRange<FlatSymbolRefAttr>())
+    if (!symbols.lookupNearestSymbolFrom<ParameterOp>(module, source))
+      return emitOpError() << source << " is not a plan.parameter of this module";
+  SmallVector<bool> layout(getSources().size(), false); // of each tensor: a layout step made it
+  auto exists = [&](int64_t tensor) { return tensor >= 0 && tensor < static_cast<int64_t>(layout.size()); };
   for (Attribute step : getSteps()) {
-    if (isa<RopeStepAttr>(step)) {
-      if (type.getRank() != 2)
-        return emitOpError() << "a rotary table has shape (positions, head size), the buffer is " << type;
-      continue;
-    }
-    auto cast = dyn_cast<CastStepAttr>(step);
-    if (!cast)
+    auto flow = flowOf(step);
+    if (!flow)
       return emitOpError() << "unknown step " << step;
-    auto module = (*this)->getParentOfType<ModuleOp>();
-    for (FlatSymbolRefAttr source : cast.getSources())
-      if (!symbols.lookupNearestSymbolFrom<ParameterOp>(module, source))
-        return emitOpError() << source << " is not a plan.parameter of this module";
+    const bool isLayout = isa<PermuteStepAttr, PadStepAttr>(step);
+    for (int64_t tensor : flow->first) {
+      if (!exists(tensor))
+        return emitOpError() << step << " takes tensor " << tensor << ", which is not one before it";
+      if (layout[tensor] && !isLayout)
+        return emitOpError() << step << " is a value step on tensor " << tensor << ", which a layout step made";
+    }
+    layout.append(flow->second, isLayout);
   }
+  for (int64_t tensor : getTensors())
+    if (!exists(tensor))
+      return emitOpError() << "a part holds tensor " << tensor << " of " << layout.size();
+  return success();
+}
+
+LogicalResult RingOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  if (getParts().empty())
+    return emitOpError("has one part or more");
+  for (FlatSymbolRefAttr part : getParts().getAsRange<FlatSymbolRefAttr>())
+    if (failed(expectBuffer(symbols, *this, part, "a part")))
+      return failure();
   return success();
 }
 

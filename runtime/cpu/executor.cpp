@@ -4,6 +4,7 @@
 #include "runtime/base/error.h"
 #include "runtime/base/text.h"
 #include "runtime/executor/host_math.h"
+#include "runtime/weights/constants.h"
 
 #include <algorithm>
 #include <chrono>
@@ -123,12 +124,13 @@ private:
   Block kv, state, arena, workspace, shared;
   std::vector<Block> constants;
   std::vector<std::byte *> addresses; // of each buffer
+  std::vector<uint64_t> sizes;        // of each buffer in bytes: of a constant, without layout
   std::vector<Graph> graphs;          // of each entry, then of each loop
 
   schema::Space space(uint32_t buffer) const { return program.buffers()->Get(buffer)->space(); }
 
   std::byte *range(uint32_t buffer, size_t bytes) const {
-    if (buffer >= addresses.size() || bytes > program.buffers()->Get(buffer)->bytes())
+    if (buffer >= addresses.size() || bytes > sizes[buffer])
       fail(Exit::Internal, "a transfer of " + std::to_string(bytes) + " bytes leaves buffer " + std::to_string(buffer));
     return addresses[buffer];
   }
@@ -138,9 +140,11 @@ private:
   void allocate() {
     const schema::Memory &memory = *program.memory();
     uint64_t needed = memory.kv() + memory.state() + memory.arena() + memory.workspace() + memory.mapped();
-    for (const schema::Constant *constant : *program.constants())
-      if (!weights.view(program, *constant))
-        needed += program.buffers()->Get(constant->buffer())->bytes();
+    for (const schema::Constant *constant : *program.constants()) {
+      const ConstantMaker maker(weights, program, *constant);
+      for (uint32_t part = 0; part < constant->parts()->size(); ++part)
+        needed += maker.view(part) ? 0 : maker.bytes(part, Layout::Logical);
+    }
     const uint64_t installed =
         static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
     if (needed > installed)
@@ -179,23 +183,26 @@ private:
         break;
       }
       addresses.push_back(base ? base + buffer->offset() : nullptr);
+      sizes.push_back(buffer->bytes());
     }
   }
 
   void makeConstants() {
     for (const schema::Constant *constant : *program.constants()) {
-      const uint32_t buffer = constant->buffer();
-      if (const std::byte *view = weights.view(program, *constant)) {
-        // Never written: the plan's check lets no launch write a constant.
-        addresses[buffer] = const_cast<std::byte *>(view);
-        continue;
+      ConstantMaker maker(weights, program, *constant);
+      for (uint32_t part = 0; part < constant->parts()->size(); ++part) {
+        const uint32_t buffer = constant->parts()->Get(part)->buffer();
+        sizes[buffer] = maker.bytes(part, Layout::Logical);
+        if (const std::byte *view = maker.view(part)) {
+          // Never written: the plan's check lets no launch write a constant.
+          addresses[buffer] = const_cast<std::byte *>(view);
+          continue;
+        }
+        constants.emplace_back(sizes[buffer]);
+        addresses[buffer] = constants.back().data();
+        maker.write(part, Layout::Logical, 0, maker.elements(part, Layout::Logical), addresses[buffer], *math);
+        numbers.constants += sizes[buffer];
       }
-      const schema::Buffer &place = *program.buffers()->Get(buffer);
-      constants.emplace_back(place.bytes());
-      addresses[buffer] = constants.back().data();
-      weights.write(program, *constant, 0, kernels::elementsIn(dtypeOf(place), place.bytes()), addresses[buffer],
-                    *math);
-      numbers.constants += place.bytes();
     }
   }
 
@@ -208,12 +215,12 @@ private:
       nodes.insert(nodes.end(), loop->nodes()->begin(), loop->nodes()->end());
     for (const schema::Node *node : nodes) {
       Launch launch;
-      const KernelInstance &kernel = kernels[node->kernel()];
+      const KernelInstance &kernel = kernels[kernelIndexOf(*node)];
       launch.reference = kernels::findReference(kernel.kernel->meaning.name);
       if (!launch.reference)
         fail(Exit::Internal, kernel.kernel->meaning.name + " has no CPU reference");
       launch.kernel = &kernel;
-      for (const schema::Arg *arg : *node->args()) {
+      for (const schema::Arg *arg : argumentsOf(*node)) {
         kernels::Scalar scalar = {};
         switch (arg->kind()) {
         case schema::ArgKind::Buffer:

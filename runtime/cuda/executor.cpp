@@ -32,7 +32,7 @@ bool environmentFlag(const char *name) {
 
 bool usesGemm(const schema::Program &program) {
   bool uses = false;
-  forEachNode(program, [&](const schema::Node &node) { uses |= node.kind() == schema::NodeKind::Gemm; });
+  forEachNode(program, [&](const schema::Node &node) { uses |= node.work_as_Library() != nullptr; });
   return uses;
 }
 
@@ -82,7 +82,7 @@ public:
       std::vector<Step> &list = steps.emplace_back();
       stampsOf.push_back(stamped);
       for (const schema::Node *node : *entry->nodes())
-        list.push_back(node->kind() == schema::NodeKind::Gemm ? gemm(*node) : launch(*node));
+        list.push_back(node->work_as_Library() ? gemm(*node->work_as_Library()) : launch(*node->work_as_Launch()));
     }
     tails.resize(steps.size());
     for (uint32_t i = 0; i < steps.size(); ++i)
@@ -90,7 +90,7 @@ public:
         for (const schema::Loop *loop : *loops) {
           std::vector<Step> &list = tails[i].emplace_back();
           for (const schema::Node *node : *loop->nodes())
-            list.push_back(launch(*node));
+            list.push_back(launch(*node->work_as_Launch()));
         }
     graphs.resize(steps.size());
     lastRun = "upload of the constants";
@@ -171,7 +171,7 @@ private:
 
   DevicePtr operand(const schema::Arg &arg) const { return spaces.at(*program.buffers()->Get(arg.buffer())); }
 
-  Step launch(const schema::Node &node) {
+  Step launch(const schema::Launch &node) {
     Step step;
     step.kernel = {modules.function(node.kernel()), node.grid()->data(), node.block()->data(), node.shared_bytes(),
                    arguments.next()};
@@ -199,7 +199,7 @@ private:
     return step;
   }
 
-  TensorMapImage &tensorMap(const schema::Node &node, const schema::TensorMap &map) {
+  TensorMapImage &tensorMap(const schema::Launch &node, const schema::TensorMap &map) {
     const schema::Buffer &buffer = *program.buffers()->Get(node.args()->Get(map.arg())->buffer());
     auto list = [](const auto &values) { return std::vector(values->begin(), values->end()); };
     return tensorMaps.emplace_back(encode(gpu.driver(),
@@ -208,11 +208,11 @@ private:
                                           "kernel " + program.kernels()->Get(node.kernel())->name()->str()));
   }
 
-  Step gemm(const schema::Node &node) {
+  Step gemm(const schema::Library &node) {
     const auto &args = *node.args();
     ++stamped; // without times: the library's kernels take none
     Step step;
-    const bool measured = node.library() && node.library()->string_view() == library->version();
+    const bool measured = node.version() && node.version()->string_view() == library->version();
     step.product = library->plan(shapeOf(kernels[node.kernel()].params, args[3]->i32()),
                                  spaces.bytes(schema::Space::Workspace), measured ? node.algorithm() : 0);
     step.x = operand(*args[0]);
@@ -224,7 +224,7 @@ private:
   using Nodes = flatbuffers::Vector<flatbuffers::Offset<schema::Node>>;
 
   std::string nodeText(const Nodes &nodes, uint32_t entry, uint32_t node) const {
-    const schema::Kernel &kernel = *program.kernels()->Get(nodes.Get(node)->kernel());
+    const schema::Kernel &kernel = *program.kernels()->Get(kernelIndexOf(*nodes.Get(node)));
     return "entry " + program.entries()->Get(entry)->name()->str() + ", node " + std::to_string(node) + " (" +
            kernel.name()->str() + ")";
   }

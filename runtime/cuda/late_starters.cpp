@@ -17,15 +17,16 @@ struct Use {
 void note(const schema::Program &program, const Nodes &nodes, const Nodes *before, std::vector<Use> &uses) {
   const uint32_t first = before ? before->size() : 0;
   for (const schema::Node *node : nodes) {
-    if (node->kind() == schema::NodeKind::Gemm)
+    const auto *launch = node->work_as_Launch();
+    if (!launch)
       continue;
-    const auto &block = *node->block();
-    uses[node->kernel()].threads = static_cast<int>(block[0] * block[1] * block[2]);
+    const auto &block = *launch->block();
+    uses[launch->kernel()].threads = static_cast<int>(block[0] * block[1] * block[2]);
     for (const schema::Edge *edge : *node->edges()) {
       const uint32_t from = edge->from();
       if (edge->kind() == schema::EdgeKind::Programmatic)
-        uses[node->kernel()].onEdge =
-            uses[(from < first ? before->Get(from) : nodes.Get(from - first))->kernel()].onEdge = true;
+        uses[launch->kernel()].onEdge =
+            uses[kernelIndexOf(*(from < first ? before->Get(from) : nodes.Get(from - first)))].onEdge = true;
     }
   }
 }

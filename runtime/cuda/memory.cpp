@@ -1,6 +1,7 @@
 #include "runtime/cuda/memory.h"
 
 #include "runtime/base/ranges.h"
+#include "runtime/weights/constants.h"
 
 #include <algorithm>
 #include <cstring>
@@ -199,15 +200,18 @@ void uploadConstants(const schema::Program &program, const Weights &weights, con
                      kernels::HostMath &math) {
   const Range range("upload");
   for (const schema::Constant *constant : *program.constants()) {
-    const schema::Buffer &buffer = *program.buffers()->Get(constant->buffer());
-    const kernels::DType type = dtypeOf(buffer);
-    const uint64_t elements = kernels::elementsIn(type, buffer.bytes()),
-                   piece = kernels::elementsIn(type, Staging::PieceBytes); // whole bytes
-    for (uint64_t first = 0, count; first < elements; first += count) {
-      count = std::min(piece, elements - first);
-      const uint64_t bytes = kernels::bytesOf(type, count);
-      weights.write(program, *constant, first, count, staging.reserve(bytes), math);
-      staging.send(spaces.at(buffer) + kernels::bytesOf(type, first), bytes);
+    ConstantMaker maker(weights, program, *constant);
+    for (uint32_t part = 0; part < constant->parts()->size(); ++part) {
+      const schema::Buffer &buffer = *program.buffers()->Get(constant->parts()->Get(part)->buffer());
+      const kernels::DType type = dtypeOf(buffer);
+      const uint64_t elements = kernels::elementsIn(type, buffer.bytes()),
+                     piece = kernels::elementsIn(type, Staging::PieceBytes); // whole bytes
+      for (uint64_t first = 0, count; first < elements; first += count) {
+        count = std::min(piece, elements - first);
+        const uint64_t bytes = kernels::bytesOf(type, count);
+        maker.write(part, Layout::Device, first, count, staging.reserve(bytes), math);
+        staging.send(spaces.at(buffer) + kernels::bytesOf(type, first), bytes);
+      }
     }
   }
 }

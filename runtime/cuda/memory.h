@@ -92,8 +92,8 @@ private:
   std::vector<int32_t> stretchOf; // by buffer; -1: not an input
 };
 
-/// Makes every constant of the program and moves it to its place: piece by piece, by all threads of `math` straight
-/// into page-locked memory, while the piece before is on its way.
+/// Makes every part of the program's constants, as the device has them, and moves it to its place: piece by piece, by
+/// all threads of `math` straight into page-locked memory, while the piece before is on its way.
 void uploadConstants(const schema::Program &program, const Weights &weights, const Spaces &spaces, Staging &staging,
                      kernels::HostMath &math);
 

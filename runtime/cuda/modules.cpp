@@ -22,8 +22,8 @@ std::string archText(const Device &device) {
 std::vector<std::optional<uint32_t>> launchedKernels(const schema::Program &program) {
   std::vector<std::optional<uint32_t>> shared(program.kernels()->size());
   forEachNode(program, [&](const schema::Node &node) {
-    if (node.kind() == schema::NodeKind::Launch)
-      shared[node.kernel()] = std::max(shared[node.kernel()].value_or(0), node.shared_bytes());
+    if (const auto *launch = node.work_as_Launch())
+      shared[launch->kernel()] = std::max(shared[launch->kernel()].value_or(0), launch->shared_bytes());
   });
   return shared;
 }

@@ -42,7 +42,8 @@ private:
 inline size_t countArguments(const schema::Program &program) {
   size_t count = 0;
   forEachNode(program, [&](const schema::Node &node) {
-    count += node.args()->size() + (node.maps() ? node.maps()->size() : 0) + 1;
+    const auto *launch = node.work_as_Launch();
+    count += argumentsOf(node).size() + (launch && launch->maps() ? launch->maps()->size() : 0) + 1;
   });
   return count;
 }

@@ -14,7 +14,7 @@ std::vector<codegen::Problem> problemsOf(const schema::Program &program, const s
   std::vector<codegen::Problem> problems;
   std::set<codegen::Problem> known;
   forEachNode(program, [&](const schema::Node &node) {
-    const KernelInstance &instance = kernels[node.kernel()];
+    const KernelInstance &instance = kernels[kernelIndexOf(node)];
     const kernels::Meaning &meaning = instance.kernel->meaning;
     if (kernels::catalogue().kernels(meaning.name).size() < 2)
       return;
@@ -22,9 +22,9 @@ std::vector<codegen::Problem> problemsOf(const schema::Program &program, const s
     for (const kernels::Param &param : meaning.params)
       problem.values.set(param.name, instance.params[param.name]);
     for (std::string_view scalar : {"window", "n"})
-      for (uint32_t i = 0; i < node.args()->size(); ++i)
+      for (uint32_t i = 0; i < argumentsOf(node).size(); ++i)
         if (instance.kernel->args[i].name == scalar)
-          problem.values.set(scalar, node.args()->Get(i)->i32());
+          problem.values.set(scalar, argumentsOf(node)[i]->i32());
     if (known.insert(problem).second)
       problems.push_back(std::move(problem));
   });

@@ -42,13 +42,24 @@ private:
   KernelInstances instances;
 };
 
-inline constexpr uint32_t kPlanFormatVersion = 5;
+inline constexpr uint32_t kPlanFormatVersion = 6;
 
 /// SHA-256 of the binary schema that this build reads and writes (Plan.schema_hash).
 std::span<const uint8_t, 32> schemaHash();
 
 /// Finishes a serialised plan in place: writes the digest of `file` into its digest field, which must have 32 bytes.
 void sealPlan(std::span<uint8_t> file);
+
+/// A node's kernel, an index into Program.kernels, and its arguments. Of a verified plan: its nodes are launches and
+/// products of a library, which both have them.
+inline uint32_t kernelIndexOf(const schema::Node &node) {
+  const auto *launch = node.work_as_Launch();
+  return launch ? launch->kernel() : node.work_as_Library()->kernel();
+}
+inline const flatbuffers::Vector<flatbuffers::Offset<schema::Arg>> &argumentsOf(const schema::Node &node) {
+  const auto *launch = node.work_as_Launch();
+  return launch ? *launch->args() : *node.work_as_Library()->args();
+}
 
 /// Calls f with every node of a program, those of loops included.
 template <typename F> void forEachNode(const schema::Program &program, F f) {

@@ -1,18 +1,21 @@
 #include "runtime/plan/verify.h"
 
+#include "codegen/Description.h"
 #include "codegen/Instantiate.h"
 #include "kernels_templates/base/catalogue.h"
 #include "runtime/base/text.h"
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <map>
 #include <queue>
 #include <unordered_set>
 
 namespace nanort {
 namespace verify {
+
+constexpr uint64_t kMaxDims = 8;
+constexpr uint64_t kMaxMemory = uint64_t(1) << 48;
 
 std::string numbered(const char *what, size_t index, const flatbuffers::String *name) {
   return std::string(what) + " " + std::to_string(index) + " (" + quote(name->string_view()) + ")";
@@ -23,20 +26,9 @@ static bool isFloat(int64_t number) {
   return kernels::isElementType(number) && kernels::isFloat(static_cast<kernels::DType>(number));
 }
 
-namespace {
-
-constexpr uint64_t kMaxDims = 8;
-constexpr uint64_t kMaxIndex = INT32_MAX; // kernels index tokens, rows and positions with 32-bit integers
-constexpr uint64_t kAlignment = 256;
-constexpr uint64_t kMaxMemory = uint64_t(1) << 48;
-
-/// Product of a shape that must have 1 to 8 positive extents.
-uint64_t product(const flatbuffers::Vector<uint64_t> &shape, const Place &place) {
-  if (shape.size() == 0 || shape.size() > kMaxDims)
+uint64_t checkShape(std::span<const uint64_t> shape, const Place &place) {
+  if (shape.empty() || shape.size() > kMaxDims)
     place.bad("a shape has 1 to 8 extents, not " + std::to_string(shape.size()));
-  // FlatBuffers' verifier aligns a vector's length, not its elements.
-  if (reinterpret_cast<uintptr_t>(shape.Data()) % sizeof(uint64_t) != 0)
-    place.bad("its shape is misaligned");
   uint64_t result = 1;
   for (uint64_t extent : shape) {
     if (extent == 0)
@@ -45,6 +37,18 @@ uint64_t product(const flatbuffers::Vector<uint64_t> &shape, const Place &place)
       place.bad("its shape is too large");
   }
   return result;
+}
+
+namespace {
+
+constexpr uint64_t kMaxIndex = INT32_MAX; // kernels index tokens, rows and positions with 32-bit integers
+constexpr uint64_t kAlignment = 256;
+
+uint64_t product(const flatbuffers::Vector<uint64_t> &shape, const Place &place) {
+  // FlatBuffers' verifier aligns a vector's length, not its elements.
+  if (shape.size() != 0 && reinterpret_cast<uintptr_t>(shape.Data()) % sizeof(uint64_t) != 0)
+    place.bad("its shape is misaligned");
+  return checkShape({reinterpret_cast<const uint64_t *>(shape.Data()), shape.size()}, place);
 }
 
 void checkName(const flatbuffers::String *name, std::unordered_set<std::string_view> &seen, const Place &place) {
@@ -154,71 +158,16 @@ void checkOverlap(const schema::Program &program, const Place &place) {
   }
 }
 
-void checkStep(const schema::Plan &plan, const schema::Buffer &buffer, const schema::Constant &constant, uint32_t step,
-               const Place &at) {
-  switch (static_cast<schema::Step>(constant.steps_type()->Get(step))) {
-  case schema::Step::CastStep: {
-    const auto *cast = constant.steps()->GetAs<schema::CastStep>(step);
-    uint64_t elements = 0;
-    for (uint32_t index : *cast->sources()) {
-      if (index >= plan.parameters()->size())
-        at.bad("its source parameter " + std::to_string(index) + " does not exist");
-      elements += product(*plan.parameters()->Get(index)->shape(), at);
-      if (elements > kMaxMemory)
-        at.bad("its source parameters are too large");
-    }
-    if (elements != elementsOf(buffer))
-      at.bad("its source parameters have " + std::to_string(elements) + " elements, the constant has " +
-             std::to_string(elementsOf(buffer)));
-    return;
-  }
-  case schema::Step::RopeStep: {
-    const auto *rope = constant.steps()->GetAs<schema::RopeStep>(step);
-    const auto &shape = *buffer.shape();
-    if (shape.size() != 2 || shape[0] != rope->positions() || shape[1] != rope->head_dim())
-      at.bad("a rotary table has the shape [positions, head_dim]");
-    if (rope->head_dim() % 2 != 0)
-      at.bad("a rotary table's head_dim is even");
-    if (!std::isfinite(rope->base()) || rope->base() <= 0)
-      at.bad("a rotary table's base is positive");
-    return;
-  }
-  default:
-    at.bad("step " + std::to_string(step) + " is of an unknown kind");
-  }
-}
-
-void checkConstants(const schema::Plan &plan, const schema::Program &program, const Place &place) {
-  const auto &buffers = *program.buffers();
-  std::vector<bool> made(buffers.size());
-  for (uint32_t i = 0; i < program.constants()->size(); ++i) {
-    const schema::Constant &constant = *program.constants()->Get(i);
-    Place at = place.in("constant " + std::to_string(i));
-    if (constant.buffer() >= buffers.size())
-      at.bad("its buffer " + std::to_string(constant.buffer()) + " does not exist");
-    const schema::Buffer &buffer = *buffers[constant.buffer()];
-    at = place.in(numbered("constant", i, buffer.name()));
-    if (buffer.space() != schema::Space::Constant || !isFloat(buffer.dtype()))
-      at.bad("a constant is a buffer of floats in the constant space");
-    if (made[constant.buffer()])
-      at.bad("two recipes write it");
-    made[constant.buffer()] = true;
-    if (!constant.steps_type() || constant.steps()->size() == 0)
-      at.bad("its recipe is empty");
-    for (uint32_t s = 0; s < constant.steps()->size(); ++s)
-      checkStep(plan, buffer, constant, s, at);
-  }
-  for (uint32_t i = 0; i < buffers.size(); ++i)
-    if (buffers[i]->space() == schema::Space::Constant && !made[i])
-      place.in(numbered("buffer", i, buffers[i]->name())).bad("no recipe writes this constant");
-}
-
 KernelInstance checkKernel(const schema::Plan &plan, const schema::Kernel &kernel, const Place &at) {
   KernelInstance instance;
   const std::string_view engine = kernel.engine() ? kernel.engine()->string_view() : std::string_view();
   instance.kernel = kernels::catalogue().kernel(kernel.meaning()->string_view(), engine);
+  const std::string maker = plan.producer()->str();
   if (!instance.kernel)
-    at.bad("no engine " + quote(engine) + " computes " + quote(kernel.meaning()->string_view()));
+    at.unsupported("no engine " + quote(engine) + " computes " + quote(kernel.meaning()->string_view()) + " here; " +
+                   maker + " made this plan");
+  if (!std::ranges::equal(*kernel.description(), codegen::descriptionHash(*instance.kernel)))
+    at.unsupported("this kernel was described otherwise by the nanocc that made this plan (" + maker + ")");
   const auto &declared = instance.kernel->params;
   if (kernel.params()->size() != declared.size())
     at.bad(instance.kernel->text() + " has " + std::to_string(declared.size()) + " parameters, not " +
@@ -254,14 +203,18 @@ std::vector<KernelInstance> checkProgram(const schema::Plan &plan, const schema:
     place.bad(reason);
   if (program.precision()->string_view() != "f32" && program.precision()->string_view() != "bf16")
     place.bad("unknown precision " + quote(program.precision()->string_view()));
+  if (program.ranks() == 0)
+    place.bad("it has no ranks");
+  if (program.ranks() > 1)
+    place.unsupported("it is for " + std::to_string(program.ranks()) + " ranks; this build runs one");
   for (int space = 0; space <= static_cast<int>(schema::Space::Mapped); ++space)
     if (totalOf(*program.memory(), static_cast<schema::Space>(space)) > kMaxMemory)
       place.bad("a memory total exceeds 2^48 bytes");
   checkBuffers(program, place);
   checkOverlap(program, place);
-  checkConstants(plan, program, place);
-
-  ProgramContext context{plan, program, {}, {}};
+  ProgramContext context{plan, program, {}, {}, {}};
+  checkConstants(context, place);
+  checkRings(program, place);
   std::unordered_set<std::string_view> names;
   for (uint32_t i = 0; i < program.kernels()->size(); ++i) {
     const schema::Kernel &kernel = *program.kernels()->Get(i);

@@ -7,6 +7,7 @@
 #include "runtime/plan/kernel.h"
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -14,7 +15,8 @@
 
 namespace nanort {
 
-/// Errors: Exit::Input naming `file`, the place and the first violated rule. Returns what it made of the kernels.
+/// Errors: Exit::Input naming `file`, the place and the first violated rule; Exit::Unsupported for a sound plan that
+/// needs what this build lacks. Returns what it made of the kernels.
 KernelInstances verifyPlan(const schema::Plan &plan, const std::string &file);
 
 namespace verify {
@@ -28,6 +30,10 @@ struct Place {
   [[noreturn]] void bad(const std::string &rule) const {
     fail(Exit::Input, file + ": " + text + ": " + rule + "; compile the model again with nanocc");
   }
+  /// Nothing is wrong with the plan but that this build cannot run it.
+  [[noreturn]] void unsupported(const std::string &what) const {
+    fail(Exit::Unsupported, file + ": " + text + ": " + what + "; compile the model again with this build's nanocc");
+  }
 };
 
 /// What the entries' checks need of a program that has passed its own.
@@ -35,6 +41,8 @@ struct ProgramContext {
   const schema::Plan &plan;
   const schema::Program &program;
   std::vector<KernelInstance> kernels;
+  /// Of each buffer that a layout step changed: its elements before, which is what references see.
+  std::unordered_map<uint32_t, uint64_t> logical;
   /// The name under which any entry binds a buffer, and whether as an input. A buffer has one name: an index that the
   /// session keeps in range must not also be something a kernel writes.
   struct Bound {
@@ -74,6 +82,12 @@ void checkGenerationScalars(const ProgramContext &context, const Nodes &nodes, c
 
 std::string numbered(const char *what, size_t index, const flatbuffers::String *name);
 bool isFloat(schema::DType type);
+/// Product of a shape that must have 1 to 8 positive extents, and fewer than 2^48 elements.
+uint64_t checkShape(std::span<const uint64_t> shape, const Place &place);
+/// Recipes: every source, step and part; each constant is made once, and all are. Fills `context.logical`.
+void checkConstants(ProgramContext &context, const Place &place);
+/// Rings: every buffer of keys and values is a part of one.
+void checkRings(const schema::Program &program, const Place &place);
 /// Elements of a buffer (its shape's product).
 uint64_t elementsOf(const schema::Buffer &buffer);
 

@@ -1,6 +1,7 @@
 #include "codegen/Choices.h"
 #include "kernels_templates/generation/words.h"
 #include "runtime/base/text.h"
+#include "runtime/plan/plan.h"
 #include "runtime/plan/verify.h"
 
 #include <algorithm>
@@ -78,15 +79,17 @@ class NodeCheck {
 public:
   NodeCheck(const ProgramContext &context, const Nodes &nodes, uint32_t own, const Place &place)
       : context(context), program(context.program), nodes(nodes), entry(*program.entries()->Get(nodes.entry)),
-        node(*nodes.own->Get(own)), index(nodes.before(program) + own), place(place.in("node " + std::to_string(own))) {
-  }
+        node(*nodes.own->Get(own)), work(node.work_as_Launch()), index(nodes.before(program) + own),
+        place(place.in("node " + std::to_string(own))) {}
 
   void run() {
-    if (node.kind() > schema::NodeKind::Gemm)
-      place.bad("unknown kind " + std::to_string(static_cast<int>(node.kind())));
-    if (node.kernel() >= program.kernels()->size())
-      place.bad("kernel " + std::to_string(node.kernel()) + " does not exist");
-    place = place.in(program.kernels()->Get(node.kernel())->name()->string_view());
+    if (node.work_type() == schema::Work::Collective)
+      place.unsupported("it is a collective; this build runs no ranks together");
+    if (!work && !node.work_as_Library())
+      place.bad("unknown kind " + std::to_string(static_cast<int>(node.work_type())));
+    if (kernelIndexOf(node) >= program.kernels()->size())
+      place.bad("kernel " + std::to_string(kernelIndexOf(node)) + " does not exist");
+    place = place.in(program.kernels()->Get(kernelIndexOf(node))->name()->string_view());
     arguments();
     if (nodes.generate)
       checkGenerationScalars(context, nodes, kernel(), scalars, place);
@@ -101,21 +104,23 @@ private:
   const Nodes &nodes;
   const schema::Entry &entry;
   const schema::Node &node;
-  const uint32_t index; // counts the nodes of the entry that a loop repeats first
+  const schema::Launch *work; // null: a product of a library
+  const uint32_t index;       // counts the nodes of the entry that a loop repeats first
   Place place;
   std::vector<uint32_t> buffers;
   std::vector<kernels::Scalar> scalars;
 
-  const KernelInstance &kernel() const { return context.kernels[node.kernel()]; }
+  const KernelInstance &kernel() const { return context.kernels[kernelIndexOf(node)]; }
 
   void arguments() {
     const auto &declared = kernel().kernel->args;
     if (isOfGenerations(*kernel().kernel) != (nodes.generate != nullptr))
       place.bad("a generate entry has launches of feed and advance, another none of them");
-    if (node.args()->size() != declared.size())
-      place.bad(std::to_string(declared.size()) + " arguments expected, not " + std::to_string(node.args()->size()));
+    const auto &args = argumentsOf(node);
+    if (args.size() != declared.size())
+      place.bad(std::to_string(declared.size()) + " arguments expected, not " + std::to_string(args.size()));
     for (uint32_t i = 0; i < declared.size(); ++i) {
-      const schema::Arg &arg = *node.args()->Get(i);
+      const schema::Arg &arg = *args[i];
       const Place at = place.in("argument " + std::string(declared[i].name));
       const bool scalar = isScalar(declared[i].access);
       const auto expected = !scalar                                     ? schema::ArgKind::Buffer
@@ -217,6 +222,8 @@ private:
     for (size_t i = 0; i < buffers.size(); ++i) {
       const schema::Buffer &b = *program.buffers()->Get(buffers[i]);
       uint64_t available = elementsOf(b);
+      if (auto logical = context.logical.find(buffers[i]); logical != context.logical.end())
+        available = std::min(available, logical->second);
       // A buffer may serve entries of several sizes; only this entry's part of it holds indices of this call.
       if (auto bound = context.bound.find(buffers[i]); bound != context.bound.end() && !nodes.generate)
         available = std::min(available, countOf(*findRule(bound->second.name, bound->second.input), entry, model));
@@ -229,16 +236,14 @@ private:
   }
 
   void launch() const {
-    if (node.kind() == schema::NodeKind::Gemm) {
+    if (const auto *library = node.work_as_Library()) {
       if (kernel().kernel->meaning.name != "product" || kernel().kernel->engine || kernel().params["norm"] != 0)
         place.bad("a library computes products without a norm, and no engine's");
-      if (node.algorithm() >= codegen::libraryAlgorithms)
-        place.bad("algorithm " + std::to_string(node.algorithm()) + " of a library is beyond the " +
+      if (library->algorithm() >= codegen::libraryAlgorithms)
+        place.bad("algorithm " + std::to_string(library->algorithm()) + " of a library is beyond the " +
                   std::to_string(codegen::libraryAlgorithms) + " that its heuristic is asked for");
       return;
     }
-    if (node.library())
-      place.bad("a launch has no library");
     const kernels::Engine *engine = kernel().kernel->engine;
     const bool cpu = program.target()->string_view() == "cpu";
     if (cpu != !engine)
@@ -249,33 +254,33 @@ private:
       place.bad("engine " + std::string(engine->name) + " is for " + std::string(engine->target) + " alone");
     if (!kernel().hasImage)
       place.bad("its kernel has neither source nor cubin");
-    if (!node.grid() || node.grid()->size() != 3 || !node.block() || node.block()->size() != 3)
+    if (!work->grid() || work->grid()->size() != 3 || !work->block() || work->block()->size() != 3)
       place.bad("grid and block have 3 extents");
-    const auto &grid = *node.grid(), &block = *node.block();
+    const auto &grid = *work->grid(), &block = *work->block();
     for (uint32_t i = 0; i < 3; ++i)
       if (grid[i] == 0 || grid[i] > (i == 0 ? kMaxGridX : kMaxGridYZ) || block[i] == 0 ||
           block[i] > (i == 2 ? kMaxBlockZ : kMaxThreads))
         place.bad("grid or block is outside the device's limits");
     if (uint64_t(block[0]) * block[1] * block[2] > kMaxThreads)
       place.bad("a block has more than 1024 threads");
-    if (node.shared_bytes() > kMaxSharedBytes)
+    if (work->shared_bytes() > kMaxSharedBytes)
       place.bad("it asks for more than 227 KiB of shared memory");
     // The bodies' indexing relies on the shape that their engine gives.
     const kernels::Values launch = kernel().kernel->launch(kernel().params, scalars);
     const kernels::LaunchShape shape = kernel().kernel->shape(launch);
     if (grid[0] != shape.blocks || grid[1] != 1 || grid[2] != 1 || block[0] != shape.threads || block[1] != 1 ||
-        block[2] != 1 || node.shared_bytes() != shape.sharedBytes)
+        block[2] != 1 || work->shared_bytes() != shape.sharedBytes)
       place.bad("grid, block or shared memory are not those of " + kernel().kernel->text());
     maps(launch);
   }
 
   void maps(const kernels::Values &launch) const {
     const std::vector<kernels::TensorMap> expected = kernel().kernel->maps(launch, limits());
-    const size_t count = node.maps() ? node.maps()->size() : 0;
+    const size_t count = work->maps() ? work->maps()->size() : 0;
     if (count != expected.size())
       place.bad(std::to_string(expected.size()) + " tensor maps expected, not " + std::to_string(count));
     for (uint32_t i = 0; i < count; ++i) {
-      const schema::TensorMap &map = *node.maps()->Get(i);
+      const schema::TensorMap &map = *work->maps()->Get(i);
       const kernels::TensorMap &rule = expected[i];
       if (map.arg() != kernel().kernel->indexOf(rule.arg) || map.swizzle() != rule.swizzle ||
           !std::ranges::equal(*map.extents(), rule.extents) || !std::ranges::equal(*map.strides(), rule.strides) ||
@@ -296,7 +301,7 @@ private:
       if (edge->kind() != schema::EdgeKind::Programmatic)
         continue;
       // The wait in a kernel covers one producer; a library's kernels need not have one at all.
-      if (node.kind() != schema::NodeKind::Launch || nodes.at(program, edge->from()).kind() != schema::NodeKind::Launch)
+      if (!work || !nodes.at(program, edge->from()).work_as_Launch())
         place.bad("a programmatic edge joins what is not two launches");
       if (node.edges()->size() != 1)
         place.bad("a programmatic edge is one of several: a join needs full edges");

@@ -13,9 +13,10 @@ using Nodes = flatbuffers::Vector<flatbuffers::Offset<schema::Node>>;
 
 std::vector<kernels::Scalar> scalarsOf(const kernels::Kernel &kernel, const schema::Node &node) {
   std::vector<kernels::Scalar> scalars;
-  for (uint32_t i = 0; i < node.args()->size(); ++i)
+  const auto &args = argumentsOf(node);
+  for (uint32_t i = 0; i < args.size(); ++i)
     if (isScalar(kernel.args[i].access))
-      scalars.push_back({.i = node.args()->Get(i)->i32()}); // others shape no launch
+      scalars.push_back({.i = args[i]->i32()}); // others shape no launch
   return scalars;
 }
 
@@ -25,14 +26,14 @@ bool startsEarly(const schema::Node &node) {
 }
 
 /// Of a block of the launch; nullopt without machine code, which alone knows.
-std::optional<uint64_t> registersOf(const schema::Kernel &kernel, const schema::Node &node) {
-  if (!kernel.cubin() || !node.block())
+std::optional<uint64_t> registersOf(const schema::Kernel &kernel, const schema::Launch &launch) {
+  if (!kernel.cubin() || !launch.block())
     return std::nullopt;
   const std::optional<uint32_t> registers =
       codegen::registersOf({reinterpret_cast<const char *>(kernel.cubin()->data()), kernel.cubin()->size()});
   if (!registers)
     return std::nullopt;
-  const auto &block = *node.block();
+  const auto &block = *launch.block();
   return uint64_t{*registers} * block[0] * block[1] * block[2];
 }
 
@@ -86,20 +87,20 @@ private:
   }
 
   Launch launch(const schema::Node &node) const {
-    const schema::Kernel &kernel = *program.kernels()->Get(node.kernel());
-    const auto &[known, params, hasImage] = kernels[node.kernel()];
+    const schema::Kernel &kernel = *program.kernels()->Get(kernelIndexOf(node));
+    const auto &[known, params, hasImage] = kernels[kernelIndexOf(node)];
     Launch made;
     made.kernel = kernel.name()->str();
     made.location = node.location() ? node.location()->str() : "";
-    made.library = node.kind() == schema::NodeKind::Gemm;
+    made.library = node.work_as_Library() != nullptr;
     made.bytes = node.bytes();
     made.flops = node.flops();
     if (node.considered())
       for (const flatbuffers::String *line : *node.considered())
         made.considered.push_back(line->str());
-    if (!made.library) {
-      made.shared = node.shared_bytes();
-      made.registers = registersOf(kernel, node);
+    if (const auto *own = node.work_as_Launch()) {
+      made.shared = own->shared_bytes();
+      made.registers = registersOf(kernel, *own);
     }
     made.fallback = known->fallback(params);
     if (device) {
@@ -149,8 +150,9 @@ private:
     const schema::Memory &bytes = *program.memory();
     Memory line;
     for (const schema::Constant *constant : *program.constants())
-      if (constant->steps_type()->GetEnum<schema::Step>(0) == schema::Step::RopeStep)
-        line.tables += (program.buffers()->Get(constant->buffer())->bytes() + 255) / 256 * 256;
+      if (constant->sources()->size() == 0)
+        for (const schema::Part *part : *constant->parts())
+          line.tables += (program.buffers()->Get(part->buffer())->bytes() + 255) / 256 * 256;
     line.weights = bytes.constants() - line.tables;
     line.kv = bytes.kv();
     line.state = bytes.state();

@@ -29,13 +29,13 @@ void LockstepExecutor::run(uint32_t entry) {
 void LockstepExecutor::runNode(uint32_t entryIndex, uint32_t index) {
   const schema::Entry &entry = *program.entries()->Get(entryIndex);
   const schema::Node &node = *entry.nodes()->Get(index);
-  const KernelInstance &kernel = kernels[node.kernel()];
+  const KernelInstance &kernel = kernels[kernelIndexOf(node)];
   const auto &declared = kernel.kernel->args;
   std::vector<uint32_t> outputs;
   for (uint32_t i = 0; i < declared.size(); ++i) {
     if (isScalar(declared[i].access))
       continue;
-    const uint32_t buffer = node.args()->Get(i)->buffer();
+    const uint32_t buffer = argumentsOf(node)[i]->buffer();
     const schema::Buffer &described = *program.buffers()->Get(buffer);
     // An output's slots that a launch leaves alone must be equal on both sides too.
     if (described.space() != schema::Space::Constant) {
@@ -49,7 +49,7 @@ void LockstepExecutor::runNode(uint32_t entryIndex, uint32_t index) {
   tested->runNode(entryIndex, index);
   oracle->runNode(entryIndex, index);
   const std::string where = "entry " + quote(entry.name()->string_view()) + ", node " + std::to_string(index) +
-                            ", kernel " + quote(program.kernels()->Get(node.kernel())->name()->string_view());
+                            ", kernel " + quote(program.kernels()->Get(kernelIndexOf(node))->name()->string_view());
   ++differences[kernel.kernel->text()].launches;
   for (uint32_t buffer : outputs)
     compare(buffer, kernel, where);

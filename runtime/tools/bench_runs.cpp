@@ -108,7 +108,7 @@ double bytesPerStep(const schema::Program &program, const schema::Entry &entry, 
   double bytes = 0;
   std::vector<bool> counted(program.buffers()->size());
   for (const schema::Node *node : *entry.nodes())
-    for (const schema::Arg *arg : *node->args()) {
+    for (const schema::Arg *arg : argumentsOf(*node)) {
       if (arg->kind() != schema::ArgKind::Buffer || counted[arg->buffer()])
         continue;
       const schema::Buffer &buffer = *program.buffers()->Get(arg->buffer());

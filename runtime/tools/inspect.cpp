@@ -52,7 +52,7 @@ void printEntry(const report::Entry &entry, bool launches) {
 
 void printKernels(const schema::Program &program) {
   std::vector<uint64_t> launches(program.kernels()->size());
-  forEachNode(program, [&](const schema::Node &node) { ++launches[node.kernel()]; });
+  forEachNode(program, [&](const schema::Node &node) { ++launches[kernelIndexOf(node)]; });
   for (uint32_t i = 0; i < program.kernels()->size(); ++i) {
     const schema::Kernel &kernel = *program.kernels()->Get(i);
     const char *image = kernel.cubin() && kernel.cubin()->size() > 0 ? ", cubin"

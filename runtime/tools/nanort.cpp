@@ -1,6 +1,7 @@
 // nanort: runs and examines plans that nanocc made.
 #include "runtime/base/error.h"
 #include "runtime/base/text.h"
+#include "runtime/base/version.h"
 #include "runtime/tools/common.h"
 
 #include <algorithm>
@@ -32,14 +33,14 @@ static int complain(Exit code, std::string message) {
 
 int main(int argc, char **argv) {
   CLI::App app("Runs and examines models that nanocc compiled.", "nanort");
-  app.set_version_flag("--version", std::string("nanort " NANOCC_VERSION));
+  app.set_version_flag("--version", "nanort " + versionText());
   app.require_subcommand(1);
   app.footer("Exit codes: 0 ok, 1 internal, 2 flags, 3 input, 4 unsupported, 5 no device or program fits, 6 memory,\n"
              "7 a comparison found a difference, 8 CUDA failure.\nnanort COMMAND --help lists a command's flags.");
   for (const auto &add : tools::commands)
     add(app);
   for (CLI::App *command : app.get_subcommands({}))
-    command->set_version_flag("--version", std::string("nanort " NANOCC_VERSION));
+    command->set_version_flag("--version", "nanort " + versionText());
   try {
     // CLI11 would only say that a command is missing.
     std::string commands;

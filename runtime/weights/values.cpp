@@ -2,7 +2,10 @@
 
 #include "kernels_templates/sample/philox.h"
 
+#include "runtime/base/error.h"
+
 #include <cmath>
+#include <cstring>
 
 namespace nanort {
 
@@ -45,6 +48,19 @@ void ropeRow(double base, uint64_t position, std::span<float> out) {
     const float angle = static_cast<float>(position) * frequency;
     out[i] = static_cast<float>(std::cos(static_cast<double>(angle)));
     out[half + i] = static_cast<float>(std::sin(static_cast<double>(angle)));
+  }
+}
+
+void store(kernels::DType type, std::span<const float> values, std::byte *out) {
+  if (type == kernels::DType::F32) {
+    std::memcpy(out, values.data(), values.size_bytes());
+    return;
+  }
+  if (type != kernels::DType::BF16)
+    fail(Exit::Internal, "no parameter is stored as " + std::string(kernels::nameOf(type)));
+  for (size_t i = 0; i < values.size(); ++i) {
+    const kernels::bf16 value = kernels::roundToBf16(values[i]);
+    std::memcpy(out + i * sizeof value, &value, sizeof value);
   }
 }
 

@@ -1,6 +1,9 @@
-// The numbers behind constants that no file holds: random parameters and rotary tables.
+// The numbers behind constants that no file holds: random parameters and rotary tables; and how floats are stored.
 #pragma once
 
+#include "kernels_templates/common/dtype.h"
+
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -15,5 +18,8 @@ void randomValues(uint64_t seed, std::string_view name, std::span<const uint64_t
 /// One row of a rotary table, as upstream computes it: the exponent 2i/D, base to its power, the inverse, that times
 /// the position, cos and sin are each rounded to f32. `out` has D elements: cosines, then sines.
 void ropeRow(double base, uint64_t position, std::span<float> out);
+
+/// Values as elements of `type`, f32 or bf16 (to nearest, ties to even), at `out`.
+void store(kernels::DType type, std::span<const float> values, std::byte *out);
 
 } // namespace nanort

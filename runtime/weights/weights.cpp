@@ -26,12 +26,11 @@ uint64_t elementsOf(const schema::Parameter &parameter) {
   return elements;
 }
 
-/// Stores f32 values as elements [first, ...) of a dense array of `type`.
-void store(kernels::DType type, std::span<const float> values, uint64_t first, std::byte *out) {
+/// Stores f32 values as a dense array of `type`.
+void store(kernels::DType type, std::span<const float> values, std::byte *out) {
   kernels::byFloat(type, "a constant", [&](auto zero) {
     using T = decltype(zero);
-    auto *to = reinterpret_cast<T *>(out) + first; // constants are aligned to their elements
-    std::transform(values.begin(), values.end(), to, kernels::fromFloat<T>);
+    std::transform(values.begin(), values.end(), reinterpret_cast<T *>(out), kernels::fromFloat<T>);
   });
 }
 
@@ -94,66 +93,29 @@ Weights Weights::random(std::shared_ptr<const Plan> plan, uint64_t seed) {
   return weights;
 }
 
-void Weights::write(const schema::Program &program, const schema::Constant &constant, uint64_t first, uint64_t count,
-                    std::byte *out, kernels::HostMath &math) const {
-  const kernels::DType type = dtypeOf(*program.buffers()->Get(constant.buffer()));
-  const uint64_t last = first + count;
-  for (uint32_t s = 0; s < constant.steps()->size(); ++s) {
-    if (constant.steps_type()->GetEnum<schema::Step>(s) == schema::Step::RopeStep) {
-      const auto &rope = *constant.steps()->GetAs<schema::RopeStep>(s);
-      const uint64_t width = rope.head_dim(), top = first / width, bottom = (last + width - 1) / width;
-      math.parallelFor(static_cast<int64_t>(bottom - top), 64, [&](int64_t begin, int64_t end) {
-        std::vector<float> row(width);
-        for (uint64_t t = top + static_cast<uint64_t>(begin); t < top + static_cast<uint64_t>(end); ++t) {
-          ropeRow(rope.base(), t, row);
-          const uint64_t from = std::max(first, t * width), to = std::min(last, (t + 1) * width);
-          store(type, std::span(row).subspan(from - t * width, to - from), from - first, out);
-        }
-      });
-      continue;
-    }
-    uint64_t start = 0; // of a parameter in the constant
-    for (uint32_t source : *constant.steps()->GetAs<schema::CastStep>(s)->sources()) {
-      const schema::Parameter &parameter = *plan->root().parameters()->Get(source);
-      const std::string name = parameter.name()->str();
-      const std::vector<uint64_t> shape = shapeOf(parameter);
-      const Tensor *tensor = file ? file->find(name) : nullptr;
-      const uint64_t next = start + elementsOf(parameter);
-      const uint64_t from = std::max(first, start), to = std::min(last, next);
-      math.parallelFor(to > from ? static_cast<int64_t>(to - from) : 0, kGrain, [&](int64_t begin, int64_t end) {
-        if (tensor && typeOf(*tensor) == type) {
-          std::byte *place = out + kernels::bytesOf(type, from - first + static_cast<uint64_t>(begin));
-          file->read(*tensor, kernels::bytesOf(type, from - start + static_cast<uint64_t>(begin)),
-                     {place, kernels::bytesOf(type, static_cast<uint64_t>(end - begin))});
-          return;
-        }
-        std::vector<float> values;
-        for (int64_t i = begin; i < end; i += kGrain) {
-          values.resize(static_cast<size_t>(std::min(kGrain, end - i)));
-          const uint64_t element = from + static_cast<uint64_t>(i);
-          if (tensor)
-            load(*file, *tensor, element - start, values);
-          else
-            randomValues(seed, name, shape, element - start, values);
-          store(type, values, element - first, out);
-        }
-      });
-      start = next;
-    }
+void Weights::read(uint32_t index, uint64_t first, uint64_t count, kernels::DType type, std::byte *out) const {
+  const schema::Parameter &parameter = *plan->root().parameters()->Get(index);
+  const std::string name = parameter.name()->str();
+  const Tensor *tensor = file ? file->find(name) : nullptr;
+    if (tensor && typeOf(*tensor) == type) {
+    file->read(*tensor, kernels::bytesOf(type, first), {out, kernels::bytesOf(type, count)});
+    return;
+  }
+  const std::vector<uint64_t> shape = shapeOf(parameter);
+  std::vector<float> values;
+  for (uint64_t i = 0; i < count; i += values.size()) {
+    values.resize(std::min<uint64_t>(kGrain, count - i));
+    if (tensor)
+      load(*file, *tensor, first + i, values);
+    else
+      randomValues(seed, name, shape, first + i, values);
+    store(type, values, out + kernels::bytesOf(type, i));
   }
 }
 
-const std::byte *Weights::view(const schema::Program &program, const schema::Constant &constant) const {
-  if (!file || constant.steps()->size() != 1 ||
-      constant.steps_type()->GetEnum<schema::Step>(0) != schema::Step::CastStep)
-    return nullptr;
-  const auto &sources = *constant.steps()->GetAs<schema::CastStep>(0)->sources();
-  if (sources.size() != 1)
-    return nullptr;
-  const schema::Parameter *source = plan->root().parameters()->Get(sources[0]);
-  const Tensor *tensor = file->find(source->name()->str());
-  const kernels::DType type = dtypeOf(*program.buffers()->Get(constant.buffer()));
-  if (typeOf(*tensor) != type || reinterpret_cast<uintptr_t>(tensor->data.data()) % kernels::sizeOf(type) != 0)
+const std::byte *Weights::view(uint32_t parameter, kernels::DType type) const {
+  const Tensor *tensor = file ? file->find(plan->root().parameters()->Get(parameter)->name()->str()) : nullptr;
+  if (!tensor || !typeOf(*tensor) == type || reinterpret_cast<uintptr_t>(tensor->data.data()) % kernels::sizeOf(type) != 0)
     return nullptr;
   return tensor->data.data();
 }
@@ -164,20 +126,14 @@ void Weights::save(const std::filesystem::path &path, kernels::HostMath &math) c
   for (const schema::Parameter *parameter : parameters)
     declarations.push_back({parameter->name()->str(), "F32", shapeOf(*parameter)});
   SafetensorsWriter writer(path, declarations);
-  for (const schema::Parameter *parameter : parameters) {
-    const std::string name = parameter->name()->str();
-    const std::vector<uint64_t> shape = shapeOf(*parameter);
-    const Tensor *tensor = file ? file->find(name) : nullptr;
+  for (uint32_t index = 0; index < parameters.size(); ++index) {
     constexpr uint64_t piece = 1 << 22; // elements: bounds the memory this needs
     std::vector<float> values;
-    for (uint64_t first = 0, total = elementsOf(*parameter); first < total; first += piece) {
+    for (uint64_t first = 0, total = elementsOf(*parameters[index]); first < total; first += piece) {
       values.resize(std::min(piece, total - first));
       math.parallelFor(static_cast<int64_t>(values.size()), kGrain, [&](int64_t begin, int64_t end) {
-        const std::span part = std::span(values).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
-        if (tensor)
-          load(*file, *tensor, first + static_cast<uint64_t>(begin), part);
-        else
-          randomValues(seed, name, shape, first + static_cast<uint64_t>(begin), part);
+        read(index, first + static_cast<uint64_t>(begin), static_cast<uint64_t>(end - begin), kernels::DType::F32,
+             reinterpret_cast<std::byte *>(values.data() + begin));
       });
       writer.write(std::as_bytes(std::span(values)));
     }

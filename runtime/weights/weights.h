@@ -1,4 +1,4 @@
-// Where a program's constants come from: a weights file, or counter-based random numbers.
+// Where a plan's parameters come from: a weights file, or counter-based random numbers.
 #pragma once
 
 #include "kernels_templates/base/host_math.h"
@@ -22,13 +22,14 @@ public:
   /// deviation 1/sqrt(k); vectors and scalars: uniform in [0.25, 0.75]. No tensor is zero.
   static Weights random(std::shared_ptr<const Plan> plan, uint64_t seed);
 
-  /// Elements [first, first + count) of a constant, as its value steps make them, into `out` in its dtype. Errors:
-  /// Exit::Input if the weights file can no longer be read.
-  void write(const schema::Program &program, const schema::Constant &constant, uint64_t first, uint64_t count,
-             std::byte *out, kernels::HostMath &math) const;
-  /// The constant's bytes without a copy, if its only step is a cast of one parameter to the dtype that the file
-  /// already has; else null. Through the mapping: the file must not be cut while they are used.
-  const std::byte *view(const schema::Program &program, const schema::Constant &constant) const;
+  /// Elements [first, first + count) of a parameter (an index into Plan.parameters) into `out`, as f32 or rounded to
+  /// bf16. Errors: Exit::Input if the weights file can no longer be read.
+  void read(uint32_t parameter, uint64_t first, uint64_t count, kernels::DType type, std::byte *out) const;
+  /// The parameter's bytes without a copy, if the file has it in this type; else null. Through the mapping: the file
+  /// must not be cut while they are used.
+  const std::byte *view(uint32_t parameter, kernels::DType type) const;
+
+  const schema::Plan &root() const { return plan->root(); }
 
   /// All parameters as a safetensors file (for --random-weights).
   void save(const std::filesystem::path &path, kernels::HostMath &math) const;

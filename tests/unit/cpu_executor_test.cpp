@@ -71,7 +71,8 @@ TEST(CpuExecutor, PoisonShowsBytesThatNobodyWrote) {
   Json &program = plan["programs"][0];
   // The residual addition leaves the last token's row alone: without poison stale bytes of an earlier launch are there.
   Json &add = program["entries"][scoreEntry]["nodes"][nodesOf(program, scoreEntry, "add").front()];
-  add["args"][3]["i32"] = add["args"][3]["i32"].get<int>() - 8;
+  Json &count = add["work"]["args"][3]["i32"];
+  count = count.get<int>() - 8;
   const auto opened = openPlan(dir, plan);
   bool nan = false;
   for (float x : logits(opened, {1, 0, false}))
@@ -90,10 +91,10 @@ TEST(CpuExecutor, AnyCudaProgramRunsOnTheCpu) {
   Json plan = tinyPlan(options);
   for (Json &entry : plan["programs"][0]["entries"])
     for (Json &node : entry["nodes"])
-      if (plan["programs"][0]["kernels"][node["kernel"].get<size_t>()]["family"] == "linear") {
-        node["kind"] = "Gemm"; // a library call means what its kernel's reference computes
-        node.erase("grid");
-        node.erase("block");
+      if (plan["programs"][0]["kernels"][node["work"]["kernel"].get<size_t>()]["family"] == "linear") {
+        node["work_type"] = "Library"; // a library call means what its kernel's reference computes
+        for (const char *field : {"grid", "block", "shared_bytes"})
+          node["work"].erase(field);
       }
   EXPECT_TRUE(same(expected, logits(openPlan(dir, plan), {1, 0, false})));
 }

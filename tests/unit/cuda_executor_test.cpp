@@ -4,6 +4,7 @@
 #include "runtime/cuda/memory.h"
 #include "runtime/executor/executor.h"
 #include "runtime/executor/host_math.h"
+#include "runtime/weights/constants.h"
 #include "tests/unit/cuda_fake.h"
 #include "tests/unit/cuda_plan.h"
 
@@ -109,8 +110,8 @@ TEST_F(CudaExecutor, ConstantsArriveUnchangedFromAFileAndFromRandomNumbers) {
   auto math = makeHostMath(1);
   Weights random = Weights::random(plan, 7);
   std::vector<float> expected(large.size());
-  random.write(plan->program(0), *plan->program(0).constants()->Get(2), 0, expected.size(),
-               reinterpret_cast<std::byte *>(expected.data()), *math);
+  ConstantMaker(random, plan->program(0), *plan->program(0).constants()->Get(2))
+      .write(0, Layout::Device, 0, expected.size(), reinterpret_cast<std::byte *>(expected.data()), *math);
   EXPECT_EQ(large, expected);
   EXPECT_LE(fake().largestCopy, static_cast<int>(cuda::Staging::PieceBytes));
 
@@ -144,7 +145,7 @@ TEST_F(CudaExecutor, LaunchesInOrderWithTheArgumentsOfThePlan) {
     EXPECT_THAT(embed.arguments, ElementsAre(state, constants, arena, 1));
     EXPECT_EQ(scale.kernel, "scale_f32");
     EXPECT_THAT(scale.arguments, ElementsAre(arena, arena + 256, std::bit_cast<uint32_t>(0.5f), CudaPlan::Width));
-    const schema::Node &node = *plan->program(0).entries()->Get(0)->nodes()->Get(0);
+    const schema::Launch &node = *plan->program(0).entries()->Get(0)->nodes()->Get(0)->work_as_Launch();
     EXPECT_THAT(embed.grid, testing::ElementsAreArray(node.grid()->begin(), node.grid()->end()));
     EXPECT_THAT(embed.block, testing::ElementsAreArray(node.block()->begin(), node.block()->end()));
   }

@@ -99,7 +99,7 @@ TEST_F(CudaGenerate, IsOneGraphWithALoopOverChunksAndOneOverSteps) {
     const auto &own = *repeated(loop).nodes();
     ASSERT_EQ(body.size(), own.size() + 1);
     for (uint32_t i = 0; i < own.size(); ++i)
-      EXPECT_EQ(body[i].kernel.kernel, plan->program(0).kernels()->Get(own.Get(i)->kernel())->name()->str());
+      EXPECT_EQ(body[i].kernel.kernel, plan->program(0).kernels()->Get(kernelIndexOf(*own.Get(i)))->name()->str());
     const auto &tail = *generate().loops()->Get(loop)->nodes()->Get(0);
     std::vector<size_t> after;
     for (const schema::Edge *edge : *tail.edges())

@@ -1,5 +1,6 @@
 #include "tests/unit/cuda_plan.h"
 
+#include "codegen/Description.h"
 #include "kernels_templates/base/catalogue.h"
 #include "tests/unit/cuda_fake.h"
 
@@ -24,10 +25,11 @@ struct Builder {
   }
 
   Offset<schema::Constant> constant(uint32_t buffer, uint32_t parameter) {
-    std::vector<schema::Step> types = {schema::Step::CastStep};
-    std::vector<Offset<void>> steps = {
-        schema::CreateCastStep(fbb, fbb.CreateVector(std::vector<uint32_t>{parameter})).Union()};
-    return schema::CreateConstant(fbb, buffer, fbb.CreateVector(types), fbb.CreateVector(steps));
+    const std::vector<uint32_t> sources = {parameter};
+    const std::vector<schema::Step> types;
+    const std::vector<Offset<void>> steps;
+    const std::vector<Offset<schema::Part>> parts = {schema::CreatePart(fbb, buffer, 0)};
+    return schema::CreateConstantDirect(fbb, &sources, &types, &steps, &parts);
   }
 
   Offset<schema::Kernel> kernel(const char *name, const char *family,
@@ -37,7 +39,9 @@ struct Builder {
       params.push_back(schema::CreateParamDirect(fbb, key, value));
     std::string image = fakeImage(arguments);
     std::vector<uint8_t> cubin(image.c_str(), image.c_str() + image.size() + 1);
-    return schema::CreateKernelDirect(fbb, name, family, &params, options.sources ? "// source" : nullptr,
+    const Sha256 hash = codegen::descriptionHash(*codegen::findFamily(family));
+    const std::vector<uint8_t> description(hash.begin(), hash.end());
+    return schema::CreateKernelDirect(fbb, name, family, &params, &description, options.sources ? "// source" : nullptr,
                                       options.cubins ? &cubin : nullptr);
   }
 
@@ -45,23 +49,25 @@ struct Builder {
   Offset<schema::Arg> integer(int32_t value) { return schema::CreateArg(fbb, schema::ArgKind::I32, 0, value); }
   Offset<schema::Arg> real(float value) { return schema::CreateArg(fbb, schema::ArgKind::F32, 0, 0, value); }
 
-  Offset<schema::Node> node(schema::NodeKind kind, uint32_t kernel, const char *family,
+  Offset<schema::Node> node(schema::Work kind, uint32_t kernel, const char *family,
                             const std::vector<std::pair<std::string, int64_t>> &params,
                             std::vector<kernels::Scalar> scalars, const std::vector<Offset<schema::Arg>> &args,
                             int after) {
     std::vector<Offset<schema::Edge>> edges;
     if (after >= 0)
       edges.push_back(schema::CreateEdge(fbb, after,
-                                         options.programmatic && kind == schema::NodeKind::Launch
+                                         options.programmatic && kind == schema::Work::Launch
                                              ? schema::EdgeKind::Programmatic
                                              : schema::EdgeKind::Full));
-    if (kind == schema::NodeKind::Gemm)
-      return schema::CreateNodeDirect(fbb, kind, kernel, &args, nullptr, nullptr, 0, &edges, 0, 0, nullptr, nullptr,
-                                      nullptr, options.library.empty() ? nullptr : options.library.c_str(),
-                                      options.algorithm);
+    if (kind == schema::Work::Library) {
+      const auto product = schema::CreateLibraryDirect(
+          fbb, kernel, &args, options.library.empty() ? nullptr : options.library.c_str(), options.algorithm);
+      return schema::CreateNodeDirect(fbb, kind, product.Union(), &edges);
+    }
     kernels::LaunchShape shape = codegen::findFamily(family)->shape({params}, scalars);
     std::vector<uint32_t> grid(shape.grid, shape.grid + 3), block(shape.block, shape.block + 3);
-    return schema::CreateNodeDirect(fbb, kind, kernel, &args, &grid, &block, shape.sharedBytes, &edges);
+    const auto launch = schema::CreateLaunchDirect(fbb, kernel, &args, &grid, &block, shape.sharedBytes);
+    return schema::CreateNodeDirect(fbb, kind, launch.Union(), &edges);
   }
 };
 
@@ -94,19 +100,21 @@ std::shared_ptr<const Plan> CudaPlan::open(const std::filesystem::path &path, co
       b.kernel("linear_f32", "linear", {{"T", f32}, {"O", f32}, {"K", Width}, {"N", Vocab}}, "bbbs")};
 
   std::vector<Offset<schema::Node>> nodes = {
-      b.node(schema::NodeKind::Launch, 0, "embed", {{"T", f32}, {"C", Width}}, {scalar(1)},
+      b.node(schema::Work::Launch, 0, "embed", {{"T", f32}, {"C", Width}}, {scalar(1)},
              {b.address(Tokens), b.address(Table), b.address(Hidden), b.integer(1)}, -1),
-      b.node(schema::NodeKind::Launch, 1, "scale", {{"T", f32}}, {kernels::Scalar{.f = 0.5f}, scalar(Width)},
+      b.node(schema::Work::Launch, 1, "scale", {{"T", f32}}, {kernels::Scalar{.f = 0.5f}, scalar(Width)},
              {b.address(Hidden), b.address(Scaled), b.real(0.5f), b.integer(Width)}, 0),
-      b.node(schema::NodeKind::Gemm, 2, "linear", {}, {},
+      b.node(schema::Work::Library, 2, "linear", {}, {},
              {b.address(Scaled), b.address(Head), b.address(Logits), b.integer(1)}, 1)};
   std::vector<Offset<schema::Binding>> inputs = {schema::CreateBindingDirect(fbb, "tokens", Tokens)},
                                        outputs = {schema::CreateBindingDirect(fbb, "logits", Logits)};
   std::vector<Offset<schema::Entry>> entries = {
       schema::CreateEntryDirect(fbb, "decode_1", schema::EntryKind::Decode, 1, 1, &inputs, &outputs, &nodes)};
   auto memory = schema::CreateMemory(fbb, ConstantBytes, 0, StateBytes, ArenaBytes, WorkspaceBytes);
-  std::vector<Offset<schema::Program>> programs = {schema::CreateProgramDirect(
-      fbb, options.target.c_str(), "f32", options.minDriver, &buffers, &constants, &kernels, &entries, memory)};
+  const std::vector<Offset<schema::Ring>> rings;
+  std::vector<Offset<schema::Program>> programs = {
+      schema::CreateProgramDirect(fbb, options.target.c_str(), "f32", options.minDriver, 1, &buffers, &constants,
+                                  &rings, &kernels, &entries, memory)};
 
   auto model = schema::CreateModelDirect(fbb, "test", 1, Width, 1, 1, Width, Vocab, 8, 8);
   std::vector<uint8_t> hash(schemaHash().begin(), schemaHash().end()), digest(32);

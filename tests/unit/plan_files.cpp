@@ -36,7 +36,7 @@ std::vector<size_t> nodesOf(const Json &program, size_t entry, const std::string
   std::vector<size_t> result;
   const Json &nodes = program["entries"][entry]["nodes"];
   for (size_t i = 0; i < nodes.size(); ++i)
-    if (program["kernels"][nodes[i]["kernel"].get<size_t>()]["family"] == family)
+    if (program["kernels"][nodes[i]["work"]["kernel"].get<size_t>()]["family"] == family)
       result.push_back(i);
   return result;
 }

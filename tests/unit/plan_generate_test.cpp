@@ -16,7 +16,7 @@ Json &loop(Json &plan, size_t i) { return entry(plan)["loops"][i]; }
 Json &feed(Json &plan) { return entry(plan)["nodes"][0]; }
 Json &tail(Json &plan, size_t i) { return loop(plan, i)["nodes"][0]; }
 /// Argument of a launch of feed (prompt, request, next, progress, go, ring, ...) or advance (the same from request on).
-Json &argument(Json &node, size_t i) { return node["args"][i]; }
+Json &argument(Json &node, size_t i) { return node["work"]["args"][i]; }
 
 const Rule rules[] = {
     {"LoopsElsewhere", "only a generate entry has loops",
@@ -85,7 +85,7 @@ const Rule rules[] = {
        buffer(p, "ring")["bytes"] = 64;
      }},
     {"TailEdge", "not an earlier one", [](Json &p) { tail(p, 0)["edges"][0]["from"] = 1000; }},
-    {"TailGrid", "not those of family", [](Json &p) { tail(p, 0)["grid"][0] = 2; }},
+    {"TailGrid", "not those of family", [](Json &p) { tail(p, 0)["work"]["grid"][0] = 2; }},
 };
 
 class GenerateRules : public testing::TestWithParam<Rule> {};

@@ -11,7 +11,7 @@ Json &node(Json &plan, const char *family, size_t which = 0) {
   return entry(plan)["nodes"][nodesOf(program(plan), 0, family).at(which)];
 }
 Json &kernel(Json &plan, const char *family) {
-  return program(plan)["kernels"][node(plan, family)["kernel"].get<size_t>()];
+  return program(plan)["kernels"][node(plan, family)["work"]["kernel"].get<size_t>()];
 }
 Json &binding(Json &plan, const char *side, const std::string &name) {
   for (Json &b : entry(plan)[side])
@@ -19,6 +19,9 @@ Json &binding(Json &plan, const char *side, const std::string &name) {
       return b;
   throw std::out_of_range(name);
 }
+
+Json &constant(Json &plan) { return program(plan)["constants"][0]; } // "gate"
+Json &ring(Json &plan) { return program(plan)["rings"][0]; }
 
 const Rule rules[] = {
     {"Vocabulary", "vocabulary of 0", [](Json &p) { p["model"]["vocab"] = 0; }},
@@ -55,28 +58,34 @@ const Rule rules[] = {
     {"StateOverlap", "shares bytes", [](Json &p) { buffer(p, "next")["offset"] = buffer(p, "tokens")["offset"]; }},
     {"ArenaOverlap", "shares bytes",
      [](Json &p) { buffer(p, "prefill_4.h")["offset"] = buffer(p, "prefill_4.x")["offset"]; }},
-    {"ConstantBuffer", "does not exist", [](Json &p) { program(p)["constants"][0]["buffer"] = 999; }},
-    {"ConstantSpace", "constant space", [](Json &p) { program(p)["constants"][0]["buffer"] = indexOf(p, "kv"); }},
-    {"ConstantTwice", "two recipes",
-     [](Json &p) { program(p)["constants"][1]["buffer"] = program(p)["constants"][0]["buffer"]; }},
+    {"ConstantNoParts", "no parts", [](Json &p) { constant(p)["parts"] = Json::array(); }},
+    {"ConstantBuffer", "does not exist", [](Json &p) { constant(p)["parts"][0]["buffer"] = 999; }},
+    {"ConstantSpace", "constant space", [](Json &p) { constant(p)["parts"][0]["buffer"] = indexOf(p, "kv"); }},
+    {"ConstantTwice", "two recipes", [](Json &p) { constant(p)["parts"].push_back(constant(p)["parts"][0]); }},
+    {"ConstantTensor", "tensor 1 does not exist", [](Json &p) { constant(p)["parts"][0]["tensor"] = 1; }},
+    {"ConstantShape", "another shape than tensor 0, [3]", [](Json &p) { buffer(p, "gate")["shape"] = {1, 3}; }},
+    {"ConstantSource", "does not exist", [](Json &p) { constant(p)["sources"] = {99}; }},
+    {"RingName", "occurs twice", [](Json &p) { program(p)["rings"] = {ring(p), ring(p)}; }},
+    {"RingNoParts", "no parts", [](Json &p) { ring(p)["parts"] = Json::array(); }},
+    {"RingBuffer", "does not exist", [](Json &p) { ring(p)["parts"] = {999}; }},
+    {"RingSpace", "no buffer of keys", [](Json &p) { ring(p)["parts"] = {indexOf(p, "wte")}; }},
+    {"RingTwice", "a part twice", [](Json &p) { ring(p)["parts"].push_back(indexOf(p, "kv")); }},
+    {"RingMissing", "no ring has this part", [](Json &p) { program(p)["rings"] = Json::array(); }},
+    {"RingExtents", "those of the ring's first part",
+     [](Json &p) {
+       Json scales = buffer(p, "kv");
+       scales["name"] = "kv.scales";
+       scales["shape"][3] = 1;
+       scales["bytes"] = scales["bytes"].get<uint64_t>() / kTinyRing;
+       scales["offset"] = 1024;
+       program(p)["memory"]["kv"] = 2048;
+       program(p)["buffers"].push_back(scales);
+       ring(p)["parts"].push_back(indexOf(p, "kv.scales"));
+     }},
+    {"NoRanks", "no ranks", [](Json &p) { program(p)["ranks"] = 0; }},
     {"ConstantUnmade", "no recipe", [](Json &p) { program(p)["constants"].erase(0); }},
-    {"NoSteps", "empty",
-     [](Json &p) {
-       program(p)["constants"][0]["steps"] = Json::array();
-       program(p)["constants"][0]["steps_type"] = Json::array();
-     }},
-    {"CastSource", "does not exist", [](Json &p) { program(p)["constants"][0]["steps"][0]["sources"] = {99}; }},
-    {"CastElements", "elements, the constant has", [](Json &p) { program(p)["constants"][0]["steps"][0]["sources"] = {1}; }},
-    {"RopeShape", "positions, head_dim", [](Json &p) { program(p)["constants"].back()["steps"][0]["head_dim"] = 2; }},
-    {"RopeOdd", "even",
-     [](Json &p) {
-       program(p)["constants"].back()["steps"][0] = {{"base", 10000.0}, {"positions", 16}, {"head_dim", 3}};
-       buffer(p, "rope")["shape"] = {16, 3};
-     }},
-    {"RopeBase", "base", [](Json &p) { program(p)["constants"].back()["steps"][0]["base"] = -1.0; }},
     {"KernelNameTwice", "occurs twice",
      [](Json &p) { program(p)["kernels"][1]["name"] = program(p)["kernels"][0]["name"]; }},
-    {"KernelFamily", "unknown family", [](Json &p) { kernel(p, "embed")["family"] = "warp_drive"; }},
     {"KernelParamCount", "parameters, not", [](Json &p) { kernel(p, "embed")["params"].erase(0); }},
     {"KernelParamName", "not 'Q'", [](Json &p) { kernel(p, "embed")["params"][1]["name"] = "Q"; }},
     {"KernelParamValue", "has the value", [](Json &p) { kernel(p, "embed")["params"][1]["value"] = -8; }},
@@ -97,26 +106,25 @@ const Rule rules[] = {
     {"BindingSize", "fewer than", [](Json &p) { binding(p, "inputs", "tokens")["buffer"] = indexOf(p, "next"); }},
     {"BindingSpace", "state space",
      [](Json &p) {
-       buffer(p, "tokens")["space"] = "Kv";
-       buffer(p, "tokens")["offset"] = 1024;
-       program(p)["memory"]["kv"] = 2048;
+       buffer(p, "tokens")["space"] = "Workspace";
+       buffer(p, "tokens")["offset"] = 0;
+       program(p)["memory"]["workspace"] = 1024;
      }},
     {"BindingNames", "also bound as", [](Json &p) { binding(p, "inputs", "tokens")["buffer"] = indexOf(p, "prev"); }},
-    {"NodeKind", "unknown kind", [](Json &p) { node(p, "embed")["kind"] = 7; }},
-    {"NodeKernel", "does not exist", [](Json &p) { node(p, "embed")["kernel"] = 99; }},
-    {"ArgCount", "arguments expected", [](Json &p) { node(p, "embed")["args"].erase(0); }},
+    {"NodeKernel", "does not exist", [](Json &p) { node(p, "embed")["work"]["kernel"] = 99; }},
+    {"ArgCount", "arguments expected", [](Json &p) { node(p, "embed")["work"]["args"].erase(0); }},
     {"ArgKind", "another kind",
      [](Json &p) {
-       node(p, "embed")["args"][0] = {{"kind", "I32"}, {"i32", 1}};
+       node(p, "embed")["work"]["args"][0] = {{"kind", "I32"}, {"i32", 1}};
      }},
-    {"ArgNegative", "negative", [](Json &p) { node(p, "embed")["args"][3]["i32"] = -1; }},
-    {"ArgBuffer", "does not exist", [](Json &p) { node(p, "embed")["args"][2]["buffer"] = 999; }},
-    {"ArgDtype", "another dtype", [](Json &p) { node(p, "embed")["args"][2]["buffer"] = indexOf(p, "tokens"); }},
+    {"ArgNegative", "negative", [](Json &p) { node(p, "embed")["work"]["args"][3]["i32"] = -1; }},
+    {"ArgBuffer", "does not exist", [](Json &p) { node(p, "embed")["work"]["args"][2]["buffer"] = 999; }},
+    {"ArgDtype", "another dtype", [](Json &p) { node(p, "embed")["work"]["args"][2]["buffer"] = indexOf(p, "tokens"); }},
     {"ArgOtherEntry", "another entry",
-     [](Json &p) { node(p, "embed")["args"][2]["buffer"] = indexOf(p, "prefill_8.emb"); }},
-    {"ArgConstant", "read-only", [](Json &p) { node(p, "embed")["args"][2]["buffer"] = indexOf(p, "wte"); }},
+     [](Json &p) { node(p, "embed")["work"]["args"][2]["buffer"] = indexOf(p, "prefill_8.emb"); }},
+    {"ArgConstant", "read-only", [](Json &p) { node(p, "embed")["work"]["args"][2]["buffer"] = indexOf(p, "wte"); }},
     {"ArgIndex", "not bound to the input",
-     [](Json &p) { node(p, "rope")["args"][2]["buffer"] = indexOf(p, "tokens"); }},
+     [](Json &p) { node(p, "rope")["work"]["args"][2]["buffer"] = indexOf(p, "tokens"); }},
     {"ArgIndexOfOtherEntry", "not bound to the input",
      [](Json &p) {
        Json other = buffer(p, "rows");
@@ -127,12 +135,12 @@ const Rule rules[] = {
        for (Json &b : entry(p, 1)["inputs"])
          if (b["name"] == "rows")
            b["buffer"] = indexOf(p, "rows2");
-       node(p, "attention")["args"][4]["buffer"] = indexOf(p, "rows2");
+       node(p, "attention")["work"]["args"][4]["buffer"] = indexOf(p, "rows2");
      }},
-    {"ArgWritesInput", "", [](Json &p) { node(p, "sample")["args"][6]["buffer"] = indexOf(p, "steps"); }},
-    {"ArgTwice", "passed twice", [](Json &p) { node(p, "add")["args"][2]["buffer"] = indexOf(p, "prefill_4.x"); }},
-    {"ExtentCount", "touches", [](Json &p) { node(p, "add")["args"][3]["i32"] = 33; }},
-    {"ExtentTokens", "touches", [](Json &p) { node(p, "embed")["args"][3]["i32"] = 5; }},
+    {"ArgWritesInput", "", [](Json &p) { node(p, "sample")["work"]["args"][6]["buffer"] = indexOf(p, "steps"); }},
+    {"ArgTwice", "passed twice", [](Json &p) { node(p, "add")["work"]["args"][2]["buffer"] = indexOf(p, "prefill_4.x"); }},
+    {"ExtentCount", "touches", [](Json &p) { node(p, "add")["work"]["args"][3]["i32"] = 33; }},
+    {"ExtentTokens", "touches", [](Json &p) { node(p, "embed")["work"]["args"][3]["i32"] = 5; }},
     {"ExtentVocabulary", "touches", [](Json &p) { p["model"]["vocab"] = 12; }},
     {"ExtentPositions", "touches", [](Json &p) { p["model"]["max_seq"] = 13; }},
     {"ExtentRows", "", [](Json &p) { entry(p)["rows"] = 3; }},
@@ -147,25 +155,24 @@ const Rule rules[] = {
      [](Json &p) { node(p, "attention")["edges"][0]["kind"] = "Programmatic"; }},
     {"EdgeProgrammaticGemm", "not two launches",
      [](Json &p) {
-       node(p, "linear")["kind"] = "Gemm";
+       node(p, "linear")["work_type"] = "Library";
        node(p, "linear")["edges"][0]["kind"] = "Programmatic";
      }},
-    {"GemmFamily", "family linear", [](Json &p) { node(p, "add")["kind"] = "Gemm"; }},
+    {"GemmFamily", "family linear", [](Json &p) { node(p, "add")["work_type"] = "Library"; }},
     {"GemmAlgorithm", "beyond the 8",
      [](Json &p) {
-       node(p, "linear")["kind"] = "Gemm";
-       node(p, "linear")["library"] = "13.1.0";
-       node(p, "linear")["algorithm"] = 8;
+       node(p, "linear")["work_type"] = "Library";
+       node(p, "linear")["work"]["version"] = "13.1.0";
+       node(p, "linear")["work"]["algorithm"] = 8;
      }},
-    {"LaunchLibrary", "a launch has no library", [](Json &p) { node(p, "add")["library"] = "13.1.0"; }},
     {"NoImage", "neither source nor cubin", [](Json &p) { kernel(p, "add").erase("source"); }, "sm_90a"},
-    {"NoGrid", "3 extents", [](Json &p) { node(p, "add").erase("grid"); }, "sm_90a"},
-    {"GridZero", "limits", [](Json &p) { node(p, "add")["grid"][1] = 0; }, "sm_90a"},
-    {"GridY", "limits", [](Json &p) { node(p, "add")["grid"][1] = 70000; }, "sm_90a"},
-    {"BlockZ", "limits", [](Json &p) { node(p, "add")["block"][2] = 65; }, "sm_90a"},
-    {"BlockThreads", "1024", [](Json &p) { node(p, "add")["block"] = {1024, 2, 1}; }, "sm_90a"},
-    {"Shared", "227 KiB", [](Json &p) { node(p, "add")["shared_bytes"] = 1 << 20; }, "sm_90a"},
-    {"GridShape", "not those of family", [](Json &p) { node(p, "add")["grid"][0] = 1000; }, "sm_90a"},
+    {"NoGrid", "3 extents", [](Json &p) { node(p, "add")["work"].erase("grid"); }, "sm_90a"},
+    {"GridZero", "limits", [](Json &p) { node(p, "add")["work"]["grid"][1] = 0; }, "sm_90a"},
+    {"GridY", "limits", [](Json &p) { node(p, "add")["work"]["grid"][1] = 70000; }, "sm_90a"},
+    {"BlockZ", "limits", [](Json &p) { node(p, "add")["work"]["block"][2] = 65; }, "sm_90a"},
+    {"BlockThreads", "1024", [](Json &p) { node(p, "add")["work"]["block"] = {1024, 2, 1}; }, "sm_90a"},
+    {"Shared", "227 KiB", [](Json &p) { node(p, "add")["work"]["shared_bytes"] = 1 << 20; }, "sm_90a"},
+    {"GridShape", "not those of family", [](Json &p) { node(p, "add")["work"]["grid"][0] = 1000; }, "sm_90a"},
 };
 
 class PlanRules : public testing::TestWithParam<Rule> {};

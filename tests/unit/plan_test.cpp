@@ -87,6 +87,32 @@ TEST(PlanFile, OtherFormatsSaySo) {
   EXPECT_EQ(openError(dir, serialize(other)).code, 3);
 }
 
+/// What only a file can say: flatc makes no union of a type that the schema lacks.
+TEST(PlanFile, RefusesUnknownMembersOfUnions) {
+  TempDir dir;
+  auto refused = [&](const std::function<void(schema::Program &)> &change) {
+    std::vector<uint8_t> bytes = serialize(tinyPlan());
+    change(const_cast<schema::Program &>(*schema::GetPlan(bytes.data())->programs()->Get(0)));
+    sealPlan(bytes);
+    const Thrown thrown = openError(dir, bytes);
+    EXPECT_EQ(thrown.code, 3);
+    return thrown.message;
+  };
+  for (uint8_t type : {0, 9}) {
+    const std::string node = refused([&](schema::Program &program) {
+      auto *table = const_cast<schema::Node *>(program.entries()->Get(0)->nodes()->Get(1));
+      reinterpret_cast<flatbuffers::Table *>(table)->SetField<uint8_t>(schema::Node::VT_WORK_TYPE, type, 255);
+    });
+    EXPECT_NE(node.find("node 1: unknown kind " + std::to_string(type)), std::string::npos) << node;
+    const std::string step = refused([&](schema::Program &program) {
+      const auto &constants = *program.constants(); // the last is the rotary table
+      const auto *types = constants[constants.size() - 1]->steps_type();
+      const_cast<uint8_t &>(types->Data()[0]) = type;
+    });
+    EXPECT_NE(step.find("step 0: it is of an unknown kind"), std::string::npos) << step;
+  }
+}
+
 TEST(PlanFile, DigestDecides) {
   TempDir dir;
   const Thrown unsealed = openError(dir, serialize(tinyPlan(), false));

@@ -1,5 +1,6 @@
 #include "tests/unit/program_json.h"
 
+#include "codegen/Description.h"
 #include "kernels_templates/base/catalogue.h"
 
 #include <algorithm>
@@ -25,10 +26,16 @@ size_t ProgramJson::find(const std::string &name) const {
   return own != bufferIndex.end() ? own->second : bufferIndex.at(name);
 }
 
-void ProgramJson::constant(const std::string &name, const std::vector<uint64_t> &shape, const char *step,
-                           const Json &fields) {
+void ProgramJson::constant(const std::string &name, const std::vector<uint64_t> &shape,
+                           const std::vector<size_t> &sources, const std::vector<std::pair<std::string, Json>> &steps) {
+  Json made = {{"sources", sources}, {"steps_type", Json::array()}, {"steps", Json::array()}};
+  for (const auto &[type, fields] : steps) {
+    made["steps_type"].push_back(type);
+    made["steps"].push_back(fields);
+  }
   const size_t index = buffer(name, "Constant", "F32", shape);
-  constants.push_back({{"buffer", index}, {"steps_type", {step}}, {"steps", Json::array({fields})}});
+  made["parts"].push_back({{"buffer", index}, {"tensor", sources.size() + steps.size() - 1}});
+  constants.push_back(made);
 }
 
 std::string ProgramJson::arena(const std::string &name, std::vector<uint64_t> shape) {
@@ -47,7 +54,8 @@ void ProgramJson::node(const std::string &family, const std::vector<int64_t> &pa
   }
   if (!kernelIndex.contains(name)) {
     kernelIndex[name] = kernels.size();
-    Json kernel = {{"name", name}, {"family", family}, {"params", values}};
+    Json kernel = {
+        {"name", name}, {"family", family}, {"params", values}, {"description", codegen::descriptionHash(described)}};
     if (target != "cpu")
       kernel["source"] = "// made for a test";
     kernels.push_back(kernel);
@@ -78,16 +86,16 @@ void ProgramJson::node(const std::string &family, const std::vector<int64_t> &pa
     }
     scalars.push_back(scalar);
   }
-  Json out = {{"kind", "Launch"}, {"kernel", kernelIndex[name]}, {"args", encoded}, {"edges", Json::array()}};
+  Json launch = {{"kernel", kernelIndex[name]}, {"args", encoded}};
   if (target != "cpu") {
     for (size_t i = 0; i < params.size(); ++i)
       typed.values.emplace_back(described.params[i].name, params[i]);
     const auto shape = described.shape(typed, scalars);
-    out["grid"] = shape.grid;
-    out["block"] = shape.block;
-    out["shared_bytes"] = shape.sharedBytes;
+    launch["grid"] = shape.grid;
+    launch["block"] = shape.block;
+    launch["shared_bytes"] = shape.sharedBytes;
   }
-  nodes.push_back(out);
+  nodes.push_back({{"work_type", "Launch"}, {"work", launch}, {"edges", Json::array()}});
   uses.push_back(std::move(used));
 }
 

@@ -20,7 +20,9 @@ protected:
   /// Whatever the space but Arena, behind those before.
   size_t buffer(const std::string &name, const std::string &space, const std::string &dtype,
                 std::vector<uint64_t> shape);
-  void constant(const std::string &name, const std::vector<uint64_t> &shape, const char *step, const Json &fields);
+  /// A constant of one f32 part: what the last of `steps` ({type, fields}) makes, or without any its one source.
+  void constant(const std::string &name, const std::vector<uint64_t> &shape, const std::vector<size_t> &sources,
+                const std::vector<std::pair<std::string, Json>> &steps);
   /// A buffer of the entry being built; gives its name.
   std::string arena(const std::string &name, std::vector<uint64_t> shape);
   /// The entry's own buffer of a name, or the one that all share.

@@ -9,8 +9,10 @@ add_executable(rt_test
   ${CMAKE_CURRENT_LIST_DIR}/plan_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/plan_rules_test.cpp ${CMAKE_CURRENT_LIST_DIR}/plan_mutation_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/weights_test.cpp ${CMAKE_CURRENT_LIST_DIR}/cpu_executor_test.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/constants_test.cpp ${CMAKE_CURRENT_LIST_DIR}/quantize_test.cpp ${CMAKE_CURRENT_LIST_DIR}/plan_fits_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/session_test.cpp ${CMAKE_CURRENT_LIST_DIR}/session_generate_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/session_compare_test.cpp ${CMAKE_CURRENT_LIST_DIR}/session_memory_test.cpp ${CMAKE_CURRENT_LIST_DIR}/plan_generate_test.cpp)
+target_compile_definitions(rt_test PRIVATE NANO_FROZEN_PLANS="${PROJECT_SOURCE_DIR}/tests/golden/plans")
 target_link_libraries(rt_test PRIVATE tiny_plan nano_session nano_codegen GTest::gtest_main)
 gtest_discover_tests(rt_test PROPERTIES TIMEOUT 300)
 

@@ -59,7 +59,7 @@ protected:
   Thrown withFault(const std::string &family, uint32_t entry, float change) {
     const size_t node = nodesOf(json["programs"][0], entry, family).front();
     uint32_t buffer = 0;
-    for (const Json &arg : json["programs"][0]["entries"][entry]["nodes"][node]["args"])
+    for (const Json &arg : json["programs"][0]["entries"][entry]["nodes"][node]["work"]["args"])
       if (arg["kind"] == "Buffer")
         buffer = arg["buffer"]; // outputs come last in every family
     auto faulty = std::make_unique<Faulty>(cpu(), entry, static_cast<uint32_t>(node), buffer, change);

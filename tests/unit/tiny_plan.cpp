@@ -30,10 +30,10 @@ public:
                                                                             {"gate", {channels}},
                                                                             {"lambda", {1}}}) {
       parameters.push_back({{"name", name}, {"shape", shape}});
-      constant(name, shape, "CastStep", {{"sources", {parameters.size() - 1}}});
+      constant(name, shape, {parameters.size() - 1}, {});
     }
-    constant("rope", {kTinyPositions, D}, "RopeStep",
-             {{"base", 10000.0}, {"positions", kTinyPositions}, {"head_dim", D}});
+    constant("rope", {kTinyPositions, D}, {},
+             {{"RopeStep", {{"base", 10000.0}, {"positions", kTinyPositions}, {"head_dim", D}}}});
     buffer("kv", "Kv", "F32", {maxRows, 2, G, kTinyRing, D});
     inputBuffers("", slots, maxRows);
     buffer("sampling", "State", "U32", {8});
@@ -53,6 +53,7 @@ public:
                     {"precision", "f32"},
                     {"buffers", buffers},
                     {"constants", constants},
+                    {"rings", {{{"name", "layer_0"}, {"parts", {bufferIndex.at("kv")}}}}},
                     {"kernels", kernels},
                     {"entries", entries},
                     {"memory",

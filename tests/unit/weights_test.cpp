@@ -1,8 +1,8 @@
 #include "kernels_templates/sample/philox.h"
 #include "runtime/base/safetensors.h"
 #include "runtime/executor/host_math.h"
+#include "runtime/weights/constants.h"
 #include "runtime/weights/values.h"
-#include "runtime/weights/weights.h"
 #include "tests/unit/tiny_plan.h"
 
 #include <cmath>
@@ -95,17 +95,18 @@ TEST(WeightsFile, CastsAndViews) {
     File(json, dtype).write(dir / "model.safetensors");
     const Weights weights = Weights::fromFile(plan, dir / "model.safetensors");
     for (const schema::Constant *constant : *plan->program(0).constants()) {
-      const schema::Buffer &buffer = *plan->program(0).buffers()->Get(constant->buffer());
+      const schema::Buffer &buffer = *plan->program(0).buffers()->Get(constant->parts()->Get(0)->buffer());
       std::vector<float> values(buffer.bytes() / 4);
-      weights.write(plan->program(0), *constant, 0, values.size(), reinterpret_cast<std::byte *>(values.data()), *math);
+      ConstantMaker maker(weights, plan->program(0), *constant);
+      maker.write(0, Layout::Logical, 0, values.size(), reinterpret_cast<std::byte *>(values.data()), *math);
       for (size_t first = 0; first < values.size(); first += 3) { // any range is the same elements
         float some[3] = {};
         const size_t count = std::min<size_t>(3, values.size() - first);
-        weights.write(plan->program(0), *constant, first, count, reinterpret_cast<std::byte *>(some), *math);
+        maker.write(0, Layout::Logical, first, count, reinterpret_cast<std::byte *>(some), *math);
         ASSERT_EQ(std::memcmp(some, &values[first], count * 4), 0) << buffer.name()->str() << " at " << first;
       }
-      const std::byte *view = weights.view(plan->program(0), *constant);
-      if (constant->steps_type()->GetEnum<schema::Step>(0) == schema::Step::RopeStep) {
+      const std::byte *view = maker.view(0);
+      if (constant->sources()->size() == 0) { // the rotary table
         EXPECT_EQ(view, nullptr);
         EXPECT_EQ(values[0], 1.0f);
         continue;
@@ -131,8 +132,9 @@ TEST(WeightsFile, CutWhileInUseIsAnError) {
   std::filesystem::resize_file(dir / "model.safetensors", 16);
   try {
     for (const schema::Constant *constant : *plan->program(0).constants()) {
-      std::vector<std::byte> values(plan->program(0).buffers()->Get(constant->buffer())->bytes());
-      weights.write(plan->program(0), *constant, 0, values.size() / 4, values.data(), *math);
+      ConstantMaker maker(weights, plan->program(0), *constant);
+      std::vector<std::byte> values(maker.bytes(0, Layout::Logical));
+      maker.write(0, Layout::Logical, 0, values.size() / 4, values.data(), *math);
     }
     FAIL() << "read " << size << " bytes of 16";
   } catch (const Error &error) {
@@ -185,12 +187,13 @@ TEST(WeightsFile, SavedRandomWeightsAreTheSame) {
   random.save(dir / "saved.safetensors", *math);
   const Weights saved = Weights::fromFile(plan, dir / "saved.safetensors");
   for (const schema::Constant *constant : *plan->program(0).constants()) {
-    const uint64_t bytes = plan->program(0).buffers()->Get(constant->buffer())->bytes();
+    ConstantMaker made(random, plan->program(0), *constant), read(saved, plan->program(0), *constant);
+    const uint64_t bytes = made.bytes(0, Layout::Logical);
     std::vector<std::byte> a(bytes), b(bytes);
-    random.write(plan->program(0), *constant, 0, bytes / 4, a.data(), *math);
-    saved.write(plan->program(0), *constant, 0, bytes / 4, b.data(), *math);
+    made.write(0, Layout::Logical, 0, bytes / 4, a.data(), *math);
+    read.write(0, Layout::Logical, 0, bytes / 4, b.data(), *math);
     EXPECT_EQ(a, b);
-    EXPECT_EQ(random.view(plan->program(0), *constant), nullptr);
+    EXPECT_EQ(made.view(0), nullptr);
   }
 }
 

@@ -4,10 +4,11 @@
 // CHECK: plan.parameter @w [8, 8] from "transformer.w"
 // CHECK-LABEL: plan.program @sm_90a precision "bf16" min_driver 13000
 // CHECK: plan.buffer @w in constant : tensor<8x8xbf16>
-// CHECK: plan.constant @w [#plan.cast<@w>]
+// CHECK: plan.constant [@w] = [1] of [@w] [#plan.cast<0 to bf16>]
 // CHECK: plan.buffer @rope in constant : tensor<16x4xbf16>
-// CHECK: plan.constant @rope [#plan.rope<1.000000e+05 : f64>]
+// CHECK: plan.constant [@rope] = [1] of [] [#plan.rope<1.000000e+05 : f64 positions 16 head_size 4>, #plan.cast<0 to bf16>]
 // CHECK: plan.buffer @kv in kv : tensor<2x2x2x9x4xbf16>
+// CHECK: plan.ring "kv" [@kv]
 // CHECK: plan.buffer @decode_2.x in state : tensor<2x8xbf16>
 // A value lives until one node after its last reader: the first is read by node 4, which is the last.
 // CHECK: plan.buffer @decode_2.0.relu2 in arena : tensor<2x8xbf16> live @decode_2 0 to 4

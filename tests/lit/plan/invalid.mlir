@@ -80,16 +80,16 @@ plan.program @cpu precision "f32" min_driver 0 {
 // -----
 
 plan.program @cpu precision "f32" min_driver 0 {
-  // expected-error @+1 {{the constant must name a plan.buffer of this program}}
-  plan.constant @nowhere [#plan.rope<1.0e4 : f64>]
+  // expected-error @+1 {{a part must name a plan.buffer of this program}}
+  plan.constant [@nowhere] = [0] of [] [#plan.rope<1.0e4 : f64 positions 2 head_size 2>]
 }
 
 // -----
 
 plan.program @cpu precision "f32" min_driver 0 {
   plan.buffer @b in constant : tensor<4xf32>
-  // expected-error @+1 {{needs at least one step}}
-  plan.constant @b []
+  // expected-error @+1 {{has one part or more, and a tensor of the recipe for each}}
+  plan.constant [@b] = [] of [] []
 }
 
 // -----
@@ -97,7 +97,7 @@ plan.program @cpu precision "f32" min_driver 0 {
 plan.program @cpu precision "f32" min_driver 0 {
   plan.buffer @b in constant : tensor<4xf32>
   // expected-error @+1 {{unknown step 1 : i64}}
-  plan.constant @b [1]
+  plan.constant [@b] = [0] of [] [1]
 }
 
 // -----
@@ -105,16 +105,98 @@ plan.program @cpu precision "f32" min_driver 0 {
 plan.program @cpu precision "f32" min_driver 0 {
   plan.buffer @b in constant : tensor<4xf32>
   // expected-error @+1 {{@w is not a plan.parameter of this module}}
-  plan.constant @b [#plan.cast<@w>]
+  plan.constant [@b] = [1] of [@w] [#plan.cast<0 to f32>]
 }
 
 // -----
 
 plan.program @cpu precision "f32" min_driver 0 {
   plan.buffer @b in constant : tensor<4xf32>
-  // expected-error @+1 {{a rotary table has shape (positions, head size), the buffer is 'tensor<4xf32>'}}
-  plan.constant @b [#plan.rope<1.0e4 : f64>]
+  // expected-error @+1 {{#plan.cast<0 to f32> takes tensor 0, which is not one before it}}
+  plan.constant [@b] = [0] of [] [#plan.cast<0 to f32>]
 }
+
+// -----
+
+plan.parameter @w [4] from "w"
+plan.program @cpu precision "f32" min_driver 0 {
+  plan.buffer @b in constant : tensor<4xf32>
+  // expected-error @+1 {{#plan.slice<1 axis 0 from 0 to 2> is a value step on tensor 1, which a layout step made}}
+  plan.constant [@b] = [2] of [@w] [#plan.pad<0 axis 0 by 1 and 0>, #plan.slice<1 axis 0 from 0 to 2>]
+}
+
+// -----
+
+plan.parameter @w [4] from "w"
+plan.program @cpu precision "f32" min_driver 0 {
+  plan.buffer @b in constant : tensor<4xf32>
+  // expected-error @+1 {{a part holds tensor 3 of 3}}
+  plan.constant [@b] = [3] of [@w] [#plan.quantize<0 to e4m3 axis 0 group 0>]
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  // expected-error @+1 {{has one part or more}}
+  plan.ring "layer 0" []
+}
+
+// -----
+
+plan.program @cpu precision "f32" min_driver 0 {
+  // expected-error @+1 {{a part must name a plan.buffer of this program}}
+  plan.ring "layer 0" [@nowhere]
+}
+
+// -----
+
+// expected-error @+1 {{a rotary table has positions and an even head size}}
+module attributes {step = #plan.rope<1.0e4 : f64 positions 2 head_size 3>} {}
+
+// -----
+
+// expected-error @+1 {{a rotary table's base is a positive f64}}
+module attributes {step = #plan.rope<-1.0 : f64 positions 2 head_size 2>} {}
+
+// -----
+
+// expected-error @+1 {{a cast is of a tensor to f32 or bf16}}
+module attributes {step = #plan.cast<0 to f16>} {}
+
+// -----
+
+// expected-error @+1 {{a concatenation is of one tensor or more along an axis}}
+module attributes {step = #plan.concatenate<[0, 1] axis -1>} {}
+
+// -----
+
+// expected-error @+1 {{a slice is of a tensor's axis, from an index to a larger one}}
+module attributes {step = #plan.slice<0 axis 0 from 2 to 2>} {}
+
+// -----
+
+// expected-error @+1 {{a tensor is quantized along an axis, in groups of a size or of 0, the whole axis}}
+module attributes {step = #plan.quantize<0 to e4m3 axis 0 group -1>} {}
+
+// -----
+
+// expected-error @+1 {{a permutation's order names each axis once}}
+module attributes {step = #plan.permute<0 order [0, 2]>} {}
+
+// -----
+
+// expected-error @+1 {{a permutation's order names each axis once}}
+module attributes {step = #plan.permute<0 view [4, 2, 2] order [1, 0]>} {}
+
+// -----
+
+// expected-error @+1 {{a permutation is of a tensor, seen with positive extents}}
+module attributes {step = #plan.permute<0 view [4, 0] order [1, 0]>} {}
+
+// -----
+
+// expected-error @+1 {{a tensor's axis is padded by 0 or more zeros at each end}}
+module attributes {step = #plan.pad<0 axis 0 by -1 and 0>} {}
 
 // -----
 

@@ -16,10 +16,20 @@ plan.program @sm_90a precision "bf16" min_driver 13000 memory {constants = 512, 
   plan.buffer @y in arena : tensor<1x8xbf16> at 0 live @decode_1 0 to 1
   // CHECK: plan.buffer @workspace in workspace : tensor<64xi32> at 0
   plan.buffer @workspace in workspace : tensor<64xi32> at 0
-  // CHECK: plan.constant @w [#plan.cast<@w>]
-  plan.constant @w [#plan.cast<@w>]
-  // CHECK: plan.constant @rope [#plan.rope<1.000000e+05 : f64>]
-  plan.constant @rope [#plan.rope<1.0e5 : f64>]
+  // CHECK: plan.constant [@w] = [1] of [@w] [#plan.cast<0 to bf16>]
+  plan.constant [@w] = [1] of [@w] [#plan.cast<0 to bf16>]
+  // CHECK: plan.constant [@rope] = [0] of [] [#plan.rope<1.000000e+05 : f64 positions 4 head_size 4>]
+  plan.constant [@rope] = [0] of [] [#plan.rope<1.0e5 : f64 positions 4 head_size 4>]
+  plan.buffer @values in constant : tensor<8x12xf8E4M3FN>
+  plan.buffer @scales in constant : tensor<8x1xf32>
+  // CHECK: plan.constant [@values, @scales] = [8, 6] of [@w, @w] [#plan.slice<0 axis 0 from 4 to 8>,
+  // CHECK-SAME: #plan.concatenate<[2, 1] axis 0>, #plan.slice<3 axis 0 from 0 to 8>, #plan.quantize<4 to e4m3 axis 1 group 0>,
+  // CHECK-SAME: #plan.permute<5 view[8, 8] order[1, 0]>, #plan.pad<7 axis 1 by 0 and 4>]
+  plan.constant [@values, @scales] = [8, 6] of [@w, @w] [#plan.slice<0 axis 0 from 4 to 8>,
+      #plan.concatenate<[2, 1] axis 0>, #plan.slice<3 axis 0 from 0 to 8>, #plan.quantize<4 to e4m3 axis 1 group 0>,
+      #plan.permute<5 view [8, 8] order [1, 0]>, #plan.pad<7 axis 1 by 0 and 4>]
+  // CHECK: plan.ring "layer 0" [@kv]
+  plan.ring "layer 0" [@kv]
   // CHECK: plan.kernel @linear family "linear" {K = 8 : i64, N = 8 : i64, O = bf16, T = bf16} source "text" cubin dense<[1, 2]> : tensor<2xui8>
   plan.kernel @linear family "linear" {T = bf16, O = bf16, K = 8, N = 8} source "text" cubin dense<[1, 2]> : tensor<2xui8>
   // CHECK: plan.kernel @scale family "scale" {T = bf16}{{$}}

@@ -1,0 +1,28 @@
+# Writes the git revision of SOURCE as a C++ header to OUT, which is left alone if it says so already: only what includes
+# it is compiled again after a commit. A folder inside another checkout has no revision.
+set(revision "unknown")
+function(git out)
+  execute_process(COMMAND git -C ${SOURCE} ${ARGN} OUTPUT_VARIABLE text RESULT_VARIABLE failed ERROR_QUIET
+                  OUTPUT_STRIP_TRAILING_WHITESPACE)
+  set(${out} "${text}" PARENT_SCOPE)
+  set(failed "${failed}" PARENT_SCOPE)
+endfunction()
+git(prefix rev-parse --show-prefix)
+if("${failed}" STREQUAL "0" AND "${prefix}" STREQUAL "")
+  git(commit rev-parse HEAD)
+  if("${failed}" STREQUAL "0")
+    # Of a fixed length: how many digits git itself gives depends on what else a clone holds.
+    string(SUBSTRING "${commit}" 0 7 revision)
+    git(changes status --porcelain --untracked-files=no)
+    if(NOT "${changes}" STREQUAL "")
+      string(APPEND revision "+")
+    endif()
+  endif()
+endif()
+set(text "#define NANO_REVISION \"${revision}\"\n")
+if(EXISTS ${OUT})
+  file(READ ${OUT} old)
+endif()
+if(NOT "${old}" STREQUAL "${text}")
+  file(WRITE ${OUT} "${text}")
+endif()
