@@ -40,8 +40,8 @@ std::optional<Instance> instanceOf(const Problem &problem, const Choice &choice,
     return std::nullopt;
   }
   const kernels::Engine *engine = instance.kernel->engine;
-  if (engine && !engine->target.empty() && engine->target != target) {
-    why = name + " is for " + std::string(engine->target) + " alone";
+  if (why = engine ? kernels::featureFault(target, engine->needs) : ""; !why.empty()) {
+    why = name + " " + why;
     return std::nullopt;
   }
   for (const kernels::Param &param : instance.kernel->meaning.params)
@@ -75,14 +75,14 @@ std::optional<Instance> instanceOf(const Problem &problem, const Choice &choice,
 
 std::vector<Choice> choicesFor(const Problem &problem, std::string_view target) {
   constexpr size_t offered = 24; // of an engine, the best by prediction
-  const std::optional<kernels::DeviceModel> device = kernels::deviceModel(target);
+  const kernels::Target *device = kernels::findTarget(target);
   if (!device)
     return {{.engine = ""}};
   std::vector<Choice> choices;
   std::string why;
   for (const Kernel *kernel : kernels::catalogue().kernels(problem.meaning)) {
     const kernels::Engine &engine = *kernel->engine;
-    if (!engine.target.empty() && engine.target != target)
+    if (!device->has(engine.needs))
       continue;
     std::vector<std::pair<double, Choice>> own;
     for (Values &params : engine.candidates ? engine.candidates(*kernel, problem.values, *device) : std::vector(1, Values()))
@@ -101,13 +101,13 @@ std::vector<Choice> choicesFor(const Problem &problem, std::string_view target) 
 
 bool servedByLibrary(const Problem &problem) { return problem.meaning == "product" && problem.values["norm"] == 0; }
 
-double predictLibraryUs(const kernels::DeviceModel &device, const Problem &problem) {
+double predictLibraryUs(const kernels::Target &device, const Problem &problem) {
   const Kernel &reference = *kernels::catalogue().kernel(problem.meaning, "");
   const bool tensor = problem.values.type("T") == kernels::DType::BF16;
   return rooflineOf(device, reference.cost(problem.values), tensor, false).us();
 }
 
-kernels::Prediction predict(const kernels::DeviceModel &device, const Instance &instance, std::optional<bool> early) {
+kernels::Prediction predict(const kernels::Target &device, const Instance &instance, std::optional<bool> early) {
   const Kernel &kernel = *instance.kernel;
   const kernels::LaunchShape shape = instance.shape();
   const bool can = kernel.engine->waitsItself && shape.sharedBytes <= kernels::halfSmShared;

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "kernels_templates/base/catalogue.h"
-#include "kernels_templates/base/device_model.h"
+#include "kernels_templates/base/predict.h"
 
 #include <optional>
 #include <string>
@@ -53,11 +53,11 @@ bool servedByLibrary(const Problem &problem);
 /// So many of its algorithms are candidates, as its heuristic ranks them.
 inline constexpr uint32_t libraryAlgorithms = 8;
 /// The roofline, without early starts: what a library does is not known.
-double predictLibraryUs(const kernels::DeviceModel &device, const Problem &problem);
+double predictLibraryUs(const kernels::Target &device, const Problem &problem);
 
 /// The roofline, and where the engine predicts its own time that; the launch starts early where it can, or as `early`
 /// says.
-kernels::Prediction predict(const kernels::DeviceModel &device, const Instance &instance,
+kernels::Prediction predict(const kernels::Target &device, const Instance &instance,
                             std::optional<bool> early = std::nullopt);
 
 } // namespace codegen

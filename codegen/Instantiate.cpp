@@ -2,7 +2,7 @@
 
 #include "codegen/Nvrtc.h"
 #include "codegen/Templates.h"
-#include "kernels_templates/base/device_model.h"
+#include "kernels_templates/base/predict.h"
 
 #include <algorithm>
 
@@ -116,17 +116,6 @@ Source instantiate(const Kernel &kernel, const Values &params, Timing timing) {
                bodyOf(kernel) + "(Grid{blockIdx.x, gridDim.x}, shared, Args{" + arguments + "});\n" +
                (timed ? "  stampEnd(stamps);\n" : "") + "}\n";
   return source;
-}
-
-std::string checkTarget(const std::string &target) {
-  constexpr std::string_view targets[] = {"cpu", "sm_80", "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_103a", "sm_120a"};
-  std::string list;
-  for (std::string_view known : targets) {
-    if (target == known)
-      return "";
-    list += (list.empty() ? "" : ", ") + std::string(known);
-  }
-  return "target '" + target + "' is not one of " + list;
 }
 
 } // namespace codegen

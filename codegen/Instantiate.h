@@ -32,8 +32,4 @@ std::string bodyOf(const kernels::Kernel &kernel);
 /// As one text of a closure: a #line directive and the file without its includes.
 std::string included(const std::string &path, std::string_view text);
 
-/// Architectures a plan may target, "sm_80" ... ; empty reason if `target` is one of them ("cpu" included), otherwise
-/// a message that lists them.
-std::string checkTarget(const std::string &target);
-
 } // namespace codegen

@@ -34,7 +34,7 @@ Weighed weigh(const Problem &problem, Choice choice, std::string_view target, co
   const kernels::LaunchShape shape = instance.shape();
   if (const std::optional<double> us = measured(problem, choice))
     return {std::move(choice), *us, true, shape};
-  return {std::move(choice), predict(*kernels::deviceModel(target), instance).us(), false, shape};
+  return {std::move(choice), predict(*kernels::findTarget(target), instance).us(), false, shape};
 }
 
 std::vector<Weighed> weighAll(const Problem &problem, const std::vector<Choice> &choices, std::string_view target,
@@ -51,7 +51,7 @@ std::vector<Weighed> weighAll(const Problem &problem, const std::vector<Choice> 
   double least = within(weighed.front());
   for (auto w = weighed.begin(); w != end; ++w)
     least = std::min(least, within(*w));
-  const uint32_t memory = kernels::deviceModel(target)->blockShared + 1024;
+  const uint32_t memory = kernels::findTarget(target)->blockShared + 1024;
   auto resident = [&](const Weighed &w) { return memory / (w.shape.sharedBytes + 1024); };
   auto key = [&](const Weighed &w) {
     const bool close = within(w) <= least + closeUs;

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "dialects/plan/Plan.h"
-#include "kernels_templates/base/device_model.h"
+#include "kernels_templates/base/predict.h"
 
 #include "llvm/ADT/BitVector.h"
 

@@ -136,7 +136,7 @@ private:
     if (times)
       library.choice.params = {{"algorithm", times->algorithm}};
     else
-      library.us = codegen::predictLibraryUs(*kernels::deviceModel(target), problem);
+      library.us = codegen::predictLibraryUs(*kernels::findTarget(target), problem);
     auto slower = [&](const Weighed &kernel) { return kernel.measured && kernel.us < library.us; };
     auto place = weighed.begin();
     if (forced)
@@ -244,7 +244,7 @@ struct KernChooseTemplatesPass : nanocc::impl::KernChooseTemplatesBase<KernChoos
     for (kern::ProgramOp program : getOperation().getOps<kern::ProgramOp>()) {
       if (program.getSymName() == "cpu")
         continue; // the references serve everything
-      if (!kernels::deviceModel(program.getSymName().str())) {
+      if (!kernels::findTarget(program.getSymName().str())) {
         program.emitError("is for a target that has no device description");
         return signalPassFailure();
       }

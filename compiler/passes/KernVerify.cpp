@@ -54,9 +54,8 @@ struct KernVerifyPass : nanocc::impl::KernVerifyBase<KernVerifyPass> {
       if (llvm::none_of(launch->kernel->args, [&](const kernels::Arg &arg) { return StringRef(arg.name) == name; }))
         return op->emitOpError() << "has " << name << ", which " << launch->kernel->text() << " has no use for";
     const std::string target = op->getParentOfType<kern::ProgramOp>().getSymName().str();
-    if (!engine->target.empty() && engine->target != target)
-      return op->emitOpError() << "is served by engine '" << engine->name << "', which is for " << engine->target
-                               << " alone";
+    if (std::string fault = kernels::featureFault(target, engine->needs); !fault.empty())
+      return op->emitOpError() << "is served by engine '" << engine->name << "', which " << fault;
     if (std::string fault = kernels::sharedFault(target, launch->kernel->shape(launch->numbers()).sharedBytes);
         !fault.empty())
       return op->emitOpError() << fault;

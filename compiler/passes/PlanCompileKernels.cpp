@@ -3,10 +3,13 @@
 #include "codegen/Instantiate.h"
 #include "codegen/Nvrtc.h"
 #include "compiler/passes/Passes.h"
+#include "kernels_templates/base/target.h"
 #include "runtime/base/error.h"
 
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
+
+#include <cstdio>
 
 using namespace mlir;
 
@@ -44,9 +47,9 @@ struct PlanCompileKernelsPass : nanocc::impl::PlanCompileKernelsBase<PlanCompile
   static std::string textOf(plan::KernelOp kernel) {
     std::string text;
     for (auto path : kernel.getIncludesAttr().getAsRange<StringAttr>())
-      text += codegen::included(path.str(),
-                                SymbolTable::lookupNearestSymbolFrom<plan::SourceOp>(kernel->getParentOfType<ModuleOp>(), path)
-                                    .getText());
+      text += codegen::included(
+          path.str(),
+          SymbolTable::lookupNearestSymbolFrom<plan::SourceOp>(kernel->getParentOfType<ModuleOp>(), path).getText());
     return text + kernel.getSource()->str();
   }
 
@@ -61,6 +64,12 @@ struct PlanCompileKernelsPass : nanocc::impl::PlanCompileKernelsBase<PlanCompile
       cubins = codegen::compileAll(cache, nvrtc, jobs, program.getSymName().str());
     } catch (const nanort::Error &error) {
       return program.emitError() << error.what();
+    }
+    // A driver takes the PTX of its own CUDA version and of earlier ones.
+    if (const kernels::Target *target = kernels::findTarget(program.getSymName().str()); target && target->isPtx()) {
+      int major = 0, minor = 0;
+      std::sscanf(nvrtc.version().c_str(), "%d.%d", &major, &minor);
+      program.setMinDriver(std::max<int64_t>(program.getMinDriver(), 1000 * major + 10 * minor));
     }
     for (auto [kernel, cubin] : llvm::zip(sources, cubins)) {
       auto type = RankedTensorType::get({static_cast<int64_t>(cubin.size())},

@@ -1,8 +1,8 @@
 // Defaults, checks and the attribute form of the compilation options.
 #include "compiler/pipeline/Options.h"
 
-#include "codegen/Instantiate.h"
 #include "dialects/nano/Nano.h"
+#include "kernels_templates/base/target.h"
 
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/StringExtras.h"
@@ -96,7 +96,7 @@ static std::string canonical(StringRef fuse) {
 
 static std::optional<OptionError> check(const Options &options) {
   for (const std::string &target : options.targets)
-    if (std::string reason = codegen::checkTarget(target); !reason.empty())
+    if (std::string reason = kernels::targetFault(target); !reason.empty())
       return OptionError{4, reason};
   for (size_t i = 0; i < options.targets.size(); ++i)
     if (std::count(options.targets.begin(), options.targets.end(), options.targets[i]) > 1)
@@ -143,7 +143,7 @@ FailureOr<Options> nanocc::getOptions(ModuleOp module) {
   Options options;
   for (Attribute target : targets) {
     auto name = dyn_cast<StringAttr>(target);
-    if (!name || !codegen::checkTarget(name.str()).empty())
+    if (!name || !kernels::targetFault(std::string_view(name.getValue())).empty())
       return module.emitError() << "'nano.options' names the unknown target " << target;
     options.targets.push_back(name.str());
   }

@@ -1,7 +1,7 @@
 // Attention: what its meanings and engines share, and what the compiler asks before it fuses or allocates.
 #pragma once
 
-#include "kernels_templates/base/device_model.h"
+#include "kernels_templates/base/predict.h"
 #include "kernels_templates/base/require.h"
 
 namespace kernels {

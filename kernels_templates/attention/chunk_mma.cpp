@@ -3,8 +3,8 @@
 
 namespace kernels {
 
-/// A block's most on sm_86, sm_89 and sm_120, which have the least.
-constexpr uint64_t mostShared = 99 << 10;
+/// Of a block on every target.
+constexpr uint64_t mostShared = leastBlockShared();
 
 static ChunkMmaLayout layoutOf(const Values &p) {
   auto of = [&](std::string_view name) { return static_cast<int>(p[name]); };
@@ -33,10 +33,10 @@ static double moreTolerance(const Values &) { return roundingOf(DType::BF16) / 2
 /// Where chunk_wgmma is not for the target or for the heads: a block of 128 queries an SM, or two of 64 with the stages
 /// that its shared memory lets them have. Where bytes decide alone, the first is taken: large tiles, which copy less,
 /// if every SM has one. A token of each row is none of a prompt: a block would walk over the rings of all its queries.
-static std::vector<Values> candidates(const Kernel &kernel, const Values &problem, const DeviceModel &device) {
+static std::vector<Values> candidates(const Kernel &kernel, const Values &problem, const Target &device) {
   const int64_t n = problem["n"];
   if (n < leastChunk || problem.find("rows").value_or(1) >= n ||
-      (chunkWgmma.target == device.target && chunkWgmmaServes(problem)))
+      (device.has(chunkWgmma.needs) && chunkWgmmaServes(problem)))
     return {};
   constexpr uint32_t reserved = 1024; // of an SM's shared memory, for each block
   std::vector<Values> tiles;

@@ -3,8 +3,9 @@
 
 namespace kernels {
 
-/// A block's most on sm_90.
-constexpr uint64_t mostShared = 227 << 10;
+constexpr Features needs = Feature::Wgmma | Feature::Tma;
+/// Of a block on every target that has them.
+constexpr uint64_t mostShared = leastBlockShared(needs);
 
 static ChunkWgmmaLayout layoutOf(const Values &p) {
   auto of = [&](std::string_view name) { return static_cast<int>(p[name]); };
@@ -73,7 +74,7 @@ bool chunkWgmmaServes(const Values &params) {
 }
 
 /// With as many blocks as the SMs hold at a time.
-static std::vector<Values> candidates(const Kernel &kernel, const Values &problem, const DeviceModel &device) {
+static std::vector<Values> candidates(const Kernel &kernel, const Values &problem, const Target &device) {
   std::vector<Values> all;
   for (const Spread &s : spreads) {
     if (problem["n"] < leastChunk)
@@ -104,7 +105,7 @@ const Engine chunkWgmma = {
     .moreTolerance = moreTolerance,
     .waitsItself = true,
     .tensorCores = true,
-    .target = "sm_90a",
+    .needs = needs,
     .candidates = candidates,
     .predict = predict};
 

@@ -3,8 +3,8 @@
 
 namespace kernels {
 
-/// The most shared memory of a block on every target (sm_86: 99 KB), less a part for barriers.
-constexpr uint64_t mostShared = 96 << 10;
+/// Of a block on every target, less a part for barriers.
+constexpr uint64_t mostShared = leastBlockShared() - (3 << 10);
 
 static StepClusterLayout layoutOf(const Values &p) {
   const DType type = p.type("T");
@@ -37,12 +37,12 @@ static LaunchShape shape(const Values &v) {
           .cluster = static_cast<uint32_t>(v["cluster"])};
 }
 
-/// Clusters exist from sm_90 on; on an H100 single blocks were never best: they end a launch unevenly. More blocks than
+/// On an H100 single blocks were never best: they end a launch unevenly. More blocks than
 /// tiles would be idle.
-static std::vector<Values> candidates(const Kernel &kernel, const Values &problem, const DeviceModel &device) {
+static std::vector<Values> candidates(const Kernel &kernel, const Values &problem, const Target &device) {
   std::vector<Values> all;
   const int64_t tiles = (problem["ring"] + StepLayout::tileSlots - 1) / StepLayout::tileSlots;
-  const bool clusters = !device.target.starts_with("sm_8");
+  const bool clusters = device.has(Feature::Clusters);
   for (int64_t cluster : {8, 4, 2, 1}) {
     Values spread{{"cluster", cluster}};
     if ((cluster == 1 ? !clusters || tiles == 1 : clusters && cluster < 2 * tiles) &&

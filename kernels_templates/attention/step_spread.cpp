@@ -3,6 +3,8 @@
 
 namespace kernels {
 
+static_assert(StepSpreadLayout::room < leastBlockShared());
+
 static StepSpreadLayout layoutOf(const Values &p) {
   return {static_cast<int>(sizeOf(DType::BF16)), static_cast<int>(p["heads"] / p["kv_heads"]), static_cast<int>(p["D"]),
           p["ring"], p["chunk"]};
@@ -34,7 +36,7 @@ static Cost moreCost(const Values &v) {
   return {.bytes = 8 * v.count("n") * v.count("heads") * ceilDiv(keys, v.count("chunk")) * (v.count("D") + 1)};
 }
 
-static std::vector<Values> candidates(const Kernel &, const Values &problem, const DeviceModel &device) {
+static std::vector<Values> candidates(const Kernel &, const Values &problem, const Target &device) {
   std::vector<Values> all;
   for (int64_t chunk : {32, 64, 128, 256})
     if (chunk == 32 || chunk < 2 * problem["ring"])

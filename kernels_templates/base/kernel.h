@@ -1,9 +1,10 @@
-// What a kernel is to the compiler and the runtime: a meaning (what is computed, whoever computes it) and an engine (how
-// a device computes it). A meaning is written once, with its arguments, cost, error bound and CPU reference; an engine
-// is a device header and its host side. Arguments and parameters are matched by name everywhere.
+// What a kernel is to the compiler and the runtime: a meaning (what is computed, whoever computes it) and an engine
+// (how a device computes it). A meaning is written once, with its arguments, cost, error bound and CPU reference; an
+// engine is a device header and its host side. Arguments and parameters are matched by name everywhere.
 #pragma once
 
 #include "kernels_templates/base/dtype.h"
+#include "kernels_templates/base/target.h"
 
 #include <cstdint>
 #include <optional>
@@ -157,7 +158,6 @@ struct Meaning {
 };
 
 class Kernel;
-struct DeviceModel;
 struct LaunchToPredict;
 
 /// How a device computes meanings.
@@ -178,15 +178,15 @@ struct Engine {
   bool waitsItself = false;
   /// Its products of bf16 (parameter "T") run on tensor cores.
   bool tensorCores = false;
-  /// The only target that has the body's instructions; empty: all have.
-  std::string_view target = {};
+  /// What a target must have for the body's instructions.
+  Features needs = {};
   /// Why the body's general path, or a general engine, serves these parameters: the shape that the fast one lacks, with
   /// the nearest that works. Empty if the fast one does. Of bf16 alone: f32 is general by choice.
   std::string (*fallback)(const Values &) = nullptr;
   /// The parameters by which it is worth a thought for a problem: the meaning's parameters, a launch's integer scalars,
   /// and `rows`, that the tokens are of at most. Those that the constraint refuses are left out by whoever asks. Null:
   /// it has no parameters, and is always worth one.
-  std::vector<Values> (*candidates)(const Kernel &, const Values &problem, const DeviceModel &) = nullptr;
+  std::vector<Values> (*candidates)(const Kernel &, const Values &problem, const Target &) = nullptr;
   /// Microseconds with the launch; null: the roofline.
   double (*predict)(const LaunchToPredict &) = nullptr;
 };

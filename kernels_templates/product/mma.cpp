@@ -1,9 +1,11 @@
-#include "kernels_templates/base/device_model.h"
+#include "kernels_templates/base/predict.h"
 #include "kernels_templates/product/mma_layout.h"
 #include "kernels_templates/product/product.h"
 #include "kernels_templates/product/stream_layout.h"
 
 namespace kernels {
+
+static_assert(MmaLayout::room < leastBlockShared());
 
 static std::string requireTile(const Values &p, std::string_view name) {
   const int64_t extent = p[name];
@@ -25,7 +27,7 @@ static LaunchShape shape(const Values &v) {
 }
 
 /// Every tile, large to small, but those of which the tokens would fill less than half.
-static std::vector<Values> candidates(const Kernel &, const Values &problem, const DeviceModel &) {
+static std::vector<Values> candidates(const Kernel &, const Values &problem, const Target &) {
   const int64_t rows = problem["n"];
   if (rows <= StreamLayout::mostRows) // streaming the weights is all the work
     return {};

@@ -1,8 +1,10 @@
-#include "kernels_templates/base/device_model.h"
+#include "kernels_templates/base/predict.h"
 #include "kernels_templates/product/product.h"
 #include "kernels_templates/product/stream_layout.h"
 
 namespace kernels {
+
+static_assert(StreamLayout::sms == findTarget("sm_90a")->sms && StreamLayout::room < leastBlockShared());
 
 static std::string constraint(const Values &p) { return requireRange(p, "M", 1, StreamLayout::mostRows); }
 
@@ -14,7 +16,7 @@ static LaunchShape shape(const Values &v) {
           .sharedBytes = tensor ? static_cast<uint32_t>(layout.sharedBytes) : 0};
 }
 
-static std::vector<Values> candidates(const Kernel &, const Values &problem, const DeviceModel &) {
+static std::vector<Values> candidates(const Kernel &, const Values &problem, const Target &) {
   if (problem["n"] > StreamLayout::mostRows)
     return {};
   return {{{"M", problem["n"]}}};

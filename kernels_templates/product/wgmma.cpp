@@ -1,11 +1,12 @@
-#include "kernels_templates/base/device_model.h"
+#include "kernels_templates/base/predict.h"
 #include "kernels_templates/product/product.h"
 #include "kernels_templates/product/wgmma_layout.h"
 
 namespace kernels {
 
-/// Largest dynamic shared memory of a block on sm_90.
-constexpr int64_t mostShared = 227 << 10;
+constexpr Features needs = Feature::Wgmma | Feature::Tma;
+/// Of a block on every target that has them.
+constexpr int64_t mostShared = leastBlockShared(needs);
 
 /// Elements of K in a stage.
 static uint64_t depthOf(const Values &p) { return WgmmaLayout::row / sizeOf(p.type("T")); }
@@ -78,7 +79,7 @@ static std::vector<TensorMap> maps(const Values &v, const Limits &) {
 
 /// Every shape that might serve, each with as many stages as half an SM holds, which lets launches overlap, and as a
 /// whole one does.
-static std::vector<Values> candidates(const Kernel &kernel, const Values &problem, const DeviceModel &device) {
+static std::vector<Values> candidates(const Kernel &kernel, const Values &problem, const Target &device) {
   std::vector<Values> all;
   const int64_t rows = problem["n"];
   auto add = [&](int64_t tileM, int64_t tileN, int64_t split, int64_t share, uint32_t most, int64_t resident) {
@@ -162,7 +163,7 @@ const Engine productWgmma = {
     .maps = maps,
     .waitsItself = true,
     .tensorCores = true,
-    .target = "sm_90a",
+    .needs = needs,
     .candidates = candidates,
     .predict = predict};
 

@@ -5,10 +5,11 @@
 namespace nanort::cuda {
 
 std::optional<Arch> parseArch(std::string_view text) {
-  if (!text.starts_with("sm_"))
-    return std::nullopt;
-  text.remove_prefix(3);
   Arch arch;
+  arch.ptx = text.starts_with("compute_");
+  if (!arch.ptx && !text.starts_with("sm_"))
+    return std::nullopt;
+  text.remove_prefix(arch.ptx ? 8 : 3);
   if (!text.empty() && (text.back() == 'a' || text.back() == 'f')) {
     arch.suffix = text.back();
     text.remove_suffix(1);
@@ -26,19 +27,37 @@ std::optional<Arch> parseArch(std::string_view text) {
   return arch;
 }
 
-bool cubinFits(const Arch &target, const Arch &device) {
+bool runsOn(const Arch &target, const Arch &device) {
+  if (target.ptx && target.suffix.empty())
+    return !target.newerThan(device);
   if (target.major != device.major)
     return false;
-  return target.suffix == "a" ? target.minor == device.minor : target.minor <= device.minor;
+  auto isTegra = [](const Arch &arch) { return arch.major == 8 && arch.minor == 7; };
+  if (target.suffix == "a" || isTegra(target) || isTegra(device))
+    return target.minor == device.minor;
+  return target.minor <= device.minor;
 }
 
-bool cubinFits(std::string_view target, std::string_view device) {
+bool runsOn(std::string_view target, std::string_view device) {
   std::optional<Arch> from = parseArch(target), to = parseArch(device);
-  return from && to && cubinFits(*from, *to);
+  return from && to && runsOn(*from, *to);
 }
 
 std::string nativeTarget(const Arch &device) {
   return "sm_" + std::to_string(device.major * 10 + device.minor) + (device.major >= 9 ? "a" : "");
+}
+
+int rankOn(const Code &code, const Arch &device) {
+  constexpr int image = 1 << 14, ptx = 1 << 13, exact = 1 << 12, sameMajor = 1 << 11; // above any version
+  if (code.target.newerThan(device))
+    return 0;
+  const int version = code.target.major * 16 + code.target.minor; // 1 at least, and below 1 << 11
+  const bool same = code.target.major == device.major && code.target.minor == device.minor;
+  if (code.complete && runsOn(code.target, device))
+    return version + (code.target.ptx ? ptx : image);
+  if (!kernels::featuresOf(static_cast<uint32_t>(device.major), static_cast<uint32_t>(device.minor)).has(code.needs))
+    return 0;
+  return version + (same ? exact : 0) + (code.target.major == device.major ? sameMajor : 0);
 }
 
 } // namespace nanort::cuda

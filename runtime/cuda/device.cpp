@@ -81,14 +81,23 @@ CudaDevice cudaDevice(int index) {
   return {cuda::nameOf(*driver, device), "sm_" + std::to_string(arch.major * 10 + arch.minor), memory};
 }
 
-int cudaRank(std::string_view target, std::string_view arch) {
-  const std::optional<cuda::Arch> wanted = cuda::parseArch(target), device = cuda::parseArch(arch);
-  if (!wanted || !device)
+int cudaRank(const Plan &plan, uint32_t index, std::string_view arch) {
+  const schema::Program &program = plan.program(index);
+  const std::optional<cuda::Arch> target = cuda::parseArch(program.target()->string_view()),
+                                  device = cuda::parseArch(arch);
+  if (!target || !device)
     return 0;
-  const int version = wanted->major * 16 + wanted->minor, actual = device->major * 16 + device->minor;
-  if (version == actual)
-    return 1 << 20;
-  return version < actual ? version + (wanted->major == device->major ? 1 << 10 : 0) : 0;
+  cuda::Code code{*target, true, {}};
+  forEachNode(program, [&](const schema::Node &node) {
+    const auto *launch = node.work_as_Launch();
+    if (!launch)
+      return;
+    const auto *image = program.kernels()->Get(launch->kernel())->cubin();
+    code.complete &= image && image->size() > 0;
+    if (const kernels::Engine *engine = plan.kernels(index)[launch->kernel()].kernel->engine)
+      code.needs = code.needs | engine->needs;
+  });
+  return rankOn(code, *device);
 }
 
 } // namespace nanort

@@ -68,7 +68,7 @@ public:
         loaded(Clock::now()), spaces(gpu, program), staging(gpu), inputs(program, spaces, staging),
         arguments(countArguments(program)), synchronous(environmentFlag("NANORT_SYNC")),
         poison(environmentFlag("NANORT_POISON")), useGraphs(options.graphs && !synchronous),
-        useEarlyStarts(!options.fullEdges && supportsProgrammaticEdges(gpu)) {
+        useEarlyStarts(!options.fullEdges && modules.waitForProducers() && supportsProgrammaticEdges(gpu)) {
     // Positions that no token was written to are never read; the poison proves it.
     spaces.fill(schema::Space::Kv, poison ? 0xff : 0);
     spaces.fill(schema::Space::State, 0);

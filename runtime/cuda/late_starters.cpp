@@ -1,6 +1,6 @@
 #include "runtime/cuda/late_starters.h"
 
-#include "kernels_templates/base/device_model.h"
+#include "kernels_templates/base/predict.h"
 
 namespace nanort::cuda {
 

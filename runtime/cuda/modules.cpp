@@ -114,7 +114,7 @@ Modules::Modules(const Device &device, const Plan &plan, uint32_t index, const C
   const schema::Program &program = plan.program(index);
   std::vector<std::optional<uint32_t>> shared = launchedKernels(program);
   std::optional<Arch> target = parseArch(program.target()->str());
-  bool fits = target && cubinFits(*target, device.arch()) && chaos().empty();
+  bool fits = target && runsOn(*target, device.arch()) && chaos().empty();
 
   std::vector<uint32_t> missing;
   for (uint32_t i = 0; i < shared.size(); ++i)
@@ -122,6 +122,8 @@ Modules::Modules(const Device &device, const Plan &plan, uint32_t index, const C
       const auto *cubin = program.kernels()->Get(i)->cubin();
       if (!fits || !cubin || cubin->size() == 0 || options.times)
         missing.push_back(i);
+      else if (target->ptx && target->major < 9)
+        allWait = false;
     }
   std::vector<std::vector<char>> compiled;
   if (!missing.empty())

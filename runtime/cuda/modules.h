@@ -21,6 +21,8 @@ public:
   /// Null for a kernel that no Launch node names.
   Function function(uint32_t kernel) const { return functions[kernel]; }
   size_t compiled() const { return compiledCount; } // by NVRTC or from its cache, rather than out of the plan
+  /// False if kernels of PTX for devices before 9.0 are among them, which do not wait for their producers.
+  bool waitForProducers() const { return allWait; }
 
 private:
   void load(const schema::Kernel &kernel, uint32_t index, const void *image, uint32_t sharedBytes);
@@ -29,6 +31,7 @@ private:
   std::vector<Module> modules;
   std::vector<Function> functions;
   size_t compiledCount = 0;
+  bool allWait = true;
 };
 
 } // namespace nanort::cuda

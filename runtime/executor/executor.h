@@ -87,9 +87,8 @@ struct CudaDevice {
   uint64_t memory;
 };
 CudaDevice cudaDevice(int index);
-/// How well a program for `target` suits a device of capability `arch` ("sm_90"): best one for exactly that, then for
-/// the newest of its major version that is not newer, then for the newest that is not newer, which the executor
-/// compiles from its sources. 0: not at all.
-int cudaRank(std::string_view target, std::string_view arch);
+/// How well a program of a plan suits a device of capability `arch` ("sm_90"): the highest wins, 0 does not run
+/// (runtime/cuda/arch.h, rankOn).
+int cudaRank(const Plan &plan, uint32_t program, std::string_view arch);
 
 } // namespace nanort

@@ -81,7 +81,7 @@ Workbench::Workbench(int device, std::string theTarget, int rounds, const std::f
     : target(std::move(theTarget)), rounds(rounds), gpu(Driver::require(), device), staging(gpu), clock(gpu),
       cache(noCache ? codegen::Cache::disabled() : codegen::Cache::open(cacheDir)) {
   std::optional<Arch> arch = parseArch(target);
-  if (!arch || !cubinFits(*arch, gpu.arch()))
+  if (!arch || arch->ptx || !runsOn(*arch, gpu.arch()))
     fail(Exit::Device, "program " + target + " is not for " + gpu.name() +
                            ": times say something only on its own architecture; compile with --target " +
                            nativeTarget(gpu.arch()));

@@ -199,7 +199,7 @@ KernelInstance checkKernel(const schema::Plan &plan, const schema::Kernel &kerne
 }
 
 std::vector<KernelInstance> checkProgram(const schema::Plan &plan, const schema::Program &program, const Place &place) {
-  if (std::string reason = codegen::checkTarget(program.target()->str()); !reason.empty())
+  if (std::string reason = kernels::targetFault(program.target()->string_view()); !reason.empty())
     place.bad(reason);
   if (program.precision()->string_view() != "f32" && program.precision()->string_view() != "bf16")
     place.bad("unknown precision " + quote(program.precision()->string_view()));
@@ -221,6 +221,11 @@ std::vector<KernelInstance> checkProgram(const schema::Plan &plan, const schema:
     const Place at = place.in(numbered("kernel", i, kernel.name()));
     checkName(kernel.name(), names, at);
     context.kernels.push_back(checkKernel(plan, kernel, at));
+    // The driver reads PTX up to its zero.
+    if (const kernels::Target *target = kernels::findTarget(program.target()->string_view());
+        target && target->isPtx() && kernel.cubin() && kernel.cubin()->size() > 0 &&
+        kernel.cubin()->Get(kernel.cubin()->size() - 1) != 0)
+      at.bad("its PTX does not end with a zero");
   }
 
   const auto &entries = *program.entries();

@@ -16,7 +16,7 @@ using kernels::Role;
 using Bindings = flatbuffers::Vector<flatbuffers::Offset<schema::Binding>>;
 
 constexpr uint32_t kMaxThreads = 1024, kMaxBlockZ = 64, kMaxGridYZ = 65535, kMaxGridX = INT32_MAX;
-constexpr uint32_t kMaxSharedBytes = 227 * 1024;
+constexpr uint32_t kMaxSharedBytes = kernels::mostBlockShared();
 
 /// How many elements of a bound buffer the session keeps up to date.
 enum class Count { Tokens, Rows, Sampling, Logits, Prompts, Request, Ring }; // the last three of generate entries
@@ -123,10 +123,10 @@ private:
       const schema::Arg &arg = *args[i];
       const Place at = place.in("argument " + std::string(declared[i].name));
       const bool scalar = isScalar(declared[i].access);
-      const auto expected = !scalar                                     ? schema::ArgKind::Buffer
+      const auto expected = !scalar                             ? schema::ArgKind::Buffer
                             : declared[i].access == Access::I32 ? schema::ArgKind::I32
                             : declared[i].access == Access::F32 ? schema::ArgKind::F32
-                                                                        : schema::ArgKind::Condition;
+                                                                : schema::ArgKind::Condition;
       if (arg.kind() != expected)
         at.bad("it is of another kind");
       if (!scalar) {
@@ -250,8 +250,8 @@ private:
       place.bad(cpu ? "the references serve a cpu program, and no engine" : "no engine computes it");
     if (cpu)
       return;
-    if (!engine->target.empty() && engine->target != program.target()->string_view())
-      place.bad("engine " + std::string(engine->name) + " is for " + std::string(engine->target) + " alone");
+    if (std::string fault = kernels::featureFault(program.target()->string_view(), engine->needs); !fault.empty())
+      place.bad("engine " + std::string(engine->name) + " " + fault);
     if (!kernel().hasImage)
       place.bad("its kernel has neither source nor cubin");
     if (!work->grid() || work->grid()->size() != 3 || !work->block() || work->block()->size() != 3)
@@ -264,7 +264,7 @@ private:
     if (uint64_t(block[0]) * block[1] * block[2] > kMaxThreads)
       place.bad("a block has more than 1024 threads");
     if (work->shared_bytes() > kMaxSharedBytes)
-      place.bad("it asks for more than 227 KiB of shared memory");
+      place.bad("it asks for more than " + std::to_string(kMaxSharedBytes >> 10) + " KiB of shared memory");
     // The bodies' indexing relies on the shape that their engine gives.
     const kernels::Values launch = kernel().kernel->launch(kernel().params, scalars);
     const kernels::LaunchShape shape = kernel().kernel->shape(launch);

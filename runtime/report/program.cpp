@@ -41,7 +41,7 @@ class Describer {
 public:
   Describer(const Plan &plan, uint32_t index)
       : program(plan.program(index)), kernels(plan.kernels(index)),
-        device(kernels::deviceModel(program.target()->string_view())) {}
+        device(kernels::findTarget(program.target()->string_view())) {}
 
   Program run() const {
     Program result{&program, program.target()->str(), program.precision()->str(), {}, memory()};
@@ -69,7 +69,7 @@ public:
 private:
   const schema::Program &program;
   const std::vector<KernelInstance> &kernels;
-  const std::optional<kernels::DeviceModel> device;
+  const kernels::Target *device; // null: the CPU
 
   /// Edges count `first` nodes before these.
   std::vector<Launch> launches(const Nodes &nodes, uint32_t first) const {

@@ -1,7 +1,7 @@
 // What a program of a plan costs: its launches, entries and memory, with the times that a model of its target predicts.
 #pragma once
 
-#include "kernels_templates/base/device_model.h"
+#include "kernels_templates/base/predict.h"
 #include "runtime/plan/plan.h"
 
 #include <cstdint>

@@ -52,7 +52,7 @@ uint32_t chooseProgramFor(const Plan &plan, const std::string &arch, const std::
         fail(Exit::Device, plan.path().string() + ": program cpu does not run on CUDA; use --device cpu");
       return i;
     }
-    const int rank = !arch.empty() ? cudaRank(target, arch) : target == "cpu" ? 2 : 1;
+    const int rank = !arch.empty() ? cudaRank(plan, i, arch) : target == "cpu" ? 2 : 1;
     if (rank > bestRank) {
       best = static_cast<int>(i);
       bestRank = rank;

@@ -18,10 +18,9 @@ struct DeviceChoice {
 /// Errors: Exit::Usage for another text, Exit::Device if an asked-for CUDA device is missing.
 DeviceChoice chooseDevice(const std::string &text);
 
-/// The program to run. By `name` (its target) if not empty; else on CUDA the one for exactly the device's architecture,
-/// else the newest of its major version that is not newer than the device, else the newest that is not newer, which the
-/// runtime compiles from its sources; on the CPU "cpu", else the first. Errors: Exit::Usage for an unknown name,
-/// Exit::Device if none fits.
+/// The program to run. By `name` (its target) if not empty; else on CUDA the one that suits the device best: whose code
+/// it runs as it is, then PTX, then whose sources the runtime compiles for it (runtime/cuda/arch.h, rankOn); on the CPU
+/// "cpu", else the first. Errors: Exit::Usage for an unknown name, Exit::Device if none fits.
 uint32_t chooseProgram(const Plan &plan, const DeviceChoice &device, const std::string &name);
 /// The same for an architecture such as "sm_90"; empty: the CPU.
 uint32_t chooseProgramFor(const Plan &plan, const std::string &arch, const std::string &name);

@@ -78,7 +78,7 @@ void printDot(const InspectOptions &options, const Plan &plan, const report::Pro
                         "; name one of them");
 }
 
-/// Machine code, a file a kernel: PROGRAM.KERNEL.cubin.
+/// Machine code, a file a kernel: PROGRAM.KERNEL.cubin, or .ptx.
 void writeCubins(const InspectOptions &options, const Plan &plan, int only) {
   const std::filesystem::path folder = options.cubins;
   std::error_code error;
@@ -89,7 +89,9 @@ void writeCubins(const InspectOptions &options, const Plan &plan, int only) {
     for (const schema::Kernel *kernel : *program.kernels()) {
       if ((only >= 0 && static_cast<uint32_t>(only) != i) || !kernel->cubin() || kernel->cubin()->size() == 0)
         continue;
-      AtomicFile file(folder / (program.target()->str() + "." + kernel->name()->str() + ".cubin"));
+      const kernels::Target *target = kernels::findTarget(program.target()->string_view());
+      AtomicFile file(folder / (program.target()->str() + "." + kernel->name()->str() +
+                                (target && target->isPtx() ? ".ptx" : ".cubin")));
       file.write(kernel->cubin()->data(), kernel->cubin()->size());
       file.commit();
       ++count;

@@ -27,7 +27,7 @@ double predicted(const Product &product, const Choice &choice, const char *targe
   std::string why;
   auto instance = codegen::instanceOf(problemOf(product), choice, target, why);
   EXPECT_TRUE(instance) << why;
-  return codegen::predictUs(*kernels::deviceModel(target), *instance);
+  return codegen::predictUs(*kernels::findTarget(target), *instance);
 }
 
 TEST(Choices, EveryChoiceFits) {
@@ -176,7 +176,7 @@ TEST(Choices, AttentionOfAPrompt) {
 
 TEST(Choices, TensorCoresServePromptsOnEveryTarget) {
   auto best = [](const codegen::Attention &attention, const char *target) {
-    const kernels::DeviceModel device = *kernels::deviceModel(target);
+    const kernels::Target device = *kernels::findTarget(target);
     std::pair<double, Choice> least{1e30, {}};
     for (const Choice &choice : codegen::choicesFor(attention, target)) {
       std::string why;
@@ -224,7 +224,7 @@ TEST(Choices, LongPromptsTakeLargeTilesOfQueriesAndShortOnesSmall) {
       const auto instance = *codegen::instanceOf(codegen::problemOf(attention), choice, "sm_90a", why);
       if (choice.stem == "attention_prefill")
         least =
-            std::min(least, {codegen::predictUs(*kernels::deviceModel("sm_90a"), instance), instance.params["tile_q"]});
+            std::min(least, {codegen::predictUs(*kernels::findTarget("sm_90a"), instance), instance.params["tile_q"]});
     }
     return least.second;
   };
@@ -237,7 +237,7 @@ TEST(Choices, FewerBlocksThanFitTakeLonger) {
     const codegen::Attention attention{bf16, tokens, 16, 16, dim, 2048, 2048};
     const Choice choice{"attention_prefill", {{"tile_q", 64}, {"tile_k", 64}, {"stages", 2}, {"blocks", blocks}}};
     std::string why;
-    return codegen::predictUs(*kernels::deviceModel("sm_90a"),
+    return codegen::predictUs(*kernels::findTarget("sm_90a"),
                               *codegen::instanceOf(codegen::problemOf(attention), choice, "sm_90a", why));
   };
   EXPECT_GT(us(2048, 132), us(2048, 264) * 1.5); // two fit an SM
@@ -253,7 +253,7 @@ TEST(Choices, AttentionOfOneTokenARow) {
       const auto instance = codegen::instanceOf(codegen::problemOf(attention), choice, target, why);
       EXPECT_TRUE(instance) << choice.text() << ": " << why;
       if (instance)
-        least = std::min(least, {codegen::predictUs(*kernels::deviceModel(target), *instance), choice.text()});
+        least = std::min(least, {codegen::predictUs(*kernels::findTarget(target), *instance), choice.text()});
     }
     return least.second;
   };
@@ -312,7 +312,7 @@ TEST(Choices, WhatDoesNotFitSaysWhy) {
 }
 
 TEST(Choices, ThePredictionSeesBytesFlopsAndIdleSms) {
-  const kernels::DeviceModel device = *kernels::deviceModel("sm_90a");
+  const kernels::Target device = *kernels::findTarget("sm_90a");
   // A few tiles leave most SMs idle.
   EXPECT_LT(predicted(product(64, 768, 768), gemm(32, 32)), predicted(product(64, 768, 768), gemm(128, 128)));
   // Many small tiles read their operands too often.

@@ -250,6 +250,15 @@ TEST_F(CudaExecutor, EdgesAreFullWhereTheDeviceOrTheDriverKnowsNoOther) {
   EXPECT_THAT(executor->stats().notes, testing::Contains(HasSubstr("full edges")));
 }
 
+TEST_F(CudaExecutor, PtxOfOlderDevicesRunsWithoutNvrtcAndItsEdgesAreFull) {
+  setenv("NANORT_NVRTC", "/nonexistent/libnvrtc.so", 1);
+  auto executor = makeWithGraphs({.target = "compute_80", .programmatic = true});
+  executor->run(0);
+  EXPECT_FALSE(fake().graphs.at(0)[1].programmatic); // its kernels do not wait for their producers themselves
+  EXPECT_THAT(fake().graphs[0][1].after, ElementsAre(0));
+  EXPECT_THAT(executor->stats().notes, testing::Contains(HasSubstr("full edges")));
+}
+
 TEST_F(CudaExecutor, AKernelThatFillsMoreThanHalfAnSmWithRegistersIsNoted) {
   auto executor = makeWithGraphs({.programmatic = true});
   EXPECT_THAT(executor->stats().notes, testing::Not(testing::Contains(HasSubstr("half an SM"))));

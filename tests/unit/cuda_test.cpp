@@ -130,25 +130,69 @@ TEST(CudaArch, ImagesRunWhereTheArchitectureAllows) {
     const char *target, *device;
     bool fits;
   };
-  for (const Case &c : std::initializer_list<Case>{{"sm_90a", "sm_90", true},
-                                                   {"sm_90", "sm_90", true},
-                                                   {"sm_80", "sm_80", true},
-                                                   {"sm_80", "sm_86", true},
-                                                   {"sm_80", "sm_89", true},
-                                                   {"sm_86", "sm_80", false}, // built for a newer one
-                                                   {"sm_80", "sm_90", false},
-                                                   {"sm_90a", "sm_80", false},
-                                                   {"sm_100a", "sm_100", true},
-                                                   {"sm_100a", "sm_103", false}, // "a" is exactly one architecture
-                                                   {"sm_100f", "sm_103", true},
-                                                   {"sm_120a", "sm_120", true},
-                                                   {"sm_100a", "sm_120", false},
-                                                   {"sm_12", "sm_120", false},
-                                                   {"cpu", "sm_90", false},
-                                                   {"", "sm_90", false},
-                                                   {"sm_9xa", "sm_90", false},
-                                                   {"sm_90aa", "sm_90", false}})
-    EXPECT_EQ(cuda::cubinFits(c.target, c.device), c.fits) << c.target << " on " << c.device;
+  for (const Case &c : std::initializer_list<Case>{
+           {"sm_90a", "sm_90", true},      {"sm_90", "sm_90", true},
+           {"sm_80", "sm_80", true},       {"sm_80", "sm_86", true},
+           {"sm_80", "sm_89", true},       {"sm_86", "sm_80", false}, // built for a newer one
+           {"sm_80", "sm_90", false},      {"sm_90a", "sm_80", false},
+           {"sm_100a", "sm_100", true},    {"sm_100a", "sm_103", false}, // "a" is exactly one architecture
+           {"sm_100f", "sm_103", true},    {"sm_120a", "sm_120", true},
+           {"sm_100a", "sm_120", false},   {"sm_80", "sm_87", false}, // Tegra is a world of its own
+           {"sm_87", "sm_87", true},       {"sm_87", "sm_89", false},
+           {"compute_80", "sm_80", true}, // PTX: everything later
+           {"compute_80", "sm_87", true},  {"compute_80", "sm_121", true},
+           {"compute_90", "sm_89", false}, {"sm_12", "sm_120", false},
+           {"cpu", "sm_90", false},        {"", "sm_90", false},
+           {"sm_9xa", "sm_90", false},     {"sm_90aa", "sm_90", false}})
+    EXPECT_EQ(cuda::runsOn(c.target, c.device), c.fits) << c.target << " on " << c.device;
+}
+
+TEST(CudaArch, APlansProgramsAreTriedInOrder) {
+  using kernels::Feature;
+  struct Program {
+    const char *target;
+    bool complete = true;
+    kernels::Features needs = {};
+  };
+  const auto chosen = [](const char *device, std::initializer_list<Program> programs) {
+    std::string best = "none";
+    int most = 0;
+    for (const Program &program : programs) {
+      const int rank =
+          rankOn({*cuda::parseArch(program.target), program.complete, program.needs}, *cuda::parseArch(device));
+      EXPECT_TRUE(rank == 0 || rank != most) << program.target << " on " << device << ": a tie";
+      if (rank > most) {
+        most = rank;
+        best = program.target;
+      }
+    }
+    return best;
+  };
+  constexpr kernels::Features wgmma = Feature::Wgmma | Feature::Tma;
+  const std::initializer_list<Program> all = {{"sm_80"},   {"sm_86"},   {"sm_90a", true, wgmma},
+                                              {"sm_100a"}, {"sm_120a"}, {"compute_80"}};
+  EXPECT_EQ(chosen("sm_90", all), "sm_90a");
+  EXPECT_EQ(chosen("sm_80", all), "sm_80");
+  EXPECT_EQ(chosen("sm_86", all), "sm_86");
+  EXPECT_EQ(chosen("sm_89", all), "sm_86");      // the newest machine code that runs there
+  EXPECT_EQ(chosen("sm_87", all), "compute_80"); // no machine code, so the driver's compiler before NVRTC
+  EXPECT_EQ(chosen("sm_103", all), "compute_80");
+  EXPECT_EQ(chosen("sm_121", all), "compute_80");
+  EXPECT_EQ(chosen("sm_75", all), "none");
+
+  // Without PTX: sources for NVRTC, as near as can be, but none whose instructions the device lacks.
+  EXPECT_EQ(chosen("sm_103", {{"sm_80"}, {"sm_90a", true, wgmma}, {"sm_100a"}}), "sm_100a");
+  EXPECT_EQ(chosen("sm_120", {{"sm_80"}, {"sm_90a", true, wgmma}}), "sm_80");
+  EXPECT_EQ(chosen("sm_120", {{"sm_90a", true, wgmma}}), "none");
+  EXPECT_EQ(chosen("sm_120", {{"sm_80"}, {"sm_90a"}}), "sm_90a");
+  EXPECT_EQ(chosen("sm_89", {{"sm_80", false}, {"sm_86", false}}), "sm_86");
+  EXPECT_EQ(chosen("sm_90", {{"sm_90a", false, wgmma}}), "sm_90a");
+  EXPECT_EQ(chosen("sm_80", {{"sm_86", false}}), "none"); // made for more than the device has
+
+  // Code that is there comes before code that must be compiled.
+  EXPECT_EQ(chosen("sm_89", {{"sm_89", false}, {"sm_80"}}), "sm_80");
+  EXPECT_EQ(chosen("sm_90", {{"sm_90a", false, wgmma}, {"compute_80"}}), "compute_80");
+  EXPECT_EQ(chosen("sm_90", {{"sm_90a", false, wgmma}, {"compute_80", false}}), "sm_90a");
 }
 
 TEST(CudaArch, CompilesForExactlyTheDevice) {

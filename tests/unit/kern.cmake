@@ -16,3 +16,7 @@ add_executable(codegen_test ${CMAKE_CURRENT_LIST_DIR}/codegen_test.cpp ${CMAKE_C
                ${CMAKE_CURRENT_LIST_DIR}/codegen_choices_test.cpp)
 target_link_libraries(codegen_test PRIVATE family_cases nano_codegen GTest::gtest_main)
 gtest_discover_tests(codegen_test)
+
+add_executable(target_test ${CMAKE_CURRENT_LIST_DIR}/target_test.cpp)
+target_link_libraries(target_test PRIVATE nano_kernels nano_codegen GTest::gtest_main)
+gtest_discover_tests(target_test)
