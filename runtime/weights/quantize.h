@@ -1,7 +1,7 @@
 // From floats to a narrow format with scales.
 #pragma once
 
-#include "kernels_templates/common/dtype.h"
+#include "kernels_templates/base/dtype.h"
 
 #include <span>
 

@@ -1,7 +1,7 @@
 // The numbers behind constants that no file holds: random parameters and rotary tables; and how floats are stored.
 #pragma once
 
-#include "kernels_templates/common/dtype.h"
+#include "kernels_templates/base/dtype.h"
 
 #include <cstddef>
 #include <cstdint>

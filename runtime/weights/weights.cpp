@@ -26,14 +26,6 @@ uint64_t elementsOf(const schema::Parameter &parameter) {
   return elements;
 }
 
-/// Stores f32 values as a dense array of `type`.
-void store(kernels::DType type, std::span<const float> values, std::byte *out) {
-  kernels::byFloat(type, "a constant", [&](auto zero) {
-    using T = decltype(zero);
-    std::transform(values.begin(), values.end(), reinterpret_cast<T *>(out), kernels::fromFloat<T>);
-  });
-}
-
 /// Of a tensor whose dtype fromFile() has let pass.
 kernels::DType typeOf(const Tensor &tensor) { return *kernels::fromSafetensors(tensor.dtype); }
 
@@ -97,7 +89,7 @@ void Weights::read(uint32_t index, uint64_t first, uint64_t count, kernels::DTyp
   const schema::Parameter &parameter = *plan->root().parameters()->Get(index);
   const std::string name = parameter.name()->str();
   const Tensor *tensor = file ? file->find(name) : nullptr;
-    if (tensor && typeOf(*tensor) == type) {
+  if (tensor && typeOf(*tensor) == type) {
     file->read(*tensor, kernels::bytesOf(type, first), {out, kernels::bytesOf(type, count)});
     return;
   }
@@ -115,7 +107,8 @@ void Weights::read(uint32_t index, uint64_t first, uint64_t count, kernels::DTyp
 
 const std::byte *Weights::view(uint32_t parameter, kernels::DType type) const {
   const Tensor *tensor = file ? file->find(plan->root().parameters()->Get(parameter)->name()->str()) : nullptr;
-  if (!tensor || !typeOf(*tensor) == type || reinterpret_cast<uintptr_t>(tensor->data.data()) % kernels::sizeOf(type) != 0)
+  if (!tensor || typeOf(*tensor) != type ||
+       reinterpret_cast<uintptr_t>(tensor->data.data()) % kernels::sizeOf(type) != 0)
     return nullptr;
   return tensor->data.data();
 }

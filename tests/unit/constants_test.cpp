@@ -1,6 +1,6 @@
 // What recipes make: each step against its definition, any range of it, and which recipes are refused.
 #include "runtime/base/safetensors.h"
-#include "runtime/cpu/host_math.h"
+#include "runtime/executor/host_math.h"
 #include "runtime/session/executor.h"
 #include "runtime/session/session.h"
 #include "runtime/weights/constants.h"

@@ -1,6 +1,6 @@
 // What the upload of constants puts into device memory: every part in the layout that its recipe gives the device.
 #include "codegen/Registry.h"
-#include "runtime/cpu/host_math.h"
+#include "runtime/executor/host_math.h"
 #include "runtime/session/executor.h"
 #include "runtime/weights/constants.h"
 #include "tests/unit/constant_json.h"
