@@ -8,7 +8,7 @@ add_executable(
   families_test
   ${CMAKE_CURRENT_LIST_DIR}/families_test.cpp ${CMAKE_CURRENT_LIST_DIR}/families_attention_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/families_sample_test.cpp ${CMAKE_CURRENT_LIST_DIR}/families_host_math_test.cpp
-  ${CMAKE_CURRENT_LIST_DIR}/families_generation_test.cpp ${CMAKE_CURRENT_LIST_DIR}/element_types_test.cpp)
+  ${CMAKE_CURRENT_LIST_DIR}/families_generation_test.cpp)
 target_link_libraries(families_test PRIVATE family_cases nano_host_math GTest::gtest_main)
 gtest_discover_tests(families_test)
 
@@ -17,6 +17,7 @@ add_executable(codegen_test ${CMAKE_CURRENT_LIST_DIR}/codegen_test.cpp ${CMAKE_C
 target_link_libraries(codegen_test PRIVATE family_cases nano_codegen GTest::gtest_main)
 gtest_discover_tests(codegen_test)
 
-add_executable(target_test ${CMAKE_CURRENT_LIST_DIR}/target_test.cpp)
-target_link_libraries(target_test PRIVATE nano_kernels nano_codegen GTest::gtest_main)
-gtest_discover_tests(target_test)
+# The tables of kernels_templates/base.
+add_executable(tables_test ${CMAKE_CURRENT_LIST_DIR}/element_types_test.cpp ${CMAKE_CURRENT_LIST_DIR}/target_test.cpp)
+target_link_libraries(tables_test PRIVATE nano_kernels nano_codegen GTest::gtest_main)
+gtest_discover_tests(tables_test)
