@@ -57,7 +57,7 @@ func.func @f(%x: tensor<2x8xf32>) {
 
 func.func @f(%x: tensor<2x8xf32>, %w: tensor<4x7xf32>) {
   // expected-error @+1 {{(n, k) x (m, k)ᵀ -> (n, m) expected, have 'tensor<2x8xf32>', 'tensor<4x7xf32>' -> 'tensor<2x4xf32>'}}
-  %0 = kern.linear %x, %w : (tensor<2x8xf32>, tensor<4x7xf32>) -> tensor<2x4xf32>
+  %0 = kern.product %x, %w : (tensor<2x8xf32>, tensor<4x7xf32>) -> tensor<2x4xf32>
   return
 }
 
@@ -65,7 +65,7 @@ func.func @f(%x: tensor<2x8xf32>, %w: tensor<4x7xf32>) {
 
 func.func @f(%x: tensor<2x8xf32>, %w: tensor<4x8xbf16>) {
   // expected-error @+1 {{x and weight must have the same element type}}
-  %0 = kern.linear %x, %w : (tensor<2x8xf32>, tensor<4x8xbf16>) -> tensor<2x4xf32>
+  %0 = kern.product %x, %w : (tensor<2x8xf32>, tensor<4x8xbf16>) -> tensor<2x4xf32>
   return
 }
 
@@ -73,7 +73,7 @@ func.func @f(%x: tensor<2x8xf32>, %w: tensor<4x8xbf16>) {
 
 func.func @f(%x: tensor<*xf32>, %w: tensor<4x8xf32>) {
   // expected-error @+1 {{must be ranked tensor of 32-bit float or bfloat16 type values}}
-  %0 = kern.linear %x, %w : (tensor<*xf32>, tensor<4x8xf32>) -> tensor<2x4xf32>
+  %0 = kern.product %x, %w : (tensor<*xf32>, tensor<4x8xf32>) -> tensor<2x4xf32>
   return
 }
 
@@ -97,7 +97,7 @@ func.func @f(%q: tensor<2x6xf32>, %k: tensor<2x4xf32>, %kv: !kern.kv<rows 2, hea
 
 func.func @f(%q: tensor<2x4xbf16>, %kv: !kern.kv<rows 2, heads 1, positions 9, dim 4, bf16>, %i: tensor<2xi32>) {
   // expected-error @+1 {{has no counters, which attention_prefill needs}}
-  %0 = kern.attention %q, %q, %q kv %kv at %i, %i, %i window 8 by {family = "attention_prefill", tile_q = 64, tile_k = 64, stages = 2, blocks = 2} : (tensor<2x4xbf16>, tensor<2x4xbf16>, tensor<2x4xbf16>, !kern.kv<rows 2, heads 1, positions 9, dim 4, bf16>, tensor<2xi32>, tensor<2xi32>, tensor<2xi32>) -> tensor<2x4xbf16>
+  %0 = kern.attention %q, %q, %q kv %kv at %i, %i, %i window 8 by {engine = "wgmma", tile_q = 64, tile_k = 64, stages = 2, blocks = 2} : (tensor<2x4xbf16>, tensor<2x4xbf16>, tensor<2x4xbf16>, !kern.kv<rows 2, heads 1, positions 9, dim 4, bf16>, tensor<2xi32>, tensor<2xi32>, tensor<2xi32>) -> tensor<2x4xbf16>
   return
 }
 
@@ -129,7 +129,7 @@ func.func @f(%x: tensor<16x64xbf16>, %w: tensor<64x64xbf16>) -> tensor<16x64xbf1
 
 func.func @f(%x: tensor<16x64xbf16>, %w: tensor<64x64xbf16>) -> tensor<16x64xbf16> {
   // expected-error @+1 {{'kern.product' op has a choice of "warps" = 4 : i64; launches are spread by the integers tile_m, tile_n, tile_q, tile_k, stages, split, share, blocks}}
-  %0 = kern.product %x, %w by {family = "gemm", warps = 4} : (tensor<16x64xbf16>, tensor<64x64xbf16>) -> tensor<16x64xbf16>
+  %0 = kern.product %x, %w by {engine = "mma", warps = 4} : (tensor<16x64xbf16>, tensor<64x64xbf16>) -> tensor<16x64xbf16>
   return %0 : tensor<16x64xbf16>
 }
 
@@ -137,7 +137,7 @@ func.func @f(%x: tensor<16x64xbf16>, %w: tensor<64x64xbf16>) -> tensor<16x64xbf1
 
 func.func @f(%qkv: tensor<2x96xbf16>, %t: tensor<9x32xbf16>, %kv: !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, %i: tensor<2xi32>, %c: tensor<1xui32>) {
   // expected-error @+1 {{needs a counter for each of 2 rows and 1 heads, has 'tensor<1xui32>'}}
-  %0, %1 = kern.attention_batch %qkv table %t kv %kv at %i, %i counters %c mult 1.0 window 8 chunk 32 blocks 4 : (tensor<2x96xbf16>, tensor<9x32xbf16>, tensor<2xi32>, tensor<2xi32>, !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, tensor<1xui32>) -> (tensor<2x36xf32>, tensor<2x32xbf16>)
+  %0, %1 = kern.attention_step %qkv table %t kv %kv at %i, %i counters %c mult 1.0 window 8 by {engine = "spread", chunk = 32, blocks = 4} : (tensor<2x96xbf16>, tensor<9x32xbf16>, tensor<2xi32>, tensor<2xi32>, !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, tensor<1xui32>) -> (tensor<2x36xf32>, tensor<2x32xbf16>)
   return
 }
 
@@ -145,7 +145,7 @@ func.func @f(%qkv: tensor<2x96xbf16>, %t: tensor<9x32xbf16>, %kv: !kern.kv<rows 
 
 func.func @f(%qkv: tensor<2x96xbf16>, %t: tensor<9x32xbf16>, %kv: !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, %i: tensor<2xi32>, %c: tensor<2xui32>) {
   // expected-error @+1 {{chunk and blocks must be 1 or more}}
-  %0, %1 = kern.attention_batch %qkv table %t kv %kv at %i, %i counters %c mult 1.0 window 8 chunk 32 blocks 0 : (tensor<2x96xbf16>, tensor<9x32xbf16>, tensor<2xi32>, tensor<2xi32>, !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, tensor<2xui32>) -> (tensor<2x36xf32>, tensor<2x32xbf16>)
+  %0, %1 = kern.attention_step %qkv table %t kv %kv at %i, %i counters %c mult 1.0 window 8 by {engine = "spread", chunk = 32, blocks = 0} : (tensor<2x96xbf16>, tensor<9x32xbf16>, tensor<2xi32>, tensor<2xi32>, !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, tensor<2xui32>) -> (tensor<2x36xf32>, tensor<2x32xbf16>)
   return
 }
 
@@ -153,6 +153,6 @@ func.func @f(%qkv: tensor<2x96xbf16>, %t: tensor<9x32xbf16>, %kv: !kern.kv<rows 
 
 func.func @f(%qkv: tensor<2x64xbf16>, %t: tensor<9x32xbf16>, %kv: !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, %i: tensor<2xi32>, %c: tensor<2xui32>) {
   // expected-error @+1 {{expects q of the result's 32 channels and k and v of 1 heads of 32 side by side}}
-  %0, %1 = kern.attention_batch %qkv table %t kv %kv at %i, %i counters %c mult 1.0 window 8 chunk 32 blocks 4 : (tensor<2x64xbf16>, tensor<9x32xbf16>, tensor<2xi32>, tensor<2xi32>, !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, tensor<2xui32>) -> (tensor<2x36xf32>, tensor<2x32xbf16>)
+  %0, %1 = kern.attention_step %qkv table %t kv %kv at %i, %i counters %c mult 1.0 window 8 by {engine = "spread", chunk = 32, blocks = 4} : (tensor<2x64xbf16>, tensor<9x32xbf16>, tensor<2xi32>, tensor<2xi32>, !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, tensor<2xui32>) -> (tensor<2x36xf32>, tensor<2x32xbf16>)
   return
 }

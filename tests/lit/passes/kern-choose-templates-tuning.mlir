@@ -2,15 +2,15 @@
 // RUN: nanocc-opt %s --kern-choose-templates | FileCheck %s
 
 // CHECK: func.func @prefill_64
-// CHECK: by {family = "gemm", tile_m = 32 : i64, tile_n = 32 : i64}
+// CHECK: by {engine = "mma", tile_m = 32 : i64, tile_n = 32 : i64}
 // CHECK-SAME: considered = ["gemm tile_m=32 tile_n=32: 3.50 us measured", "gemm tile_m=64 tile_n=64: 4.00 us measured",
 // CHECK-SAME: us predicted"
 // CHECK: func.func @score_64
-// CHECK: by {family = "gemm", tile_m = 128 : i64, tile_n = 64 : i64}
+// CHECK: by {engine = "mma", tile_m = 128 : i64, tile_n = 64 : i64}
 // CHECK-SAME: considered = ["gemm tile_m=128 tile_n=64: {{[0-9.]+}} us predicted, by --template", "gemm
 // Nearly as fast, with less shared memory: its neighbours start earlier beside it.
 // CHECK: func.func @near_64
-// CHECK: by {family = "gemm", tile_m = 32 : i64, tile_n = 32 : i64}
+// CHECK: by {engine = "mma", tile_m = 32 : i64, tile_n = 32 : i64}
 // CHECK-SAME: considered = ["gemm tile_m=32 tile_n=32: 3.50 us measured, nearly as short, more blocks fit an SM", "gemm tile_m=64 tile_n=64: 3.30 us measured",
 // And in smaller clusters, if it is as good as equal.
 // CHECK: func.func @single_128
@@ -27,9 +27,9 @@
 // A product into which nothing is fused is a library's unless both were measured and it is slower; then its algorithm
 // is the one that was measured, of the version that was there.
 // CHECK: func.func @plain_64
-// CHECK: kern.linear {{.*}} library "cublaslt" version "13.1.0" algorithm 2 {considered = ["cublaslt algorithm=2: 3.20 us measured", "gemm tile_m=32 tile_n=32: 3.50 us measured"
-// CHECK: kern.product {{.*}} by {family = "gemm", tile_m = 32 : i64, tile_n = 32 : i64} {considered = ["gemm tile_m=32 tile_n=32: 3.50 us measured, nearly as short, more blocks fit an SM", "gemm tile_m=64 tile_n=64: 3.30 us measured", "cublaslt algorithm=1: 3.60 us measured", "
-// CHECK: kern.linear {{.*}} library "cublaslt" {considered = ["cublaslt: {{[0-9.]+}} us predicted, a library's product until it was measured", "
+// CHECK: kern.product {{.*}} by {engine = "cublaslt"} version "13.1.0" algorithm 2 {considered = ["cublaslt algorithm=2: 3.20 us measured", "gemm tile_m=32 tile_n=32: 3.50 us measured"
+// CHECK: kern.product {{.*}} by {engine = "mma", tile_m = 32 : i64, tile_n = 32 : i64} {considered = ["gemm tile_m=32 tile_n=32: 3.50 us measured, nearly as short, more blocks fit an SM", "gemm tile_m=64 tile_n=64: 3.30 us measured", "cublaslt algorithm=1: 3.60 us measured", "
+// CHECK: kern.product {{.*}} by {engine = "cublaslt"} {considered = ["cublaslt: {{[0-9.]+}} us predicted, a library's product until it was measured", "
 module attributes {nano.options = {targets = ["sm_90a"], batches = array<i64: 1>, prefill = array<i64: 64>,
     max_seq = 64 : i64, precision = "bf16", fuse = "all",
     templates = ["score_*=gemm,tile_m=64,tile_n=64", "score_64/w=gemm,tile_m=128,tile_n=64"],
@@ -95,9 +95,9 @@ module attributes {nano.options = {targets = ["sm_90a"], batches = array<i64: 1>
       %w = kern.ref @w : tensor<512x256xbf16>
       %v = kern.ref @v : tensor<256x256xbf16>
       %d = kern.ref @down : tensor<768x3072xbf16>
-      %0 = kern.linear %x, %w : (tensor<64x256xbf16>, tensor<512x256xbf16>) -> tensor<64x512xbf16>
-      %1 = kern.linear %x, %v : (tensor<64x256xbf16>, tensor<256x256xbf16>) -> tensor<64x256xbf16>
-      %2 = kern.linear %z, %d : (tensor<64x3072xbf16>, tensor<768x3072xbf16>) -> tensor<64x768xbf16>
+      %0 = kern.product %x, %w : (tensor<64x256xbf16>, tensor<512x256xbf16>) -> tensor<64x512xbf16>
+      %1 = kern.product %x, %v : (tensor<64x256xbf16>, tensor<256x256xbf16>) -> tensor<64x256xbf16>
+      %2 = kern.product %z, %d : (tensor<64x3072xbf16>, tensor<768x3072xbf16>) -> tensor<64x768xbf16>
       return %0, %1, %2 : tensor<64x512xbf16>, tensor<64x256xbf16>, tensor<64x768xbf16>
     }
   }

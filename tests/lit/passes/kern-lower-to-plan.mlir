@@ -1,5 +1,5 @@
 // RUN: nanocc-opt %s --kern-lower-to-plan | FileCheck %s
-// RUN: sed -e 's/@sm_90a/@cpu/' -e 's/library "cublaslt"//' %s | nanocc-opt --kern-lower-to-plan | FileCheck %s --check-prefix=CPU
+// RUN: sed -e 's/@sm_90a/@cpu/' -e 's/by {engine = "cublaslt"}//' %s | nanocc-opt --kern-lower-to-plan | FileCheck %s --check-prefix=CPU
 
 // CHECK: plan.parameter @w [8, 8] from "transformer.w"
 // CHECK-LABEL: plan.program @sm_90a precision "bf16" min_driver 13000
@@ -48,7 +48,7 @@ kern.program @sm_90a precision "bf16" {
     %t = kern.ref @rope : tensor<16x4xbf16>
     %kv = kern.ref @kv : !kern.kv<rows 2, heads 2, positions 9, dim 4, bf16>
     %a = kern.relu2 %x : tensor<2x8xbf16>
-    %b = kern.linear %a, %w library "cublaslt" : (tensor<2x8xbf16>, tensor<8x8xbf16>) -> tensor<2x8xbf16>
+    %b = kern.product %a, %w by {engine = "cublaslt"} : (tensor<2x8xbf16>, tensor<8x8xbf16>) -> tensor<2x8xbf16>
     %c = kern.rope %b, %t, %pos : (tensor<2x8xbf16>, tensor<16x4xbf16>, tensor<2xi32>) -> tensor<2x8xbf16>
     kern.kv_write %c, %c at %rows, %pos, %ends into %kv : tensor<2x8xbf16>, tensor<2xi32>, tensor<2xi32>, tensor<2xi32>, !kern.kv<rows 2, heads 2, positions 9, dim 4, bf16>
     %d = kern.relu2 %a : tensor<2x8xbf16>

@@ -114,7 +114,7 @@ kern.program @sm_100a precision "bf16" {
   func.func @prefill_64(%x: tensor<64x64xbf16> {nano.binding = "x"}, %w: tensor<64x64xbf16> {nano.binding = "w"}) -> tensor<64x64xbf16>
       attributes {nano.entry = {kind = "prefill", tokens = 64, rows = 1}} {
     // expected-error @+1 {{'kern.product' op is served by engine 'wgmma', which needs wgmma}}
-    %0 = kern.product %x, %w by {family = "wgemm", tile_m = 64, tile_n = 64, stages = 2, split = 1, share = 1, blocks = 132} : (tensor<64x64xbf16>, tensor<64x64xbf16>) -> tensor<64x64xbf16>
+    %0 = kern.product %x, %w by {engine = "wgmma", tile_m = 64, tile_n = 64, stages = 2, split = 1, share = 1, blocks = 132} : (tensor<64x64xbf16>, tensor<64x64xbf16>) -> tensor<64x64xbf16>
     return %0 : tensor<64x64xbf16>
   }
 }
@@ -125,7 +125,7 @@ kern.program @sm_90a precision "bf16" {
   func.func @prefill_64(%x: tensor<64x64xbf16> {nano.binding = "x"}, %w: tensor<64x64xbf16> {nano.binding = "w"}) -> tensor<64x64xbf16>
       attributes {nano.entry = {kind = "prefill", tokens = 64, rows = 1}} {
     // expected-error @+1 {{'kern.product' op does not fit kernel family 'wgemm': stages is}}
-    %0 = kern.product %x, %w by {family = "wgemm", tile_m = 256, tile_n = 128, stages = 9, split = 1, share = 1, blocks = 132} : (tensor<64x64xbf16>, tensor<64x64xbf16>) -> tensor<64x64xbf16>
+    %0 = kern.product %x, %w by {engine = "wgmma", tile_m = 256, tile_n = 128, stages = 9, split = 1, share = 1, blocks = 132} : (tensor<64x64xbf16>, tensor<64x64xbf16>) -> tensor<64x64xbf16>
     return %0 : tensor<64x64xbf16>
   }
 }
