@@ -78,8 +78,8 @@ kern.program @cpu precision "bf16" {
     %s0, %s1 = kern.embed %ids, %wte norm smear %ids gate %gate lambda %lambda mix resid %lambdas skip %lambdas layer 0 : (tensor<2xi32>, tensor<16x8xbf16>, tensor<2xi32>, tensor<1x4xbf16>, tensor<1xf32>, tensor<2xf32>, tensor<2xf32>) -> (tensor<2x8xbf16>, tensor<2x8xbf16>)
     // CHECK: kern.product {{.*}} plus {{.*}} mix {{.*}} resid {{.*}} skip {{.*}} layer 1 : (tensor<2x8xbf16>, tensor<8x8xbf16>, tensor<2x8xbf16>, tensor<2x8xbf16>, tensor<2xf32>, tensor<2xf32>) -> (tensor<2x8xbf16>, tensor<2x8xbf16>)
     %m0, %m1 = kern.product %s0, %w plus %s1 mix %n0 resid %lambdas skip %lambdas layer 1 : (tensor<2x8xbf16>, tensor<8x8xbf16>, tensor<2x8xbf16>, tensor<2x8xbf16>, tensor<2xf32>, tensor<2xf32>) -> (tensor<2x8xbf16>, tensor<2x8xbf16>)
-    // CHECK: kern.product {{.*}} plus {{.*}} by {engine = "mma", tile_m = 32 : i64, tile_n = 64 : i64} {considered = ["gemm: 1.00 us predicted"]} :
-    %pa = kern.product %s0, %w plus %s1 by {engine = "mma", tile_m = 32, tile_n = 64} {considered = ["gemm: 1.00 us predicted"]} : (tensor<2x8xbf16>, tensor<8x8xbf16>, tensor<2x8xbf16>) -> tensor<2x8xbf16>
+    // CHECK: kern.product {{.*}} plus {{.*}} by {engine = "mma", tile_m = 32 : i64, tile_n = 64 : i64} {considered = ["mma: 1.00 us predicted"]} :
+    %pa = kern.product %s0, %w plus %s1 by {engine = "mma", tile_m = 32, tile_n = 64} {considered = ["mma: 1.00 us predicted"]} : (tensor<2x8xbf16>, tensor<8x8xbf16>, tensor<2x8xbf16>) -> tensor<2x8xbf16>
     // CHECK: kern.nll {{.*}} : (tensor<2x5xf32>, tensor<2xi32>) -> tensor<2xf32>
     %n = kern.nll %z, %ids : (tensor<2x5xf32>, tensor<2xi32>) -> tensor<2xf32>
     return
@@ -88,9 +88,9 @@ kern.program @cpu precision "bf16" {
 
 // CHECK-LABEL: func.func @batch
 func.func @batch(%qkv: tensor<2x96xbf16>, %t: tensor<9x32xbf16>, %kv: !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, %i: tensor<2xi32>, %c: tensor<2xui32>, %x: tensor<2x32xbf16>, %e: tensor<16x32xbf16>, %g: tensor<1x4xbf16>) {
-  // CHECK: kern.attention_step {{.*}} table {{.*}} kv {{.*}} at {{.*}} counters {{.*}} mult 1.200000e+00 window 8 by {engine = "spread", chunk = 32, blocks = 4} {considered = ["attention_batch: 1.00 us predicted"]} :
-  %0, %1 = kern.attention_step %qkv table %t kv %kv at %i, %i counters %c mult 1.2 window 8 by {engine = "spread", chunk = 32, blocks = 4} {considered = ["attention_batch: 1.00 us predicted"]} : (tensor<2x96xbf16>, tensor<9x32xbf16>, tensor<2xi32>, tensor<2xi32>, !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, tensor<2xui32>) -> (tensor<2x36xf32>, tensor<2x32xbf16>)
-  // CHECK: kern.attention_step {{.*}} gate {{.*}} of {{.*}} embeds {{.*}} of {{.*}} counters {{.*}} chunk 64 blocks 4 range 3.000000e+00 :
-  %2, %3 = kern.attention_step %qkv table %t kv %kv at %i, %i gate %g of %x embeds %e of %i counters %c range 3.0 mult 1.2 window 8 by {engine = "spread", chunk = 64, blocks = 4} : (tensor<2x96xbf16>, tensor<9x32xbf16>, tensor<2xi32>, tensor<2xi32>, !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, tensor<2x32xbf16>, tensor<2xi32>, tensor<16x32xbf16>, tensor<1x4xbf16>, tensor<2xui32>) -> (tensor<2x36xf32>, tensor<2x32xbf16>)
+  // CHECK: kern.attention_step {{.*}} table {{.*}} kv {{.*}} at {{.*}} counters {{.*}} mult 1.200000e+00 window 8 by {blocks = 4 : i64, chunk = 32 : i64, engine = "spread"} {considered = ["spread: 1.00 us predicted"]} :
+  %0, %1 = kern.attention_step %qkv table %t kv %kv at %i, %i counters %c mult 1.2 window 8 by {engine = "spread", chunk = 32, blocks = 4} {considered = ["spread: 1.00 us predicted"]} : (tensor<2x96xbf16>, tensor<9x32xbf16>, tensor<2xi32>, tensor<2xi32>, !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, tensor<2xui32>) -> (tensor<2x36xf32>, tensor<2x32xbf16>)
+  // CHECK: kern.attention_step {{.*}} gate {{.*}} of {{.*}} embeds {{.*}} of {{.*}} range 3.000000e+00 counters {{.*}} window 8 by {blocks = 4 : i64, chunk = 64 : i64, engine = "spread"} :
+  %2, %3 = kern.attention_step %qkv table %t kv %kv at %i, %i gate %g of %x embeds %e of %i range 3.0 counters %c mult 1.2 window 8 by {engine = "spread", chunk = 64, blocks = 4} : (tensor<2x96xbf16>, tensor<9x32xbf16>, tensor<2xi32>, tensor<2xi32>, !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, tensor<2x32xbf16>, tensor<2xi32>, tensor<16x32xbf16>, tensor<1x4xbf16>, tensor<2xui32>) -> (tensor<2x36xf32>, tensor<2x32xbf16>)
   return
 }

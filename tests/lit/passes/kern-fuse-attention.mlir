@@ -16,7 +16,7 @@
 // CHECK: kern.rms_norm
 // CHECK: kern.product {{.*}} -> tensor<2x32xbf16>
 // CHECK-NOT: kern.attention{{ }}
-// CHECK: kern.attention_step {{.*}} mult 1.200000e+00 window 8 by {engine = "cluster", cluster = 1}
+// CHECK: kern.attention_step {{.*}} mult 1.200000e+00 window 8 :
 // CHECK-NEXT: return
 kern.program @cpu precision "bf16" {
   kern.weight @q : tensor<16x16xbf16> cast @q
@@ -71,7 +71,7 @@ kern.program @cpu precision "bf16" {
 // The value gate goes with them and takes the residual before its norm.
 // CHECK-LABEL: func.func @score_16
 // CHECK-SAME: [[X:%[a-z0-9]+]]: tensor<16x16xbf16>
-// CHECK: kern.prepare_qkv %{{.+}} table %{{.+}} at %{{.+}} gate %{{.+}} of [[X]] embeds %{{.+}} of %{{.+}} mult 1.200000e+00 range 3.000000e+00
+// CHECK: kern.prepare_qkv %{{.+}} table %{{.+}} at %{{.+}} gate %{{.+}} of [[X]] embeds %{{.+}} of %{{.+}} range 3.000000e+00 mult 1.200000e+00
 // CHECK-NEXT: kern.attention{{ }}
 // CHECK-LABEL: func.func @decode_2
 // CHECK: kern.attention_step

@@ -24,8 +24,8 @@ module attributes {nano.model = {name = "m", layers = 1, width = 8, heads = 2, k
     // CHECK-NEXT: plan.buffer @prefill_8.prev in state : tensor<8xi32>
     // CHECK: plan.buffer @prefill_8.starts in state : tensor<2xi32>
     // CHECK: plan.buffer @decode_2.prev in state : tensor<2xi32>
-    // CHECK: plan.kernel @feed_16 family "feed" {max_seq = 16 : i64} source
-    // CHECK: plan.kernel @advance_16 family "advance" {max_seq = 16 : i64} source
+    // CHECK: plan.kernel @feed_simt_16 meaning "feed" engine "simt" {max_seq = 16 : i64} includes [{{.*}}] source
+    // CHECK: plan.kernel @advance_simt_16 meaning "advance" engine "simt" {max_seq = 16 : i64} includes [{{.*}}] source
     plan.entry @prefill_8 prefill tokens 8 rows 2 inputs {tokens = @p.tokens, last = @p.last, sampling = @p.sampling} outputs {next = @p.next} {
     }
     plan.entry @decode_2 decode tokens 2 rows 2 inputs {tokens = @d.tokens, last = @d.last, sampling = @p.sampling} outputs {next = @d.next} {
