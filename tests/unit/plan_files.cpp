@@ -32,11 +32,15 @@ std::shared_ptr<const Plan> openPlan(const TempDir &dir, const Json &plan) {
   return Plan::open(path);
 }
 
-std::vector<size_t> nodesOf(const Json &program, size_t entry, const std::string &family) {
+const ::kernels::Kernel &kernelOf(const Json &kernel) {
+  return *::kernels::catalogue().kernel(kernel["meaning"].get<std::string>(), kernel.value("engine", ""));
+}
+
+std::vector<size_t> nodesOf(const Json &program, size_t entry, const std::string &meaning) {
   std::vector<size_t> result;
   const Json &nodes = program["entries"][entry]["nodes"];
   for (size_t i = 0; i < nodes.size(); ++i)
-    if (program["kernels"][nodes[i]["work"]["kernel"].get<size_t>()]["family"] == family)
+    if (program["kernels"][nodes[i]["work"]["kernel"].get<size_t>()]["meaning"] == meaning)
       result.push_back(i);
   return result;
 }

@@ -47,8 +47,8 @@ const Rule rules[] = {
        entry(p, "decode_2")["outputs"].push_back({{"name", "ring"}, {"buffer", indexOf(p, "ring")}});
      }},
     {"Driver", "minimum driver", [](Json &p) { program(p)["min_driver"] = 12030; }},
-    {"FamilyOutside", "feed and advance", [](Json &p) { entry(p, "decode_2")["nodes"][0] = tail(p, 1); }},
-    {"FamilyInside", "feed and advance",
+    {"MeaningOutside", "feed and advance", [](Json &p) { entry(p, "decode_2")["nodes"][0] = tail(p, 1); }},
+    {"MeaningInside", "feed and advance",
      [](Json &p) { entry(p)["nodes"].push_back(entry(p, "prefill_4")["nodes"][0]); }},
     {"AdvanceFirst", "not what this argument needs", [](Json &p) { entry(p)["nodes"][0] = tail(p, 1); }},
     {"FeedAccepts", "scalar 3 is 1, not 0", [](Json &p) { argument(feed(p), 25)["i32"] = 1; }},
@@ -85,7 +85,7 @@ const Rule rules[] = {
        buffer(p, "ring")["bytes"] = 64;
      }},
     {"TailEdge", "not an earlier one", [](Json &p) { tail(p, 0)["edges"][0]["from"] = 1000; }},
-    {"TailGrid", "not those of family", [](Json &p) { tail(p, 0)["work"]["grid"][0] = 2; }},
+    {"TailGrid", "not those of feed by simt", [](Json &p) { tail(p, 0)["work"]["grid"][0] = 2; }},
 };
 
 class GenerateRules : public testing::TestWithParam<Rule> {};
