@@ -1,8 +1,8 @@
 // Sources of every family, and what NVRTC makes of them.
-#include "kernels_templates/base/predict.h"
 #include "codegen/Instantiate.h"
 #include "codegen/MachineCode.h"
 #include "codegen/Nvrtc.h"
+#include "kernels_templates/base/predict.h"
 #include "runtime/base/error.h"
 #include "tests/unit/family_cases.h"
 

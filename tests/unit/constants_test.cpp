@@ -1,7 +1,7 @@
 // What recipes make: each step against its definition, any range of it, and which recipes are refused.
 #include "runtime/base/safetensors.h"
-#include "runtime/executor/host_math.h"
 #include "runtime/executor/executor.h"
+#include "runtime/executor/host_math.h"
 #include "runtime/session/session.h"
 #include "runtime/weights/constants.h"
 #include "tests/unit/constant_json.h"

@@ -1,5 +1,4 @@
 // The semantic check: each rule is broken alone in an otherwise sound plan with a right digest.
-#include "codegen/Description.h"
 #include "tests/unit/plan_rule.h"
 
 using namespace nanort;
@@ -14,13 +13,11 @@ Json &node(Json &plan, const char *meaning, size_t which = 0) {
 Json &kernel(Json &plan, const char *meaning) {
   return program(plan)["kernels"][node(plan, meaning)["work"]["kernel"].get<size_t>()];
 }
-/// The kernel becomes another of its meaning: the reference if `engine` is empty.
-void setEngine(Json &kernel, const std::string &engine) {
-  kernel.erase("engine");
-  if (!engine.empty())
-    kernel["engine"] = engine;
-  kernel["description"] =
-      codegen::descriptionHash(*::kernels::catalogue().kernel(kernel["meaning"].get<std::string>(), engine));
+/// A launch of a CUDA program as a library's call.
+void makeLibrary(Json &node) {
+  node["work_type"] = "Library";
+  for (const char *field : {"grid", "block", "shared_bytes"})
+    node["work"].erase(field);
 }
 Json &binding(Json &plan, const char *side, const std::string &name) {
   for (Json &b : entry(plan)[side])
@@ -175,7 +172,7 @@ const Rule rules[] = {
        node(p, "product")["work_type"] = "Library";
        kernel(p, "product")["params"][4]["value"] = 1;
      }},
-    {"LibraryEngine", "no engine's", [](Json &p) { node(p, "product")["work_type"] = "Library"; }, "sm_90a"},
+    {"LibraryEngine", "no engine's", [](Json &p) { makeLibrary(node(p, "product")); }, "sm_90a"},
     {"LibraryAlgorithm", "beyond the 8",
      [](Json &p) {
        node(p, "product")["work_type"] = "Library";
@@ -183,10 +180,10 @@ const Rule rules[] = {
        node(p, "product")["work"]["algorithm"] = 8;
      }},
     {"CodeOfAReference", "it has code, and no engine", [](Json &p) { kernel(p, "add")["source"] = "// code"; }},
-    {"EngineOnTheCpu", "the references serve a cpu program", [](Json &p) { setEngine(kernel(p, "add"), "simt"); }},
+    {"EngineOnTheCpu", "the references serve a cpu program", [](Json &p) { describe(kernel(p, "add"), "simt"); }},
     {"NoEngine", "no engine computes it",
      [](Json &p) {
-       setEngine(kernel(p, "add"), "");
+       describe(kernel(p, "add"), "");
        kernel(p, "add").erase("source");
      },
      "sm_90a"},
