@@ -32,7 +32,7 @@ int main(int argc, char **argv) {
     if (const size_t at = own.find(shared); at != std::string::npos)
       own.replace(at, shared.size(), "unsigned char *shared = dynamicShared();");
     const std::string name = kernel->instanceName(params);
-    std::printf("namespace instance%zu {\n%s\n[[maybe_unused]] static const bool added = "
+    std::printf("#undef NANO_BOUNDS\nnamespace instance%zu {\n%s\n[[maybe_unused]] static const bool added = "
                 "emulator::addInstance(\"%s\", emulator::kernelOf(&%s));\n} // namespace instance%zu\n",
                 i, own.c_str(), name.c_str(), name.c_str(), i);
   }

@@ -9,6 +9,8 @@
 
 namespace device {
 
+#include "kernels_templates/device/reduce.cuh"
+
 constexpr int Seeds = 12;
 
 /// The faults over all seeds; an empty text where the kernel ended.
