@@ -1,8 +1,9 @@
-// Sources of every family, and what NVRTC makes of them.
-#include "kernels_templates/base/predict.h"
+// Sources of every kernel, and what NVRTC makes of them.
+#include "codegen/Choices.h"
 #include "codegen/Instantiate.h"
 #include "codegen/MachineCode.h"
 #include "codegen/Nvrtc.h"
+#include "codegen/Templates.h"
 #include "runtime/base/error.h"
 #include "tests/unit/family_cases.h"
 
@@ -10,66 +11,167 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <regex>
 #include <set>
 #include <thread>
 
 namespace {
 
+using kernels::Kernel;
+using kernels::Values;
 using nanotest::Case;
 
-kernels::Params normParams(int64_t width) {
-  return {{{"T", static_cast<int64_t>(kernels::DType::BF16)}, {"width", width}}};
+constexpr int64_t bf16 = static_cast<int64_t>(kernels::DType::BF16), f32 = static_cast<int64_t>(kernels::DType::F32);
+
+const Kernel &kernelOf(std::string_view meaning, std::string_view engine) {
+  return *kernels::catalogue().kernel(meaning, engine);
+}
+
+std::vector<const Kernel *> kernelsWithEngines() {
+  std::vector<const Kernel *> all;
+  for (const Kernel &kernel : kernels::catalogue().allKernels())
+    if (kernel.engine)
+      all.push_back(&kernel);
+  return all;
+}
+
+/// A few parameter sets of each kernel, spread over its sweep and without repeats.
+std::vector<Values> selection(const Kernel &kernel) {
+  std::vector<Values> all, some;
+  std::set<std::string> names;
+  for (const Case &c : nanotest::casesOf(kernel))
+    if (names.insert(kernel.instanceName(c.params)).second)
+      all.push_back(c.params);
+  for (size_t i = 0; i < all.size(); i += std::max<size_t>(1, all.size() / 3))
+    some.push_back(all[i]);
+  return some;
 }
 
 TEST(Instantiate, NamesAreStableAndDistinct) {
-  EXPECT_EQ(codegen::kernelName(*codegen::findFamily("rms_norm"), normParams(256)), "rms_norm_bf16_256");
-  EXPECT_NE(codegen::kernelName(*codegen::findFamily("rms_norm"), normParams(257)), "rms_norm_bf16_256");
+  const Kernel &norm = kernelOf("rms_norm", "simt");
+  EXPECT_EQ(norm.instanceName({{"T", bf16}, {"width", 256}}), "rms_norm_simt_bf16_256");
+  EXPECT_NE(norm.instanceName({{"T", bf16}, {"width", 257}}), "rms_norm_simt_bf16_256");
+  EXPECT_EQ(kernelOf("rms_norm", "").instanceName({{"T", bf16}, {"width", 256}}), "rms_norm_reference_bf16_256");
 }
 
 TEST(Instantiate, SourceIsSelfContained) {
-  const std::string source = codegen::instantiate(*codegen::findFamily("rms_norm"), normParams(256));
-  EXPECT_EQ(source.find("#include"), std::string::npos);
-  EXPECT_NE(source.find("extern \"C\" __global__ void NANO_BOUNDS rms_norm_bf16_256(const bf16 *x, bf16 *y, int n)"),
-            std::string::npos);
+  const std::string source = codegen::instantiate(kernelOf("rms_norm", "simt"), {{"T", bf16}, {"width", 256}}).text();
+  EXPECT_NE(
+      source.find("extern \"C\" __global__ void NANO_BOUNDS rms_norm_simt_bf16_256(const bf16 *x, bf16 *y, int n)"),
+      std::string::npos);
   EXPECT_NE(source.find("#define NANO_BOUNDS __launch_bounds__(128)\n"), std::string::npos);
-  // Under programmatic dependent launch an activation is not read-only for a kernel's lifetime.
-  for (const kernels::Family *family : codegen::allFamilies()) {
-    const std::string text = codegen::instantiate(*family, nanotest::casesOf(family->name)[0].params);
-    EXPECT_EQ(text.find("__restrict__"), std::string::npos) << family->name;
-    EXPECT_EQ(text.find("__ldg"), std::string::npos) << family->name;
-    EXPECT_NE(text.find("  waitForProducers();\n"), std::string::npos) << family->name;
+  for (const Kernel *kernel : kernelsWithEngines()) {
+    const std::string text = codegen::instantiate(*kernel, selection(*kernel).front()).text();
+    EXPECT_EQ(text.find("#include"), std::string::npos) << kernel->text();
+    // Under programmatic dependent launch an activation is not read-only for a kernel's lifetime.
+    EXPECT_EQ(text.find("__restrict__"), std::string::npos) << kernel->text();
+    EXPECT_EQ(text.find("__ldg"), std::string::npos) << kernel->text();
+    EXPECT_NE(text.find("  waitForProducers();\n"), std::string::npos) << kernel->text();
   }
+}
+
+// A source is a key of the cache and a part of a plan: it says nothing of where it was made.
+TEST(Instantiate, LinesAreOfTheRepositorysFiles) {
+  const std::regex directive("#line ([0-9]+) \"([^\"]*)\"\n");
+  for (const Kernel *kernel : kernelsWithEngines()) {
+    const Values params = selection(*kernel).front();
+    const codegen::Source source = codegen::instantiate(*kernel, params);
+    const std::string text = source.text();
+    std::vector<std::string> expected, found;
+    for (const std::string &path : source.includes)
+      expected.push_back("/" + path);
+    expected.push_back("/" + kernel->instanceName(params));
+    for (std::sregex_iterator line(text.begin(), text.end(), directive), end; line != end; ++line) {
+      EXPECT_EQ((*line)[1], "1");
+      found.push_back((*line)[2]);
+    }
+    EXPECT_EQ(found, expected) << kernel->text();
+  }
+  // Behind it lines are counted as in the file.
+  const std::string path = "kernels_templates/rows/norm.cuh";
+  const std::string_view file = codegen::templateText(path);
+  const std::string text = codegen::included(path, file);
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), std::count(file.begin(), file.end(), '\n') + 1);
+  const size_t body = file.find("normRows");
+  ASSERT_NE(body, std::string_view::npos);
+  EXPECT_EQ(std::count(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(body), '\n') + 1,
+            std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(text.find("normRows")), '\n'));
+}
+
+/// The files that one includes itself.
+std::vector<std::string> includesOf(const std::string &path) {
+  const std::string text(codegen::templateText(path));
+  const std::regex include("(?:^|\n)#include \"([^\"]*)\"");
+  std::vector<std::string> paths;
+  for (std::sregex_iterator line(text.begin(), text.end(), include), end; line != end; ++line)
+    paths.push_back((*line)[1]);
+  return paths;
+}
+
+TEST(Templates, AClosureHasAFileOnceAndBehindWhatItIncludes) {
+  for (const Kernel *kernel : kernelsWithEngines()) {
+    const std::string header = "kernels_templates/" + std::string(kernel->engine->header);
+    ASSERT_FALSE(codegen::templateText(header).empty()) << kernel->text() << ": " << header;
+    const std::vector<std::string> closure = codegen::closureOf(header);
+    EXPECT_EQ(closure.back(), header);
+    std::set<std::string> before;
+    for (const std::string &path : closure) {
+      for (const std::string &needed : includesOf(path))
+        EXPECT_TRUE(before.contains(needed)) << path << " of " << kernel->text() << " comes before " << needed;
+      EXPECT_TRUE(before.insert(path).second) << path << " twice in " << kernel->text();
+    }
+    EXPECT_NE(codegen::templateText(header).find(kernel->engine->body), std::string_view::npos) << kernel->text();
+  }
+}
+
+// So that an edit of a header leaves what does not include it as it was: in caches, plans, and a tuner's times.
+TEST(Templates, ASourceHasWhatItsHeaderIncludesAndNoMore) {
+  for (const Kernel *kernel : kernelsWithEngines()) {
+    const codegen::Source source = codegen::instantiate(*kernel, selection(*kernel).front());
+    EXPECT_EQ(source.includes, codegen::closureOf("kernels_templates/" + std::string(kernel->engine->header)));
+    const bool has = std::count(source.includes.begin(), source.includes.end(), "kernels_templates/device/wgmma.cuh");
+    EXPECT_EQ(has, kernel->engine->needs.has(kernels::Feature::Wgmma)) << kernel->text();
+  }
+  for (const char *path : {"kernels_templates/rows/norm.cuh", "kernels_templates/rows/pointwise.cuh"})
+    for (const std::string &included : codegen::closureOf(path))
+      EXPECT_TRUE(included == path || included.starts_with("kernels_templates/device/") ||
+                  included.starts_with("kernels_templates/base/"))
+          << path << " includes " << included;
 }
 
 TEST(DeviceModel, EveryTargetButTheCpuIsPredicted) {
   for (const char *target : {"sm_80", "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_103a", "sm_120a"}) {
-    const auto device = kernels::findTarget(target);
+    const kernels::Target *device = kernels::findTarget(target);
     ASSERT_TRUE(device) << target;
     const auto most = [&](uint64_t bytes, uint64_t flops) {
-      return std::string(codegen::predict(*device, {{bytes, flops}}).bound());
+      return std::string(kernels::rooflineOf(*device, {bytes, flops}, false, false).bound());
     };
     EXPECT_EQ(most(0, 0), "launch");
     EXPECT_EQ(most(1 << 30, 0), "memory");
     EXPECT_EQ(most(0, uint64_t{1} << 40), "compute");
     // Tensor cores and programmatic edges are never slower.
-    const codegen::LaunchWork work{{0, uint64_t{1} << 40}}, better{{0, uint64_t{1} << 40}, true, true};
-    EXPECT_LT(codegen::predict(*device, better).us(), codegen::predict(*device, work).us());
+    const kernels::Cost work{0, uint64_t{1} << 40};
+    EXPECT_LT(kernels::rooflineOf(*device, work, true, true).us(),
+              kernels::rooflineOf(*device, work, false, false).us());
   }
   EXPECT_FALSE(kernels::findTarget("cpu"));
 }
 
 TEST(DeviceModel, ProductsOfBf16RunOnTensorCores) {
-  const kernels::Family &linear = *codegen::findFamily("linear"), &norm = *codegen::findFamily("rms_norm");
-  auto params = [](kernels::DType type) { return kernels::Params{{{"T", static_cast<int64_t>(type)}}}; };
-  EXPECT_TRUE(codegen::usesTensorCores(linear, params(kernels::DType::BF16), true)); // by library
-  EXPECT_FALSE(codegen::usesTensorCores(linear, params(kernels::DType::BF16), false));
-  EXPECT_FALSE(codegen::usesTensorCores(linear, params(kernels::DType::F32), true));
-  for (auto [K, fast] : {std::pair{128, true}, std::pair{12, false}}) {
-    kernels::Params gemm = params(kernels::DType::BF16);
-    gemm.values.emplace_back("K", K);
-    EXPECT_EQ(codegen::usesTensorCores(*codegen::findFamily("gemm"), gemm, false), fast) << K;
+  for (const char *engine : {"stream", "mma"}) {
+    const Kernel &product = kernelOf("product", engine);
+    EXPECT_TRUE(product.tensorCores({{"T", bf16}, {"K", 128}})) << engine;
+    EXPECT_FALSE(product.tensorCores({{"T", bf16}, {"K", 12}})) << engine;
+    EXPECT_FALSE(product.tensorCores({{"T", f32}, {"K", 128}})) << engine;
   }
-  EXPECT_FALSE(codegen::usesTensorCores(norm, params(kernels::DType::BF16), false));
+  EXPECT_FALSE(kernelOf("product", "").tensorCores({{"T", bf16}, {"K", 128}}));
+  EXPECT_FALSE(kernelOf("rms_norm", "simt").tensorCores({{"T", bf16}}));
+  auto library = [](int64_t type) {
+    return codegen::predictLibraryUs(
+        *kernels::findTarget("sm_90a"),
+        {"product", {{"T", type}, {"O", type}, {"K", 4096}, {"N", 4096}, {"norm", 0}, {"n", 4096}}});
+  };
+  EXPECT_LT(library(bf16), library(f32) / 4); // bytes are half
 }
 
 class Compile : public testing::Test {
@@ -94,89 +196,81 @@ protected:
   std::unique_ptr<codegen::Nvrtc> nvrtc;
 };
 
-/// A few parameter sets of each family, spread over its sweep and without repeats.
-std::vector<kernels::Params> selection(const kernels::Family &family) {
-  std::vector<kernels::Params> all, some;
-  std::set<std::string> names;
-  for (const Case &c : nanotest::casesOf(family.name))
-    if (names.insert(codegen::kernelName(family, c.params)).second)
-      all.push_back(c.params);
-  for (size_t i = 0; i < all.size(); i += std::max<size_t>(1, all.size() / 3))
-    some.push_back(all[i]);
-  return some;
-}
+class CompileKernel : public Compile, public testing::WithParamInterface<const Kernel *> {
+protected:
+  static bool runsOn(const Kernel &kernel, const char *target) {
+    return kernels::findTarget(target)->has(kernel.engine->needs);
+  }
+};
 
-class CompileFamily : public Compile, public testing::WithParamInterface<const kernels::Family *> {};
-
-TEST_P(CompileFamily, ForEveryArchitecture) {
-  const kernels::Family &family = *GetParam();
-  for (const kernels::Params &params : selection(family))
+TEST_P(CompileKernel, ForEveryArchitecture) {
+  const Kernel &kernel = *GetParam();
+  for (const Values &params : selection(kernel))
     for (const char *target : {"sm_80", "sm_90a", "sm_100a", "sm_120a"}) {
-      if (!family.target.empty() && family.target != target)
+      if (!runsOn(kernel, target))
         continue;
-      const std::string name = codegen::kernelName(family, params);
+      const std::string name = kernel.instanceName(params);
       // What it asks for at a launch, too: nothing else would tell before a user's device does.
-      const size_t scalars = std::count_if(family.args.begin(), family.args.end(),
-                                           [](const kernels::ArgDecl &arg) { return isScalar(arg.kind); });
-      const std::vector<kernels::Scalar> ones(scalars, kernels::Scalar{.i = 1});
-      if (family.constraint(params).empty()) { // some cases go beyond what the compiler may ask for
-        EXPECT_LE(family.shape(params, ones).sharedBytes, kernels::findTarget(target)->blockShared) << name;
+      const std::vector<kernels::Scalar> ones(kernel.scalarCount(), kernels::Scalar{.i = 1});
+      if (kernel.constraint(params).empty()) { // some cases go beyond what the compiler may ask for
+        EXPECT_LE(kernel.shape(kernel.launch(params, ones)).sharedBytes, kernels::findTarget(target)->blockShared)
+            << name;
       }
-      const std::vector<char> cubin = nvrtc->compile(name, codegen::instantiate(family, params), target);
+      const std::vector<char> cubin = nvrtc->compile(name, codegen::instantiate(kernel, params).text(), target);
       ASSERT_GT(cubin.size(), 4u);
       EXPECT_EQ(std::string(cubin.data() + 1, 3), "ELF") << name << " for " << target;
     }
 }
 
 TEST_F(Compile, WhatSpillsForMoreBlocksGetsTheRegisters) {
-  const int64_t bf16 = static_cast<int64_t>(kernels::DType::BF16), f32 = static_cast<int64_t>(kernels::DType::F32);
   struct Instance {
-    const char *family;
-    std::vector<int64_t> params; // in the family's order
+    const char *meaning, *engine;
+    std::vector<int64_t> params; // in the kernel's order
     const char *target;
   };
-  const Instance instances[] = {{"attention", {bf16, 2, 2, 80, 17}, "sm_120a"},
-                                {"gemv_mix", {f32, 512, 128, 8}, "sm_100a"},
-                                {"attention_decode", {bf16, bf16, 16, 8, 128, 513, 8}, "sm_120a"},
-                                {"attention_decode", {bf16, bf16, 2, 2, 256, 17, 1}, "sm_100a"}};
+  const Instance instances[] = {{"attention_chunk", "simt", {bf16, 2, 2, 80, 17}, "sm_120a"},
+                                {"product_mix", "stream", {f32, f32, 512, 128, 0, 8}, "sm_100a"},
+                                {"attention_step", "cluster", {bf16, bf16, 16, 8, 128, 513, 8}, "sm_120a"},
+                                {"attention_step", "cluster", {bf16, bf16, 2, 2, 256, 17, 1}, "sm_100a"}};
   for (const Instance &instance : instances) {
-    const kernels::Family &family = *codegen::findFamily(instance.family);
-    kernels::Params params;
-    ASSERT_EQ(family.params.size(), instance.params.size());
+    const Kernel &kernel = kernelOf(instance.meaning, instance.engine);
+    Values params;
+    ASSERT_EQ(kernel.params.size(), instance.params.size());
     for (size_t i = 0; i < instance.params.size(); ++i)
-      params.values.emplace_back(family.params[i].name, instance.params[i]);
-    const std::string name = codegen::kernelName(family, params);
-    EXPECT_GT(nvrtc->compile(name, codegen::instantiate(family, params), instance.target).size(), 4u) << name;
+      params.set(kernel.params[i].name, instance.params[i]);
+    const std::string name = kernel.instanceName(params);
+    EXPECT_GT(nvrtc->compile(name, codegen::instantiate(kernel, params).text(), instance.target).size(), 4u) << name;
   }
 }
 
-TEST_P(CompileFamily, Timed) {
-  const kernels::Family &family = *GetParam();
-  const kernels::Params params = selection(family).back();
-  const std::string name = codegen::kernelName(family, params),
-                    source = codegen::instantiate(family, params, codegen::Timing::Stamps);
-  EXPECT_NE(source.find("unsigned long long *stamps) {\n  stampBegin(stamps);\n"), std::string::npos);
+TEST_P(CompileKernel, Timed) {
+  const Kernel &kernel = *GetParam();
+  const Values params = selection(kernel).back();
+  const std::string name = kernel.instanceName(params),
+                    source = codegen::instantiate(kernel, params, codegen::Timing::Stamps).text();
+  EXPECT_NE(source.find("unsigned long long *stamps) {\n"), std::string::npos);
+  EXPECT_NE(source.find("  stampBegin(stamps);\n"), std::string::npos);
   for (const char *target : {"sm_80", "sm_90a"})
-    if (family.target.empty() || family.target == target) {
+    if (runsOn(kernel, target)) {
       EXPECT_GT(nvrtc->compile(name, source, target).size(), 4u);
     }
-  EXPECT_EQ(codegen::instantiate(family, params).find("stamp"), std::string::npos);
+  EXPECT_EQ(codegen::instantiate(kernel, params).text().find("stamp"), std::string::npos);
 }
 
-TEST_P(CompileFamily, TwiceToTheSameBytes) {
-  const kernels::Family &family = *GetParam();
-  const kernels::Params params = selection(family).back();
-  const std::string name = codegen::kernelName(family, params);
+TEST_P(CompileKernel, TwiceToTheSameBytes) {
+  const Kernel &kernel = *GetParam();
+  const Values params = selection(kernel).back();
+  const std::string name = kernel.instanceName(params);
   std::vector<char> first, second;
-  std::thread other([&] { first = nvrtc->compile(name, codegen::instantiate(family, params), "sm_90a"); });
-  second = nvrtc->compile(name, codegen::instantiate(family, params), "sm_90a");
+  std::thread other([&] { first = nvrtc->compile(name, codegen::instantiate(kernel, params).text(), "sm_90a"); });
+  second = nvrtc->compile(name, codegen::instantiate(kernel, params).text(), "sm_90a");
   other.join();
   EXPECT_EQ(first, second) << name;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, CompileFamily,
-                         testing::ValuesIn(codegen::allFamilies().begin(), codegen::allFamilies().end()),
-                         [](const auto &info) { return std::string(info.param->name); });
+INSTANTIATE_TEST_SUITE_P(All, CompileKernel, testing::ValuesIn(kernelsWithEngines()), [](const auto &info) {
+  return info.param->meaning.name + "_" + std::string(info.param->engine->name);
+});
 
 TEST_F(Compile, ABrokenSourceReportsTheLog) {
   const std::string message = failure("extern \"C\" __global__ void broken(float *y) { *y = missing; }");

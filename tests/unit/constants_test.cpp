@@ -1,7 +1,7 @@
 // What recipes make: each step against its definition, any range of it, and which recipes are refused.
 #include "runtime/base/safetensors.h"
+#include "runtime/executor/executor.h"
 #include "runtime/executor/host_math.h"
-#include "runtime/session/executor.h"
 #include "runtime/session/session.h"
 #include "runtime/weights/constants.h"
 #include "tests/unit/constant_json.h"
@@ -356,7 +356,7 @@ TEST(LayoutSteps, AreTheDevicesAlone) {
   // A launch is held to the elements that references have, not to padding.
   Json more = withLayout(tinyPlan());
   for (Json &kernel : more["programs"][0]["kernels"])
-    if (kernel["family"] == "linear" && kernel["params"][2]["value"] == 8 && kernel["params"][3]["value"] == 8)
+    if (kernel["meaning"] == "product" && kernel["params"][2]["value"] == 8 && kernel["params"][3]["value"] == 8)
       kernel["params"][3]["value"] = 16; // rows of the matrix: 128 elements, which the padded buffer has
   const Thrown thrown = thrownBy([&] { openPlan(dir, more); });
   EXPECT_EQ(thrown.code, 3);

@@ -1,7 +1,6 @@
 // What the upload of constants puts into device memory: every part in the layout that its recipe gives the device.
-#include "codegen/Registry.h"
 #include "runtime/executor/host_math.h"
-#include "runtime/session/executor.h"
+#include "runtime/executor/executor.h"
 #include "runtime/weights/constants.h"
 #include "tests/unit/constant_json.h"
 #include "tests/unit/cuda_fake.h"
@@ -24,8 +23,8 @@ protected:
   void load(Json json) {
     for (Json &kernel : json["programs"][0]["kernels"]) {
       std::string arguments;
-      for (const ::kernels::ArgDecl &arg : codegen::findFamily(kernel["family"].get<std::string>())->args)
-        arguments += isScalar(arg.kind) ? 's' : 'b';
+      for (const ::kernels::Arg &arg : kernelOf(kernel).args)
+        arguments += isScalar(arg.access) ? 's' : 'b';
       const std::string image = fakeImage(arguments) + '\0';
       kernel["cubin"] = std::vector<int>(image.begin(), image.end());
     }

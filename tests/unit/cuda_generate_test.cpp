@@ -27,8 +27,8 @@ protected:
     Json json = tinyPlan({{4}, {2}, 0, "sm_90a", true});
     for (Json &kernel : json["programs"][0]["kernels"]) {
       std::string arguments;
-      for (const kernels::ArgDecl &arg : codegen::findFamily(kernel["family"].get<std::string>())->args)
-        arguments += arg.kind == kernels::ArgKind::I32 || arg.kind == kernels::ArgKind::F32 ? 's' : 'b';
+      for (const kernels::Arg &arg : kernelOf(kernel).args)
+        arguments += arg.access == kernels::Access::I32 || arg.access == kernels::Access::F32 ? 's' : 'b';
       const std::string image = fakeImage(arguments) + '\0';
       kernel["cubin"] = std::vector<int>(image.begin(), image.end());
     }

@@ -32,27 +32,31 @@ struct Builder {
     return schema::CreateConstantDirect(fbb, &sources, &types, &steps, &parts);
   }
 
-  Offset<schema::Kernel> kernel(const char *name, const char *family,
+  Offset<schema::Kernel> kernel(const char *name, const char *meaning, const char *engine,
                                 const std::vector<std::pair<const char *, int64_t>> &values, const char *arguments) {
+    if (cpu())
+      engine = nullptr;
     std::vector<Offset<schema::Param>> params;
     for (auto [key, value] : values)
       params.push_back(schema::CreateParamDirect(fbb, key, value));
     std::string image = fakeImage(arguments);
     std::vector<uint8_t> cubin(image.c_str(), image.c_str() + image.size() + 1);
-    const Sha256 hash = codegen::descriptionHash(*codegen::findFamily(family));
+    const Sha256 hash = codegen::descriptionHash(*kernels::catalogue().kernel(meaning, engine ? engine : ""));
     const std::vector<uint8_t> description(hash.begin(), hash.end());
-    return schema::CreateKernelDirect(fbb, name, family, &params, &description, options.sources ? "// source" : nullptr,
-                                      options.cubins ? &cubin : nullptr);
+    const bool sources = engine && options.sources, cubins = engine && options.cubins;
+    return schema::CreateKernelDirect(fbb, name, meaning, engine, &params, &description, nullptr,
+                                      sources ? "// source" : nullptr, cubins ? &cubin : nullptr);
   }
 
   Offset<schema::Arg> address(uint32_t buffer) { return schema::CreateArg(fbb, schema::ArgKind::Buffer, buffer); }
   Offset<schema::Arg> integer(int32_t value) { return schema::CreateArg(fbb, schema::ArgKind::I32, 0, value); }
   Offset<schema::Arg> real(float value) { return schema::CreateArg(fbb, schema::ArgKind::F32, 0, 0, value); }
 
-  Offset<schema::Node> node(schema::Work kind, uint32_t kernel, const char *family,
-                            const std::vector<std::pair<std::string, int64_t>> &params,
-                            std::vector<kernels::Scalar> scalars, const std::vector<Offset<schema::Arg>> &args,
-                            int after) {
+  bool cpu() const { return options.target == "cpu"; }
+
+  /// A launch by the engine simt, or the reference of a cpu program; of the library without `meaning`.
+  Offset<schema::Node> node(schema::Work kind, uint32_t kernel, const char *meaning, const kernels::Values &values,
+                            const std::vector<Offset<schema::Arg>> &args, int after) {
     std::vector<Offset<schema::Edge>> edges;
     if (after >= 0)
       edges.push_back(schema::CreateEdge(fbb, after,
@@ -64,14 +68,14 @@ struct Builder {
           fbb, kernel, &args, options.library.empty() ? nullptr : options.library.c_str(), options.algorithm);
       return schema::CreateNodeDirect(fbb, kind, product.Union(), &edges);
     }
-    kernels::LaunchShape shape = codegen::findFamily(family)->shape({params}, scalars);
-    std::vector<uint32_t> grid(shape.grid, shape.grid + 3), block(shape.block, shape.block + 3);
+    if (cpu())
+      return schema::CreateNodeDirect(fbb, kind, schema::CreateLaunchDirect(fbb, kernel, &args).Union(), &edges);
+    const kernels::LaunchShape shape = kernels::catalogue().kernel(meaning, "simt")->shape(values);
+    const std::vector<uint32_t> grid = {shape.blocks, 1, 1}, block = {shape.threads, 1, 1};
     const auto launch = schema::CreateLaunchDirect(fbb, kernel, &args, &grid, &block, shape.sharedBytes);
     return schema::CreateNodeDirect(fbb, kind, launch.Union(), &edges);
   }
 };
-
-kernels::Scalar scalar(int32_t value) { return {.i = value}; }
 
 } // namespace
 
@@ -95,23 +99,25 @@ std::shared_ptr<const Plan> CudaPlan::open(const std::filesystem::path &path, co
       b.buffer("logits", schema::Space::State, schema::DType::F32, logits, 256)};
   std::vector<Offset<schema::Constant>> constants = {b.constant(Table, 2), b.constant(Head, 0), b.constant(Large, 1)};
   std::vector<Offset<schema::Kernel>> kernels = {
-      b.kernel("embed_f32_4", "embed", {{"T", f32}, {"C", Width}}, "bbbs"),
-      b.kernel("scale_f32", "scale", {{"T", f32}}, "bbss"),
-      b.kernel("linear_f32", "linear", {{"T", f32}, {"O", f32}, {"K", Width}, {"N", Vocab}}, "bbbs")};
+      b.kernel("embed_f32_4", "embed", "simt", {{"T", f32}, {"C", Width}}, "bbbs"),
+      b.kernel("scale_f32", "scale", "simt", {{"T", f32}}, "bbss"),
+      b.kernel("product_f32", "product", nullptr, {{"T", f32}, {"O", f32}, {"K", Width}, {"N", Vocab}, {"norm", 0}},
+               "bbbs")};
 
   std::vector<Offset<schema::Node>> nodes = {
-      b.node(schema::Work::Launch, 0, "embed", {{"T", f32}, {"C", Width}}, {scalar(1)},
+      b.node(schema::Work::Launch, 0, "embed", {{"T", f32}, {"C", Width}, {"n", 1}},
              {b.address(Tokens), b.address(Table), b.address(Hidden), b.integer(1)}, -1),
-      b.node(schema::Work::Launch, 1, "scale", {{"T", f32}}, {kernels::Scalar{.f = 0.5f}, scalar(Width)},
+      b.node(schema::Work::Launch, 1, "scale", {{"T", f32}, {"count", Width}},
              {b.address(Hidden), b.address(Scaled), b.real(0.5f), b.integer(Width)}, 0),
-      b.node(schema::Work::Library, 2, "linear", {}, {},
-             {b.address(Scaled), b.address(Head), b.address(Logits), b.integer(1)}, 1)};
+      b.node(schema::Work::Library, 2, "", {}, {b.address(Scaled), b.address(Head), b.address(Logits), b.integer(1)},
+             1)};
   std::vector<Offset<schema::Binding>> inputs = {schema::CreateBindingDirect(fbb, "tokens", Tokens)},
                                        outputs = {schema::CreateBindingDirect(fbb, "logits", Logits)};
   std::vector<Offset<schema::Entry>> entries = {
       schema::CreateEntryDirect(fbb, "decode_1", schema::EntryKind::Decode, 1, 1, &inputs, &outputs, &nodes)};
   auto memory = schema::CreateMemory(fbb, ConstantBytes, 0, StateBytes, ArenaBytes, WorkspaceBytes);
   const std::vector<Offset<schema::Ring>> rings;
+  const std::vector<Offset<schema::Source>> sources;
   std::vector<Offset<schema::Program>> programs = {
       schema::CreateProgramDirect(fbb, options.target.c_str(), "f32", options.minDriver, 1, &buffers, &constants,
                                   &rings, &kernels, &entries, memory)};
@@ -119,7 +125,8 @@ std::shared_ptr<const Plan> CudaPlan::open(const std::filesystem::path &path, co
   auto model = schema::CreateModelDirect(fbb, "test", 1, Width, 1, 1, Width, Vocab, 8, 8);
   std::vector<uint8_t> hash(schemaHash().begin(), schemaHash().end()), digest(32);
   schema::FinishPlanBuffer(fbb, schema::CreatePlanDirect(fbb, kPlanFormatVersion, &hash, &digest, "test", model,
-                                                         "model.safetensors", nullptr, &parameters, &programs, "{}"));
+                                                         "model.safetensors", nullptr, &parameters, &programs, &sources,
+                                                         "{}"));
   sealPlan({fbb.GetBufferPointer(), fbb.GetSize()});
   std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char *>(fbb.GetBufferPointer()), fbb.GetSize());
   return Plan::open(path);

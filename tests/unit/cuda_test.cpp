@@ -98,7 +98,7 @@ TEST_F(CudaDriver, TensorMapsArriveAsThePlanDescribesThem) {
   const auto driver = cuda::Driver::require();
   // A matrix of 300 rows of 768 elements, in boxes of 64 x 128.
   const cuda::TensorMapImage matrix =
-      cuda::encode(*driver, {{768, 300}, {1536}, {64, 128}, 128}, kernels::DType::BF16, 0x1000, "a launch");
+      cuda::encode(*driver, {"x", {768, 300}, {1536}, {64, 128}, 128}, kernels::DType::BF16, 0x1000, "a launch");
   ASSERT_EQ(fake().maps.size(), 1u);
   EXPECT_EQ(matrix.words[0], 0u);
   const FakeCuda::TensorMap map = fake().maps[0];
@@ -111,13 +111,13 @@ TEST_F(CudaDriver, TensorMapsArriveAsThePlanDescribesThem) {
   EXPECT_EQ(map.interleave, 0);
   EXPECT_EQ(map.fill, 0); // zeros outside
   for (auto [bytes, mode] : {std::pair{0u, 0}, {32u, 1}, {64u, 2}}) {
-    cuda::encode(*driver, {{16, 8, 4}, {64, 512}, {bytes ? bytes / 4 : 16, 2, 1}, bytes}, kernels::DType::F32, 0x2000,
+    cuda::encode(*driver, {"x", {16, 8, 4}, {64, 512}, {bytes ? bytes / 4 : 16, 2, 1}, bytes}, kernels::DType::F32, 0x2000,
                  "a launch");
     EXPECT_EQ(fake().maps.back().swizzle, mode);
     EXPECT_EQ(fake().maps.back().type, 7);
   }
   try {
-    cuda::encode(*driver, {{768, 300}, {1530}, {64, 128}, 128}, kernels::DType::BF16, 0x1000, "decode_1, node 3");
+    cuda::encode(*driver, {"x", {768, 300}, {1530}, {64, 128}, 128}, kernels::DType::BF16, 0x1000, "decode_1, node 3");
     FAIL() << "a stride that 16 does not divide";
   } catch (const Error &error) {
     EXPECT_EQ(error.code, Exit::Cuda);

@@ -13,36 +13,36 @@
 #include <set>
 
 using namespace nanort;
-using codegen::Attention;
-using codegen::DecodeAttention;
+using codegen::Problem;
 using flatbuffers::Offset;
 
 namespace {
 
-constexpr auto bf16 = kernels::DType::BF16;
-constexpr int64_t T = static_cast<int64_t>(bf16);
+constexpr int64_t T = static_cast<int64_t>(kernels::DType::BF16), F = static_cast<int64_t>(kernels::DType::F32);
 
 /// A program of launches: what tuning does not look at is left out.
 class Launches {
 public:
-  void add(const char *family, const std::vector<int64_t> &params, int32_t n, int32_t window = 0) {
-    const kernels::Family &described = *codegen::findFamily(family);
-    ASSERT_EQ(params.size(), described.params.size()) << family;
+  /// Parameters in the kernel's order.
+  void add(const char *meaning, const char *engine, const std::vector<int64_t> &params, int32_t n, int32_t window = 0) {
+    const kernels::Kernel &described = *kernels::catalogue().kernel(meaning, engine);
+    ASSERT_EQ(params.size(), described.params.size()) << described.text();
+    KernelInstance &kernel = kernels.emplace_back(KernelInstance{&described, {}, true});
     std::vector<Offset<schema::Param>> values;
-    for (size_t i = 0; i < params.size(); ++i)
+    for (size_t i = 0; i < params.size(); ++i) {
       values.push_back(schema::CreateParamDirect(fbb, std::string(described.params[i].name).c_str(), params[i]));
+      kernel.params.set(described.params[i].name, params[i]);
+    }
     std::vector<Offset<schema::Arg>> args;
-    for (const kernels::ArgDecl &arg : described.args)
+    for (const kernels::Arg &arg : described.args)
       args.push_back(
-          schema::CreateArg(fbb, arg.kind == kernels::ArgKind::I32 ? schema::ArgKind::I32 : schema::ArgKind::Buffer, 0,
+          schema::CreateArg(fbb, arg.access == kernels::Access::I32 ? schema::ArgKind::I32 : schema::ArgKind::Buffer, 0,
                             arg.name == "window" ? window : n));
     const std::vector<Offset<schema::Edge>> edges;
-    nodes.push_back(schema::CreateNodeDirect(fbb, schema::NodeKind::Launch, static_cast<uint32_t>(instances.size()),
-                                             &args, nullptr, nullptr, 0, &edges));
-    instances.push_back(schema::CreateKernelDirect(fbb, family, family, &values));
-    KernelInstance &kernel = kernels.emplace_back(KernelInstance{&described, {}, true});
-    for (size_t i = 0; i < params.size(); ++i)
-      kernel.params.values.emplace_back(described.params[i].name, params[i]);
+    const auto launch = schema::CreateLaunchDirect(fbb, static_cast<uint32_t>(instances.size()), &args);
+    nodes.push_back(schema::CreateNodeDirect(fbb, schema::Work::Launch, launch.Union(), &edges));
+    const std::vector<uint8_t> description;
+    instances.push_back(schema::CreateKernelDirect(fbb, meaning, meaning, engine, &values, &description));
   }
 
   /// Once, behind all launches.
@@ -66,55 +66,67 @@ private:
   std::vector<Offset<schema::Node>> nodes;
 };
 
-TEST(ProblemsOf, AProgramAreItsDistinctOnes) {
-  Launches launches;
-  launches.add("gemv", {T, T, 32, 64, 1, 0, 0}, 1);
-  launches.add("attention_decode", {T, 0, 4, 2, 64, 129, 4}, 8, 128);
-  launches.add("attention_batch_ve", {T, T, 4, 2, 64, 129, 64, 132, 256, 12}, 8, 128);
-  launches.add("attention_prefill", {T, 4, 2, 64, 129, 128, 128, 2, 132}, 512, 128);
-  launches.add("attention", {T, 4, 2, 64, 129}, 16, 128);
-  launches.add("gemm_add", {T, 32, 64, 32, 64}, 16);
-  launches.add("kv_write", {T, 2, 64, 129}, 16);
-  // What spreads a launch is no part of its problem.
-  launches.add("attention_batch", {T, 0, 4, 2, 64, 129, 32, 132}, 8, 128);
-  launches.add("attention", {T, 4, 2, 64, 129}, 512, 128);
-  launches.add("gemv", {T, T, 32, 64, 1, 0, 0}, 1);
-  // Another number of rows, another ring.
-  launches.add("attention_decode", {T, 0, 4, 2, 64, 129, 4}, 1, 128);
-  launches.add("attention_decode", {T, 0, 4, 2, 64, 513, 4}, 1, 512);
-  const schema::Program &program = launches.program();
-  const std::vector<codegen::Product> products = productsOf(program, launches.kernels);
-  ASSERT_EQ(products.size(), 2u);
-  EXPECT_EQ(codegen::problemOf(products[0]), codegen::problemOf(codegen::Product{"", bf16, bf16, 1, 64, 32}));
-  EXPECT_EQ(codegen::problemOf(products[1]), codegen::problemOf(codegen::Product{"_add", bf16, bf16, 16, 64, 32}));
-  const std::vector<AnyAttention> found = attentionsOf(program, launches.kernels);
-  ASSERT_EQ(found.size(), 6u);
-
-  auto expectStep = [&](size_t i, const DecodeAttention &expected) {
-    ASSERT_TRUE(std::holds_alternative<DecodeAttention>(found[i])) << i;
-    const auto &step = std::get<DecodeAttention>(found[i]);
-    EXPECT_EQ(codegen::problemOf(step), codegen::problemOf(expected)) << i;
-  };
-  expectStep(0, {bf16, kernels::DType::F32, 8, 4, 2, 64, 129, 128});
-  expectStep(1, {bf16, bf16, 8, 4, 2, 64, 129, 128, 256, 12});
-  expectStep(4, {bf16, kernels::DType::F32, 1, 4, 2, 64, 129, 128});
-  expectStep(5, {bf16, kernels::DType::F32, 1, 4, 2, 64, 513, 512});
-  EXPECT_EQ(codegen::problemOf(std::get<Attention>(found[2])),
-            codegen::problemOf(Attention{bf16, 512, 4, 2, 64, 129, 128}));
-  EXPECT_EQ(codegen::problemOf(std::get<Attention>(found[3])),
-            codegen::problemOf(Attention{bf16, 16, 4, 2, 64, 129, 128}));
+std::vector<std::string> problemsIn(Launches &launches) {
+  std::vector<std::string> texts;
+  for (const Problem &problem : problemsOf(launches.program(), launches.kernels))
+    texts.push_back(problem.text());
+  return texts;
 }
 
-TEST(ProblemsOf, WindowsOfOneKernelCountAsTheLargest) {
+TEST(ProblemsOf, AProgramAreItsDistinctOnes) {
   Launches launches;
-  for (int32_t window : {511, 512, 100}) {
-    launches.add("attention_decode", {T, T, 2, 2, 64, 512, 4}, 8, window);
-    launches.add("attention_prefill", {T, 2, 2, 64, 512, 64, 64, 2, 264}, 256, window);
-  }
-  const std::vector<AnyAttention> found = attentionsOf(launches.program(), launches.kernels);
-  ASSERT_EQ(found.size(), 2u);
-  EXPECT_EQ(std::get<DecodeAttention>(found[0]).window, 512);
-  EXPECT_EQ(std::get<Attention>(found[1]).window, 512);
+  launches.add("product", "stream", {T, T, 32, 64, 0, 1}, 1);
+  launches.add("attention_step", "cluster", {T, F, 4, 2, 64, 129, 4}, 8, 128);
+  launches.add("attention_step_gate", "spread", {T, T, 4, 2, 64, 129, 256, 12, 64, 132}, 8, 128);
+  launches.add("attention_chunk", "wgmma", {T, 4, 2, 64, 129, 128, 128, 2, 132}, 512, 128);
+  launches.add("attention_chunk", "simt", {T, 4, 2, 64, 129}, 16, 128);
+  launches.add("product_add", "mma", {T, T, 32, 64, 0, 32, 64}, 16);
+  launches.add("kv_write", "simt", {T, 2, 64, 129}, 16); // by one engine alone
+  // What spreads a launch is no part of its problem.
+  launches.add("attention_step", "spread", {T, F, 4, 2, 64, 129, 32, 132}, 8, 128);
+  launches.add("attention_chunk", "simt", {T, 4, 2, 64, 129}, 512, 128);
+  launches.add("product", "stream", {T, T, 32, 64, 0, 1}, 1);
+  // Another number of rows, another ring, a norm.
+  launches.add("attention_step", "cluster", {T, F, 4, 2, 64, 129, 4}, 1, 128);
+  launches.add("attention_step", "cluster", {T, F, 4, 2, 64, 513, 4}, 1, 512);
+  launches.add("product", "stream", {T, T, 32, 64, 1, 1}, 1);
+  EXPECT_THAT(problemsIn(launches),
+              testing::ElementsAre(
+                  "product T=bf16 O=bf16 K=32 N=64 norm=0 n=1",
+                  "attention_step T=bf16 P=f32 heads=4 kv_heads=2 D=64 ring=129 window=128 n=8",
+                  "attention_step_gate T=bf16 P=bf16 heads=4 kv_heads=2 D=64 ring=129 C=256 channels=12 window=128 n=8",
+                  "attention_chunk T=bf16 heads=4 kv_heads=2 D=64 ring=129 window=128 n=512",
+                  "attention_chunk T=bf16 heads=4 kv_heads=2 D=64 ring=129 window=128 n=16",
+                  "product_add T=bf16 O=bf16 K=32 N=64 norm=0 n=16",
+                  "attention_step T=bf16 P=f32 heads=4 kv_heads=2 D=64 ring=129 window=128 n=1",
+                  "attention_step T=bf16 P=f32 heads=4 kv_heads=2 D=64 ring=513 window=512 n=1",
+                  "product T=bf16 O=bf16 K=32 N=64 norm=1 n=1"));
+}
+
+// As nanocc asks for them: its launches of one kernel have each their window.
+TEST(ProblemsOf, EveryWindowIsAProblem) {
+  Launches launches;
+  for (int32_t window : {511, 512, 511})
+    launches.add("attention_chunk", "wgmma", {T, 2, 2, 64, 512, 64, 64, 2, 264}, 256, window);
+  EXPECT_THAT(problemsIn(launches),
+              testing::ElementsAre("attention_chunk T=bf16 heads=2 kv_heads=2 D=64 ring=512 window=511 n=256",
+                                   "attention_chunk T=bf16 heads=2 kv_heads=2 D=64 ring=512 window=512 n=256"));
+}
+
+Problem chunk(int64_t tokens, int64_t heads, int64_t dim, int64_t ring) {
+  return {"attention_chunk",
+          {{"T", T},
+           {"heads", heads},
+           {"kv_heads", heads},
+           {"D", dim},
+           {"ring", ring},
+           {"window", ring},
+           {"n", tokens},
+           {"rows", 1}}};
+}
+
+Problem product(const char *meaning, int64_t norm) {
+  return {meaning, {{"T", T}, {"O", T}, {"K", 256}, {"N", 128}, {"norm", norm}, {"n", 64}}};
 }
 
 class KernelTimes : public testing::Test {
@@ -138,9 +150,9 @@ protected:
   static FakeCuda &fake() { return fakeCuda(NANO_FAKE_CUDA); }
   static void fails(const std::string &why) { ADD_FAILURE() << why; }
 
-  /// Places that the launches of the `i`th chain give an argument.
-  static std::set<uint64_t> placesOf(size_t i, const char *family, std::string_view argument) {
-    const auto &args = codegen::findFamily(family)->args;
+  /// Places that the launches of the `i`th chain give an argument of a kernel.
+  static std::set<uint64_t> placesOf(size_t i, const kernels::Kernel &kernel, std::string_view argument) {
+    const auto &args = kernel.args;
     std::set<uint64_t> places;
     for (size_t a = 0; a < args.size(); ++a)
       for (const FakeCuda::Node &node : fake().graphs[i])
@@ -157,8 +169,18 @@ protected:
 TEST_F(KernelTimes, StepsGoRoundInRingsThatL2DoesNotHold) {
   cuda::Workbench bench(0, "sm_90a", 2, {}, true);
   cuda::AttentionTimer timer(bench);
-  const DecodeAttention step{bf16, bf16, 8, 4, 4, 128, 640, 640, 512, 12};
-  const auto times = timer.time(step, fails);
+  const Problem step{"attention_step_gate",
+                     {{"T", T},
+                      {"P", T},
+                      {"heads", 4},
+                      {"kv_heads", 4},
+                      {"D", 128},
+                      {"ring", 640},
+                      {"C", 512},
+                      {"channels", 12},
+                      {"window", 640},
+                      {"n", 8}}};
+  const auto times = timer.step(step, fails);
   const auto choices = codegen::choicesFor(step, "sm_90a");
   ASSERT_EQ(times.size(), choices.size());
   ASSERT_EQ(fake().graphs.size(), choices.size());
@@ -166,14 +188,15 @@ TEST_F(KernelTimes, StepsGoRoundInRingsThatL2DoesNotHold) {
   for (size_t i = 0; i < times.size(); ++i) {
     EXPECT_EQ(times[i].choice, choices[i].text());
     EXPECT_GT(times[i].us, 0);
-    const std::string family = choices[i].stem + "_ve";
-    EXPECT_TRUE(times[i].kernel.starts_with(family + "_bf16_bf16_4_4_128_640_")) << times[i].kernel;
-    const std::set<uint64_t> rings = placesOf(i, family.c_str(), "kv");
+    const kernels::Kernel &kernel = *kernels::catalogue().kernel(step.meaning, choices[i].engine);
+    EXPECT_TRUE(times[i].kernel.starts_with(step.meaning + "_" + choices[i].engine + "_bf16_bf16_4_4_128_640_"))
+        << times[i].kernel;
+    const std::set<uint64_t> rings = placesOf(i, kernel, "kv");
     EXPECT_GT(rings.size() * ring, uint64_t{150} << 20);
     EXPECT_LT(rings.size() * ring, uint64_t{180} << 20);
     EXPECT_EQ(*std::next(rings.begin()) - *rings.begin(), ring);
-    EXPECT_EQ(placesOf(i, family.c_str(), "embeds").size(), rings.size());
-    EXPECT_EQ(placesOf(i, family.c_str(), "qkv").size(), 1u); // its producer has just written it
+    EXPECT_EQ(placesOf(i, kernel, "embeds").size(), rings.size());
+    EXPECT_EQ(placesOf(i, kernel, "qkv").size(), 1u); // its producer has just written it
     EXPECT_EQ(fake().graphs[i].size(), std::max<size_t>(20, rings.size()));
     EXPECT_EQ(programmatic(i), fake().graphs[i].size() - 1); // all fit beside another
   }
@@ -182,35 +205,35 @@ TEST_F(KernelTimes, StepsGoRoundInRingsThatL2DoesNotHold) {
 TEST_F(KernelTimes, PromptsAreLaunchesInChainsOfTwenty) {
   cuda::Workbench bench(0, "sm_90a", 2, {}, true);
   cuda::AttentionTimer timer(bench);
-  const Attention prompt{bf16, 512, 4, 4, 96, 640, 640};
-  const auto times = timer.time(prompt, fails);
+  const Problem prompt = chunk(512, 4, 96, 640);
+  const auto times = timer.chunk(prompt, fails);
   ASSERT_EQ(times.size(), 5u);
-  EXPECT_EQ(times[0].choice, "attention");
-  EXPECT_EQ(times[0].kernel, "attention_bf16_4_4_96_640");
+  EXPECT_EQ(times[0].choice, "simt");
+  EXPECT_EQ(times[0].kernel, "attention_chunk_simt_bf16_4_4_96_640");
   for (size_t i = 0; i < times.size(); ++i) {
     EXPECT_EQ(fake().graphs[i].size(), 20u) << times[i].choice;
     EXPECT_EQ(programmatic(i), times[i].choice.find("tile_q=64") == std::string::npos ? 0u : 19u) << times[i].choice;
   }
 
-  // Without the general template, each behind the end of the one before: tests/bench/prefill_attention.cpp.
+  // Without the general engine, each behind the end of the one before: tests/bench/prefill_attention.cpp.
   fake().graphs.clear();
-  EXPECT_EQ(timer.time(prompt, fails, {.count = 4, .general = false, .early = false}).size(), 4u);
+  EXPECT_EQ(timer.chunk(prompt, fails, {.count = 4, .general = false, .early = false}).size(), 4u);
   for (size_t i = 0; i < fake().graphs.size(); ++i)
     EXPECT_EQ(programmatic(i), 0u);
 
-  // Where the general template takes milliseconds, one launch of it is a chain.
+  // Where the general engine takes milliseconds, one launch of it is a chain.
   fake().graphs.clear();
-  EXPECT_EQ(timer.time(Attention{bf16, 2048, 4, 4, 96, 640, 640}, fails).size(), 5u);
+  EXPECT_EQ(timer.chunk(chunk(2048, 4, 96, 640), fails).size(), 5u);
   EXPECT_EQ(fake().graphs[0].size(), 1u);
   EXPECT_EQ(fake().graphs[1].size(), 20u);
 }
 
 TEST_F(KernelTimes, WhatDoesNotLoadIsNoReasonToLoseTheOthers) {
   const nanotest::TemporaryDirectory folder;
-  const Attention prompt{bf16, 256, 2, 2, 64, 300, 300};
+  const Problem prompt = chunk(256, 2, 64, 300);
   {
     cuda::Workbench bench(0, "sm_90a", 1, folder.path, false);
-    EXPECT_EQ(cuda::AttentionTimer(bench).time(prompt, fails).size(), 5u);
+    EXPECT_EQ(cuda::AttentionTimer(bench).chunk(prompt, fails).size(), 5u);
   }
   // One of the images in the cache becomes another that no driver takes.
   ASSERT_EQ(nanotest::filesIn(folder.path), 5u);
@@ -220,7 +243,7 @@ TEST_F(KernelTimes, WhatDoesNotLoadIsNoReasonToLoseTheOthers) {
                       broken + std::string(reinterpret_cast<const char *>(digest.data()), digest.size()));
   cuda::Workbench bench(0, "sm_90a", 1, folder.path, false);
   std::vector<std::string> refusals;
-  EXPECT_EQ(cuda::AttentionTimer(bench).time(prompt, [&](const std::string &why) { refusals.push_back(why); }).size(),
+  EXPECT_EQ(cuda::AttentionTimer(bench).chunk(prompt, [&](const std::string &why) { refusals.push_back(why); }).size(),
             4u);
   ASSERT_EQ(refusals.size(), 1u);
   EXPECT_THAT(refusals[0], testing::HasSubstr("cuModuleLoadData"));
@@ -230,37 +253,33 @@ TEST_F(KernelTimes, WhatDoesNotLoadIsNoReasonToLoseTheOthers) {
 TEST_F(KernelTimes, TheLibraryIsMeasuredWithWhatAProductHasFused) {
   cuda::Workbench bench(0, "sm_90a", 1, {}, true);
   cuda::ProductTimer timer(bench);
-  struct Fused {
-    const char *epilogue;
-    bool norm, relu2;
-  };
-  for (const Fused &fused :
-       {Fused{"", false, false}, {"", true, true}, {"_add", false, false}, {"_add", true, false}}) {
+  for (const Problem &problem :
+       {product("product", 0), product("product_relu2", 1), product("product_add", 0), product("product_add", 1)}) {
     fake().graphs.clear();
-    const codegen::Product product{fused.epilogue, bf16, bf16, 64, 128, 256, fused.norm, fused.relu2};
-    const auto times = timer.time(product, 2, fails);
-    ASSERT_EQ(times.size(), codegen::choicesFor(product, "sm_90a").size() + 2);
+    const auto times = timer.time(problem, 2, fails);
+    ASSERT_EQ(times.size(), codegen::choicesFor(problem, "sm_90a").size() + 2);
     ASSERT_EQ(fake().graphs.size(), times.size());
     EXPECT_EQ(times.back().kernel, "cublaslt");
     const std::vector<FakeCuda::Node> &chain = fake().graphs.back();
-    const bool adds = *fused.epilogue, behind = adds || fused.relu2;
-    const size_t length = 1 + fused.norm + behind;
+    const bool norm = problem.values["norm"] != 0, adds = problem.meaning == "product_add",
+               behind = problem.meaning != "product";
+    const size_t length = 1 + norm + behind;
     ASSERT_GE(chain.size(), 20 * length);
     ASSERT_EQ(chain.size() % length, 0u);
     for (size_t at = 0; at < chain.size(); at += length) {
       for (size_t i = at; i < at + length; ++i)
         EXPECT_EQ(chain[i].after, i == 0 ? std::vector<size_t>() : std::vector<size_t>{i - 1});
-      const FakeCuda::Node &multiply = chain[at + fused.norm];
+      const FakeCuda::Node &multiply = chain[at + norm];
       ASSERT_EQ(multiply.products.size(), 1u);
-      if (fused.norm) { // x, y, n
-        EXPECT_EQ(chain[at].kernel.kernel, "rms_norm_bf16_256");
+      if (norm) { // x, y, n
+        EXPECT_EQ(chain[at].kernel.kernel, "rms_norm_simt_bf16_256");
         EXPECT_EQ(chain[at].kernel.arguments[1], multiply.products[0].b);
         EXPECT_NE(chain[at].kernel.arguments[0], multiply.products[0].b);
         EXPECT_EQ(chain[at].kernel.arguments[2], 64u);
       }
       if (behind) { // what it reads, for a sum also the residual, y, count
         const std::vector<uint64_t> &arguments = chain[at + length - 1].kernel.arguments;
-        EXPECT_EQ(chain[at + length - 1].kernel.kernel, adds ? "add_bf16" : "relu2_bf16");
+        EXPECT_EQ(chain[at + length - 1].kernel.kernel, adds ? "add_simt_bf16" : "relu2_simt_bf16");
         EXPECT_EQ(arguments.front(), multiply.products[0].c);
         EXPECT_EQ(arguments.back(), 64u * 128);
         EXPECT_EQ(std::set(arguments.begin(), arguments.end() - 1).size(), arguments.size() - 1); // none in place
@@ -268,8 +287,8 @@ TEST_F(KernelTimes, TheLibraryIsMeasuredWithWhatAProductHasFused) {
     }
   }
   // Nothing of the library's is a residual of two parts.
-  EXPECT_EQ(timer.time({"_mix", bf16, bf16, 64, 128, 256}, 2, fails).size(),
-            codegen::choicesFor(codegen::Product{"_mix", bf16, bf16, 64, 128, 256}, "sm_90a").size());
+  EXPECT_EQ(timer.time(product("product_mix", 0), 2, fails).size(),
+            codegen::choicesFor(product("product_mix", 0), "sm_90a").size());
 }
 
 } // namespace

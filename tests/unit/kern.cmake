@@ -13,7 +13,8 @@ target_link_libraries(families_test PRIVATE family_cases nano_host_math GTest::g
 gtest_discover_tests(families_test)
 
 add_executable(codegen_test ${CMAKE_CURRENT_LIST_DIR}/codegen_test.cpp ${CMAKE_CURRENT_LIST_DIR}/codegen_cache_test.cpp
-               ${CMAKE_CURRENT_LIST_DIR}/codegen_choices_test.cpp)
+               ${CMAKE_CURRENT_LIST_DIR}/codegen_choices_test.cpp ${CMAKE_CURRENT_LIST_DIR}/codegen_weighing_test.cpp
+               ${CMAKE_CURRENT_LIST_DIR}/kernel_test.cpp)
 target_link_libraries(codegen_test PRIVATE family_cases nano_codegen GTest::gtest_main)
 gtest_discover_tests(codegen_test)
 

@@ -1,5 +1,7 @@
 #include "tests/unit/plan_files.h"
 
+#include "codegen/Description.h"
+
 #include <flatbuffers/idl.h>
 #include <fstream>
 
@@ -32,11 +34,25 @@ std::shared_ptr<const Plan> openPlan(const TempDir &dir, const Json &plan) {
   return Plan::open(path);
 }
 
-std::vector<size_t> nodesOf(const Json &program, size_t entry, const std::string &family) {
+const ::kernels::Kernel &kernelOf(const Json &kernel) {
+  return *::kernels::catalogue().kernel(kernel["meaning"].get<std::string>(), kernel.value("engine", ""));
+}
+
+void describe(Json &kernel, const std::string &engine) {
+  kernel.erase("engine");
+  if (!engine.empty())
+    kernel["engine"] = engine;
+  const ::kernels::Kernel &described = kernelOf(kernel);
+  while (kernel["params"].size() > described.params.size())
+    kernel["params"].erase(kernel["params"].size() - 1);
+  kernel["description"] = codegen::descriptionHash(described);
+}
+
+std::vector<size_t> nodesOf(const Json &program, size_t entry, const std::string &meaning) {
   std::vector<size_t> result;
   const Json &nodes = program["entries"][entry]["nodes"];
   for (size_t i = 0; i < nodes.size(); ++i)
-    if (program["kernels"][nodes[i]["work"]["kernel"].get<size_t>()]["family"] == family)
+    if (program["kernels"][nodes[i]["work"]["kernel"].get<size_t>()]["meaning"] == meaning)
       result.push_back(i);
   return result;
 }

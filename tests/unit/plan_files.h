@@ -20,8 +20,13 @@ using TempDir = nanotest::TemporaryDirectory;
 void writeFile(const std::filesystem::path &path, const std::vector<uint8_t> &bytes);
 std::shared_ptr<const Plan> openPlan(const TempDir &dir, const Json &plan);
 
-/// Node indices of an entry whose kernel is of a family.
-std::vector<size_t> nodesOf(const Json &program, size_t entry, const std::string &family);
+/// What this build knows by the name of a program's kernel.
+const ::kernels::Kernel &kernelOf(const Json &kernel);
+/// The program's kernel becomes another of its meaning, with its first parameters: the reference if `engine` is empty.
+void describe(Json &kernel, const std::string &engine);
+
+/// Node indices of an entry whose kernel computes `meaning`.
+std::vector<size_t> nodesOf(const Json &program, size_t entry, const std::string &meaning);
 
 /// What `body` throws: the exit code and message of its Error; fails the test if it throws nothing.
 struct Thrown {

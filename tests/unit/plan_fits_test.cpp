@@ -1,9 +1,9 @@
 // Plans that are sound but not for this build: another description of a kernel, ranks, collectives; and plans of this
 // and earlier formats as files, with what must happen when they are loaded.
 #include "codegen/Description.h"
-#include "codegen/Registry.h"
+#include "kernels_templates/base/catalogue.h"
 #include "runtime/base/text.h"
-#include "runtime/session/executor.h"
+#include "runtime/executor/executor.h"
 #include "runtime/session/session.h"
 #include "tests/unit/plan_rule.h"
 
@@ -41,7 +41,7 @@ TEST(PlanFits, AKernelsDescriptionDecides) {
 }
 
 TEST(PlanFits, AKernelThatThisBuildLacksIsNamed) {
-  const Thrown thrown = refusedFor([](Json &plan) { program(plan)["kernels"][0]["family"] = "warp_drive"; });
+  const Thrown thrown = refusedFor([](Json &plan) { program(plan)["kernels"][0]["meaning"] = "warp_drive"; });
   EXPECT_NE(thrown.message.find("'warp_drive'"), std::string::npos) << thrown.message;
   EXPECT_NE(thrown.message.find("nanocc 0.0.7 (abc1234)"), std::string::npos) << thrown.message;
 }
@@ -62,29 +62,53 @@ TEST(PlanFits, ACollectiveDoesNot) {
       << thrown.message;
 }
 
-/// What a family says of itself, and nothing else, is in its description.
-TEST(Description, ChangesWithWhatAPlanRestsOn) {
-  std::set<Sha256> hashes;
-  for (const ::kernels::Family *family : codegen::allFamilies())
-    EXPECT_TRUE(hashes.insert(codegen::descriptionHash(*family)).second) << family->name;
+TEST(PlanFits, AnEngineThatThisBuildLacksIsNamed) {
+  TempDir dir;
+  Json plan = tinyPlan({{4}, {1}, 0, "sm_90a"});
+  program(plan)["kernels"][0]["engine"] = "antigravity";
+  const Thrown thrown = thrownBy([&] { openPlan(dir, plan); });
+  EXPECT_EQ(thrown.code, 4);
+  EXPECT_NE(thrown.message.find("no engine 'antigravity' computes 'embed' here"), std::string::npos) << thrown.message;
+}
 
-  const ::kernels::Family &linear = *codegen::findFamily("linear");
-  auto with = [&](const std::function<void(::kernels::Family &)> &change) {
-    ::kernels::Family changed = linear;
-    change(changed);
-    return codegen::descriptionHash(changed);
+/// What a kernel says of itself, and nothing else, is in its description.
+TEST(Description, ChangesWithWhatAPlanRestsOn) {
+  using namespace ::kernels;
+  std::set<Sha256> hashes;
+  for (const Kernel &kernel : catalogue().allKernels())
+    EXPECT_TRUE(hashes.insert(codegen::descriptionHash(kernel)).second) << kernel.text();
+
+  const Kernel &kernel = *catalogue().kernel("attention_chunk", "wgmma");
+  auto with = [&](const std::function<void(Meaning &, Engine &)> &change) {
+    Meaning meaning = kernel.meaning;
+    Engine engine = *kernel.engine;
+    change(meaning, engine);
+    return codegen::descriptionHash(Kernel(meaning, &engine));
   };
-  EXPECT_TRUE(hashes.insert(with([](auto &f) { f.referenceVersion = 2; })).second);
-  EXPECT_TRUE(hashes.insert(with([](auto &f) { f.params[0].name = "Z"; })).second);
-  EXPECT_TRUE(hashes.insert(with([](auto &f) { f.params[0].isType ^= true; })).second);
-  EXPECT_TRUE(hashes.insert(with([](auto &f) { std::swap(f.params[2], f.params[3]); })).second);
-  EXPECT_TRUE(hashes.insert(with([](auto &f) { f.args[0].name = "z"; })).second);
-  EXPECT_TRUE(hashes.insert(with([](auto &f) { f.args[0].type = "f32"; })).second);
-  EXPECT_TRUE(hashes.insert(with([](auto &f) { f.args[0].mapped ^= true; })).second);
-  EXPECT_TRUE(hashes.insert(with([](auto &f) { f.args[0].kind = ::kernels::ArgKind::InOut; })).second);
-  EXPECT_TRUE(hashes.insert(with([](auto &f) { f.args.pop_back(); })).second);
-  EXPECT_FALSE(hashes.insert(with([](auto &f) { f.waitsItself ^= true; })).second);
-  EXPECT_FALSE(hashes.insert(with([](auto &f) { f.cost = nullptr; })).second);
+  auto changed = [&](const std::function<void(Meaning &, Engine &)> &change) {
+    return hashes.insert(with(change)).second;
+  };
+  EXPECT_FALSE(changed([](Meaning &, Engine &) {}));
+  EXPECT_TRUE(changed([](Meaning &m, Engine &) { m.name = "other"; }));
+  EXPECT_TRUE(changed([](Meaning &m, Engine &) { m.version = 2; }));
+  EXPECT_TRUE(changed([](Meaning &m, Engine &) { m.params[0].name = "Z"; }));
+  EXPECT_TRUE(changed([](Meaning &m, Engine &) { m.params[0].isType ^= true; }));
+  EXPECT_TRUE(changed([](Meaning &m, Engine &) { std::swap(m.params[2], m.params[3]); }));
+  EXPECT_TRUE(changed([](Meaning &m, Engine &) { m.args[0].name = "z"; }));
+  EXPECT_TRUE(changed([](Meaning &m, Engine &) { m.args[0].access = Access::InOut; }));
+  EXPECT_TRUE(changed([](Meaning &m, Engine &) { m.args[0].role = Role::Constant; }));
+  EXPECT_TRUE(changed([](Meaning &m, Engine &) { m.args[0].type = "f32"; }));
+  EXPECT_TRUE(changed([](Meaning &m, Engine &) { m.args[0].shape = "n heads"; }));
+  EXPECT_TRUE(changed([](Meaning &m, Engine &) { m.args[4].of = "tokens"; })); // an index
+  EXPECT_TRUE(changed([](Meaning &m, Engine &) { m.args.pop_back(); }));
+  EXPECT_TRUE(changed([](Meaning &, Engine &e) { e.name = "other"; }));
+  EXPECT_TRUE(changed([](Meaning &, Engine &e) { e.params[0].name = "Z"; }));
+  EXPECT_TRUE(changed([](Meaning &, Engine &e) { e.args[0].role = Role::Partials; }));
+  // How it is computed is the plan's own.
+  EXPECT_FALSE(changed([](Meaning &m, Engine &) { m.cost = nullptr; }));
+  EXPECT_FALSE(changed([](Meaning &, Engine &e) { e.waitsItself ^= true; }));
+  EXPECT_FALSE(changed([](Meaning &, Engine &e) { e.header = "other.cuh"; }));
+  EXPECT_FALSE(changed([](Meaning &, Engine &e) { e.shape = nullptr; }));
 }
 
 const std::filesystem::path frozen = NANO_FROZEN_PLANS;

@@ -47,14 +47,14 @@ const Rule rules[] = {
        entry(p, "decode_2")["outputs"].push_back({{"name", "ring"}, {"buffer", indexOf(p, "ring")}});
      }},
     {"Driver", "minimum driver", [](Json &p) { program(p)["min_driver"] = 12030; }},
-    {"FamilyOutside", "feed and advance", [](Json &p) { entry(p, "decode_2")["nodes"][0] = tail(p, 1); }},
-    {"FamilyInside", "feed and advance",
+    {"MeaningOutside", "feed and advance", [](Json &p) { entry(p, "decode_2")["nodes"][0] = tail(p, 1); }},
+    {"MeaningInside", "feed and advance",
      [](Json &p) { entry(p)["nodes"].push_back(entry(p, "prefill_4")["nodes"][0]); }},
     {"AdvanceFirst", "not what this argument needs", [](Json &p) { entry(p)["nodes"][0] = tail(p, 1); }},
-    {"FeedAccepts", "scalar 3 is 1, not 0", [](Json &p) { argument(feed(p), 25)["i32"] = 1; }},
-    {"FeedSlots", "scalar 0 is 3, not 4", [](Json &p) { argument(tail(p, 0), 22)["i32"] = 3; }},
-    {"AdvanceBatch", "scalar 0 is 1, not 2", [](Json &p) { argument(tail(p, 1), 13)["i32"] = 1; }},
-    {"AdvanceCondition", "scalar 1 is 0, not 1", [](Json &p) { argument(tail(p, 1), 14)["loop"] = 0; }},
+    {"FeedAccepts", "scalar accept is 1, not 0", [](Json &p) { argument(feed(p), 25)["i32"] = 1; }},
+    {"FeedSlots", "scalar slots is 3, not 4", [](Json &p) { argument(tail(p, 0), 22)["i32"] = 3; }},
+    {"AdvanceBatch", "scalar batch is 1, not 2", [](Json &p) { argument(tail(p, 1), 13)["i32"] = 1; }},
+    {"AdvanceCondition", "scalar active is 0, not 1", [](Json &p) { argument(tail(p, 1), 14)["loop"] = 0; }},
     {"ConditionKind", "another kind",
      [](Json &p) {
        argument(tail(p, 1), 14) = {{"kind", "I32"}, {"i32", 1}};
@@ -85,7 +85,7 @@ const Rule rules[] = {
        buffer(p, "ring")["bytes"] = 64;
      }},
     {"TailEdge", "not an earlier one", [](Json &p) { tail(p, 0)["edges"][0]["from"] = 1000; }},
-    {"TailGrid", "not those of family", [](Json &p) { tail(p, 0)["work"]["grid"][0] = 2; }},
+    {"TailGrid", "not those of feed by simt", [](Json &p) { tail(p, 0)["work"]["grid"][0] = 2; }},
 };
 
 class GenerateRules : public testing::TestWithParam<Rule> {};

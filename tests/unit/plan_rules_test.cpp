@@ -7,11 +7,17 @@ using namespace nanort::test;
 namespace {
 
 Json &entry(Json &plan, size_t i = 0) { return program(plan)["entries"][i]; }
-Json &node(Json &plan, const char *family, size_t which = 0) {
-  return entry(plan)["nodes"][nodesOf(program(plan), 0, family).at(which)];
+Json &node(Json &plan, const char *meaning, size_t which = 0) {
+  return entry(plan)["nodes"][nodesOf(program(plan), 0, meaning).at(which)];
 }
-Json &kernel(Json &plan, const char *family) {
-  return program(plan)["kernels"][node(plan, family)["work"]["kernel"].get<size_t>()];
+Json &kernel(Json &plan, const char *meaning) {
+  return program(plan)["kernels"][node(plan, meaning)["work"]["kernel"].get<size_t>()];
+}
+/// A launch of a CUDA program as a library's call.
+void makeLibrary(Json &node) {
+  node["work_type"] = "Library";
+  for (const char *field : {"grid", "block", "shared_bytes"})
+    node["work"].erase(field);
 }
 Json &binding(Json &plan, const char *side, const std::string &name) {
   for (Json &b : entry(plan)[side])
@@ -87,11 +93,13 @@ const Rule rules[] = {
     {"KernelNameTwice", "occurs twice",
      [](Json &p) { program(p)["kernels"][1]["name"] = program(p)["kernels"][0]["name"]; }},
     {"KernelParamCount", "parameters, not", [](Json &p) { kernel(p, "embed")["params"].erase(0); }},
-    {"KernelParamName", "not 'Q'", [](Json &p) { kernel(p, "embed")["params"][1]["name"] = "Q"; }},
+    {"KernelParamName", "no parameter 'Q'", [](Json &p) { kernel(p, "embed")["params"][1]["name"] = "Q"; }},
+    {"KernelParamTwice", "parameter 'T', or it is there twice",
+     [](Json &p) { kernel(p, "embed")["params"][1]["name"] = "T"; }},
     {"KernelParamValue", "has the value", [](Json &p) { kernel(p, "embed")["params"][1]["value"] = -8; }},
     {"KernelParamHuge", "has the value", [](Json &p) { kernel(p, "embed")["params"][1]["value"] = INT64_MAX; }},
     {"KernelParamType", "has the value", [](Json &p) { kernel(p, "embed")["params"][0]["value"] = 2; }},
-    {"KernelConstraint", "heads", [](Json &p) { kernel(p, "attention")["params"][2]["value"] = 5; }},
+    {"KernelConstraint", "heads", [](Json &p) { kernel(p, "attention_chunk")["params"][2]["value"] = 5; }},
     {"NoEntries", "", [](Json &p) { program(p)["entries"] = Json::array(); }},
     {"EntryNameTwice", "occurs twice", [](Json &p) { entry(p, 1)["name"] = entry(p, 0)["name"]; }},
     {"EntryKind", "unknown kind", [](Json &p) { entry(p)["kind"] = 9; }},
@@ -135,36 +143,52 @@ const Rule rules[] = {
        for (Json &b : entry(p, 1)["inputs"])
          if (b["name"] == "rows")
            b["buffer"] = indexOf(p, "rows2");
-       node(p, "attention")["work"]["args"][4]["buffer"] = indexOf(p, "rows2");
+       node(p, "attention_chunk")["work"]["args"][4]["buffer"] = indexOf(p, "rows2");
      }},
-    {"ArgWritesInput", "", [](Json &p) { node(p, "sample")["work"]["args"][6]["buffer"] = indexOf(p, "steps"); }},
+    {"ArgWritesInput", "", [](Json &p) { node(p, "sample")["work"]["args"][4]["buffer"] = indexOf(p, "steps"); }},
     {"ArgTwice", "passed twice", [](Json &p) { node(p, "add")["work"]["args"][2]["buffer"] = indexOf(p, "prefill_4.x"); }},
     {"ExtentCount", "touches", [](Json &p) { node(p, "add")["work"]["args"][3]["i32"] = 33; }},
     {"ExtentTokens", "touches", [](Json &p) { node(p, "embed")["work"]["args"][3]["i32"] = 5; }},
     {"ExtentVocabulary", "touches", [](Json &p) { p["model"]["vocab"] = 12; }},
     {"ExtentPositions", "touches", [](Json &p) { p["model"]["max_seq"] = 13; }},
     {"ExtentRows", "", [](Json &p) { entry(p)["rows"] = 3; }},
-    {"ExtentRing", "touches", [](Json &p) { kernel(p, "attention")["params"][4]["value"] = 6; }},
-    {"ExtentWidth", "touches", [](Json &p) { kernel(p, "linear")["params"][2]["value"] = 16; }},
+    {"ExtentRing", "touches", [](Json &p) { kernel(p, "attention_chunk")["params"][4]["value"] = 6; }},
+    {"ExtentWidth", "touches", [](Json &p) { kernel(p, "product")["params"][2]["value"] = 16; }},
     {"EdgeForward", "not an earlier", [](Json &p) { node(p, "add")["edges"][0]["from"] = 99; }},
     {"EdgeSelf", "not an earlier",
      [](Json &p) { node(p, "add")["edges"][0]["from"] = nodesOf(program(p), 0, "add")[0]; }},
     {"EdgeTwice", "same node", [](Json &p) { node(p, "add")["edges"].push_back(node(p, "add")["edges"][0]); }},
     {"EdgeKind", "unknown kind", [](Json &p) { node(p, "add")["edges"][0]["kind"] = 5; }},
     {"EdgeProgrammaticJoin", "a join needs full edges",
-     [](Json &p) { node(p, "attention")["edges"][0]["kind"] = "Programmatic"; }},
-    {"EdgeProgrammaticGemm", "not two launches",
+     [](Json &p) { node(p, "attention_chunk")["edges"][0]["kind"] = "Programmatic"; }},
+    {"EdgeProgrammaticLibrary", "not two launches",
      [](Json &p) {
-       node(p, "linear")["work_type"] = "Library";
-       node(p, "linear")["edges"][0]["kind"] = "Programmatic";
+       node(p, "product")["work_type"] = "Library";
+       node(p, "product")["edges"][0]["kind"] = "Programmatic";
      }},
-    {"GemmFamily", "family linear", [](Json &p) { node(p, "add")["work_type"] = "Library"; }},
-    {"GemmAlgorithm", "beyond the 8",
+    {"LibraryMeaning", "a library computes products", [](Json &p) { node(p, "add")["work_type"] = "Library"; }},
+    {"LibraryNorm", "products without a norm",
      [](Json &p) {
-       node(p, "linear")["work_type"] = "Library";
-       node(p, "linear")["work"]["version"] = "13.1.0";
-       node(p, "linear")["work"]["algorithm"] = 8;
+       node(p, "product")["work_type"] = "Library";
+       kernel(p, "product")["params"][4]["value"] = 1;
      }},
+    {"LibraryEngine", "no engine's", [](Json &p) { makeLibrary(node(p, "product")); }, "sm_90a"},
+    {"LibraryAlgorithm", "beyond the 8",
+     [](Json &p) {
+       node(p, "product")["work_type"] = "Library";
+       node(p, "product")["work"]["version"] = "13.1.0";
+       node(p, "product")["work"]["algorithm"] = 8;
+     }},
+    {"CodeOfAReference", "it has code, and no engine", [](Json &p) { kernel(p, "add")["source"] = "// code"; }},
+    {"EngineOnTheCpu", "the references serve a cpu program", [](Json &p) { describe(kernel(p, "add"), "simt"); }},
+    {"NoEngine", "no engine computes it",
+     [](Json &p) {
+       describe(kernel(p, "add"), "");
+       kernel(p, "add").erase("source");
+     },
+     "sm_90a"},
+    {"Include", "includes source 0, which does not exist", [](Json &p) { kernel(p, "add")["includes"] = {0}; },
+     "sm_90a"},
     {"NoImage", "neither source nor cubin", [](Json &p) { kernel(p, "add").erase("source"); }, "sm_90a"},
     {"NoGrid", "3 extents", [](Json &p) { node(p, "add")["work"].erase("grid"); }, "sm_90a"},
     {"GridZero", "limits", [](Json &p) { node(p, "add")["work"]["grid"][1] = 0; }, "sm_90a"},
@@ -172,7 +196,7 @@ const Rule rules[] = {
     {"BlockZ", "limits", [](Json &p) { node(p, "add")["work"]["block"][2] = 65; }, "sm_90a"},
     {"BlockThreads", "1024", [](Json &p) { node(p, "add")["work"]["block"] = {1024, 2, 1}; }, "sm_90a"},
     {"Shared", "227 KiB", [](Json &p) { node(p, "add")["work"]["shared_bytes"] = 1 << 20; }, "sm_90a"},
-    {"GridShape", "not those of family", [](Json &p) { node(p, "add")["work"]["grid"][0] = 1000; }, "sm_90a"},
+    {"GridShape", "not those of add by simt", [](Json &p) { node(p, "add")["work"]["grid"][0] = 1000; }, "sm_90a"},
 };
 
 class PlanRules : public testing::TestWithParam<Rule> {};

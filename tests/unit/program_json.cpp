@@ -44,40 +44,47 @@ std::string ProgramJson::arena(const std::string &name, std::vector<uint64_t> sh
   return prefix + name;
 }
 
-void ProgramJson::node(const std::string &family, const std::vector<int64_t> &params, const Json &args) {
-  const auto &described = *codegen::findFamily(family);
-  std::string name = family;
+void ProgramJson::node(const std::string &meaning, std::vector<int64_t> params, const Json &args) {
+  const bool cpu = target == "cpu", product = meaning == "product";
+  const std::string engine = cpu ? "" : product ? "mma" : "simt";
+  if (product && !cpu)
+    params.insert(params.end(), {32, 32}); // the tile
+  const auto &described = *::kernels::catalogue().kernel(meaning, engine);
+  std::string name = meaning;
+  ::kernels::Values typed;
   Json values = Json::array();
   for (size_t i = 0; i < params.size(); ++i) {
     name += "_" + std::to_string(params[i]);
     values.push_back({{"name", std::string(described.params[i].name)}, {"value", params[i]}});
+    typed.set(described.params[i].name, params[i]);
   }
   if (!kernelIndex.contains(name)) {
     kernelIndex[name] = kernels.size();
     Json kernel = {
-        {"name", name}, {"family", family}, {"params", values}, {"description", codegen::descriptionHash(described)}};
-    if (target != "cpu")
+        {"name", name}, {"meaning", meaning}, {"params", values}, {"description", codegen::descriptionHash(described)}};
+    if (!cpu) {
+      kernel["engine"] = engine;
       kernel["source"] = "// made for a test";
+    }
     kernels.push_back(kernel);
   }
   Json encoded = Json::array();
   std::map<size_t, Use> used;
-  ::kernels::Params typed;
   std::vector<::kernels::Scalar> scalars;
   for (size_t i = 0; i < args.size(); ++i) {
-    const ::kernels::ArgKind kind = described.args[i].kind;
+    const ::kernels::Access access = described.args[i].access;
     ::kernels::Scalar scalar = {};
     if (args[i].is_string()) {
       const size_t index = find(args[i].get<std::string>());
       encoded.push_back({{"kind", "Buffer"}, {"buffer", index}});
-      used[index].reads |= kind != ::kernels::ArgKind::Out;
-      used[index].writes |= kind != ::kernels::ArgKind::In;
+      used[index].reads |= access != ::kernels::Access::Out;
+      used[index].writes |= access != ::kernels::Access::In;
       continue;
     }
-    if (kind == ::kernels::ArgKind::Condition) {
+    if (access == ::kernels::Access::Condition) {
       encoded.push_back({{"kind", "Condition"}, {"loop", args[i]}});
       scalar.i = args[i];
-    } else if (kind == ::kernels::ArgKind::I32) {
+    } else if (access == ::kernels::Access::I32) {
       encoded.push_back({{"kind", "I32"}, {"i32", args[i]}});
       scalar.i = args[i];
     } else {
@@ -87,12 +94,10 @@ void ProgramJson::node(const std::string &family, const std::vector<int64_t> &pa
     scalars.push_back(scalar);
   }
   Json launch = {{"kernel", kernelIndex[name]}, {"args", encoded}};
-  if (target != "cpu") {
-    for (size_t i = 0; i < params.size(); ++i)
-      typed.values.emplace_back(described.params[i].name, params[i]);
-    const auto shape = described.shape(typed, scalars);
-    launch["grid"] = shape.grid;
-    launch["block"] = shape.block;
+  if (!cpu) {
+    const ::kernels::LaunchShape shape = described.shape(described.launch(typed, scalars));
+    launch["grid"] = {shape.blocks, 1, 1};
+    launch["block"] = {shape.threads, 1, 1};
     launch["shared_bytes"] = shape.sharedBytes;
   }
   nodes.push_back({{"work_type", "Launch"}, {"work", launch}, {"edges", Json::array()}});

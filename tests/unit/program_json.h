@@ -28,8 +28,9 @@ protected:
   /// The entry's own buffer of a name, or the one that all share.
   size_t find(const std::string &name) const;
 
-  /// A launch of the entry being built. A string among the arguments names a buffer, an integer or a float is a scalar.
-  void node(const std::string &family, const std::vector<int64_t> &params, const Json &args);
+  /// A launch of the entry being built, by the reference in a cpu program, otherwise by an engine. A string among the
+  /// arguments names a buffer, an integer or a float is a scalar.
+  void node(const std::string &meaning, std::vector<int64_t> params, const Json &args);
   void bind(Json &bound, const std::vector<std::string> &inputs, const std::vector<std::string> &outputs) const;
 
   /// First fit over lifetimes, of the arena buffers from `firstBuffer` on.

@@ -56,12 +56,12 @@ protected:
     session.decode(token);
   }
 
-  Thrown withFault(const std::string &family, uint32_t entry, float change) {
-    const size_t node = nodesOf(json["programs"][0], entry, family).front();
+  Thrown withFault(const std::string &meaning, uint32_t entry, float change) {
+    const size_t node = nodesOf(json["programs"][0], entry, meaning).front();
     uint32_t buffer = 0;
     for (const Json &arg : json["programs"][0]["entries"][entry]["nodes"][node]["work"]["args"])
       if (arg["kind"] == "Buffer")
-        buffer = arg["buffer"]; // outputs come last in every family
+        buffer = arg["buffer"]; // outputs come last of a reference's
     auto faulty = std::make_unique<Faulty>(cpu(), entry, static_cast<uint32_t>(node), buffer, change);
     auto both = std::make_unique<LockstepExecutor>(plan, 0, std::move(faulty), cpu());
     return thrownBy([&] { generate(std::move(both)); });
@@ -75,9 +75,9 @@ TEST_F(Compare, EqualExecutorsAgree) {
   const std::vector<int32_t> ids = {1, 5, 9, 2, 2};
   const Session::Feed feed[] = {{0, ids}};
   session.prefill(feed);
-  EXPECT_EQ(result.families().at("linear").launches, 5u);
-  for (const auto &[family, difference] : result.families())
-    EXPECT_EQ(difference.worst, 0) << family;
+  EXPECT_EQ(result.byKernel().at("product").launches, 5u);
+  for (const auto &[kernel, difference] : result.byKernel())
+    EXPECT_EQ(difference.worst, 0) << kernel;
 }
 
 TEST_F(Compare, TheTourReachesEveryEntryWithRowsOfDifferentLengths) {
@@ -112,12 +112,12 @@ TEST_F(Compare, TheTourReachesEveryEntryWithRowsOfDifferentLengths) {
 
 TEST_F(Compare, NamesTheFirstWrongLaunch) {
   // The prompt of five goes through prefill_8 (entry 1), the next token through decode_1 (entry 2).
-  for (auto [family, entry, name] :
-       {std::tuple{"linear", 1, "prefill_8"}, {"attention", 1, "prefill_8"}, {"add", 2, "decode_1"}}) {
-    const Thrown thrown = withFault(family, static_cast<uint32_t>(entry), 0.5f);
+  for (auto [meaning, entry, name] :
+       {std::tuple{"product", 1, "prefill_8"}, {"attention_chunk", 1, "prefill_8"}, {"add", 2, "decode_1"}}) {
+    const Thrown thrown = withFault(meaning, static_cast<uint32_t>(entry), 0.5f);
     EXPECT_EQ(thrown.code, 7);
     EXPECT_NE(thrown.message.find(name), std::string::npos) << thrown.message;
-    EXPECT_NE(thrown.message.find(family), std::string::npos) << thrown.message;
+    EXPECT_NE(thrown.message.find(meaning), std::string::npos) << thrown.message;
   }
 }
 

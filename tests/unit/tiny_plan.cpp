@@ -1,7 +1,7 @@
 #include "tests/unit/tiny_plan.h"
 
 #include "kernels_templates/generation/words.h"
-#include "kernels_templates/sample/shape.h"
+#include "kernels_templates/sample/sample_layout.h"
 #include "tests/unit/program_json.h"
 
 #include <algorithm>
@@ -81,6 +81,7 @@ public:
             {"weights", "model.safetensors"},
             {"parameters", parameters},
             {"programs", Json::array({program})},
+            {"sources", Json::array()},
             {"report", "{\"entries\":[]}"}};
   }
 
@@ -122,15 +123,15 @@ private:
     node("rms_norm", {0, k(C)}, {in("pemb"), in("pu"), n});
     node("smear", {0, k(C), k(channels)}, {in("u"), in("pu"), "gate", "lambda", in("x"), n});
     node("rms_norm", {0, k(C)}, {in("x"), in("h"), n});
-    node("linear", {0, 0, k(C), k(H * D)}, {in("h"), "wq", in("q"), n});
-    node("linear", {0, 0, k(C), k(G * D)}, {in("h"), "wk", in("k"), n});
-    node("linear", {0, 0, k(C), k(G * D)}, {in("h"), "wv", in("v"), n});
+    node("product", {0, 0, k(C), k(H * D), 0}, {in("h"), "wq", in("q"), n});
+    node("product", {0, 0, k(C), k(G * D), 0}, {in("h"), "wk", in("k"), n});
+    node("product", {0, 0, k(C), k(G * D), 0}, {in("h"), "wv", in("v"), n});
     node("rope", {0, 0, k(H), k(D)}, {in("q"), "rope", "positions", in("qr"), n});
     node("rope", {0, 0, k(G), k(D)}, {in("k"), "rope", "positions", in("kr"), n});
-    node("attention", {0, k(H), k(G), k(D), k(kTinyRing)},
+    node("attention_chunk", {0, k(H), k(G), k(D), k(kTinyRing)},
          {in("qr"), in("kr"), in("v"), "kv", "rows", "positions", "starts", in("o"), kTinyWindow, 0.5, n});
     node("kv_write", {0, k(G), k(D), k(kTinyRing)}, {in("kr"), in("v"), "rows", "positions", "ends", "kv", n});
-    node("linear", {0, 0, k(H * D), k(C)}, {in("o"), "wo", in("a"), n});
+    node("product", {0, 0, k(H * D), k(C), 0}, {in("o"), "wo", in("a"), n});
     node("add", {0}, {in("x"), in("a"), in("y"), n * C});
     std::vector<std::string> outputs = {"next"};
     std::vector<std::string> inputs = {"tokens", "prev", "rows", "positions", "starts", "ends"};
@@ -140,7 +141,7 @@ private:
       arena("n", {n, C});
       arena("z", {n, V});
       node("rms_norm", {0, k(C)}, {in("y"), in("n"), n});
-      node("linear", {0, 0, k(C), k(V)}, {in("n"), "head", in("z"), n});
+      node("product", {0, 0, k(C), k(V), 0}, {in("n"), "head", in("z"), n});
       node("softcap", {k(V), k(V)}, {in("z"), "logits", 15.0, n});
       node("nll", {k(V)}, {"logits", "targets", "nll", n});
     } else {
@@ -149,11 +150,18 @@ private:
       arena("l", {r, C});
       arena("n", {r, C});
       arena("z", {r, V});
-      arena("partials", {r, ::kernels::sample::partialWords(V, r)});
       node("last", {0, k(C)}, {in("y"), "last", in("l"), r});
       node("rms_norm", {0, k(C)}, {in("l"), in("n"), r});
-      node("linear", {0, 0, k(C), k(V)}, {in("n"), "head", in("z"), r});
-      node("sample", {k(V), k(V)}, {in("z"), "last", "steps", "sampling", "counters", in("partials"), "next", 15.0, r});
+      node("product", {0, 0, k(C), k(V), 0}, {in("n"), "head", in("z"), r});
+      Json args = {in("z"), "last", "steps", "sampling", "next"};
+      if (target != "cpu") { // what the engine has besides
+        arena("partials", {r, static_cast<uint64_t>(::kernels::SampleLayout(k(V)).partialWords(k(r)))});
+        args.push_back("counters");
+        args.push_back(in("partials"));
+      }
+      args.push_back(15.0);
+      args.push_back(r);
+      node("sample", {k(V), k(V)}, args);
     }
     placeArena(firstBuffer);
     formEdges(0);

@@ -10,4 +10,5 @@ format=$(sed -n 's/.*kPlanFormatVersion = \([0-9]*\);.*/\1/p' "$root/runtime/pla
 plan=$here/format-$format.fb
 python3 "$root/tests/lit/Inputs/tiny.py" --vocab 64 --padded 64 |
   "$bin/nanocc" - -o "$plan" --target cpu --batch 1 --max-seq 32 --prefill 16
-echo "ids: $("$bin/nanort" run "$plan" --device cpu --random-weights 5 --ids 1,2,3 -n 12 --no-stop)" >"${plan%.fb}.txt"
+ids=$("$bin/nanort" run "$plan" --device cpu --random-weights 5 --ids 1,2,3 -n 12 --no-stop)
+echo "ids: $ids" >"${plan%.fb}.txt"

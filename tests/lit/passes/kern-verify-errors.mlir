@@ -153,7 +153,9 @@ kern.program @sm_90a precision "bf16" {
 // -----
 
 kern.program @sm_90a precision "bf16" {
-  func.func @decode_2(%qkv: tensor<2x96xbf16>, %t: tensor<9x32xbf16>, %kv: !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, %i: tensor<2xi32>, %c: tensor<1xui32>) attributes {nano.entry = {kind = "decode", tokens = 2, rows = 2}} {
+  kern.cache @kv : !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>
+  func.func @decode_2(%qkv: tensor<2x96xbf16>, %t: tensor<9x32xbf16>, %i: tensor<2xi32>, %c: tensor<1xui32>) attributes {nano.entry = {kind = "decode", tokens = 2, rows = 2}} {
+    %kv = kern.ref @kv : !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>
     // expected-error @+1 {{argument 'counters' needs 2 elements, has 1}}
     %0, %1 = kern.attention_step %qkv table %t kv %kv at %i, %i counters %c mult 1.0 window 8 by {engine = "spread", chunk = 32, blocks = 4} : (tensor<2x96xbf16>, tensor<9x32xbf16>, tensor<2xi32>, tensor<2xi32>, !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, tensor<1xui32>) -> (tensor<2x36xf32>, tensor<2x32xbf16>)
     return
@@ -163,7 +165,9 @@ kern.program @sm_90a precision "bf16" {
 // -----
 
 kern.program @sm_90a precision "bf16" {
-  func.func @decode_2(%qkv: tensor<2x96xbf16>, %t: tensor<9x32xbf16>, %kv: !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, %i: tensor<2xi32>, %c: tensor<2xui32>) attributes {nano.entry = {kind = "decode", tokens = 2, rows = 2}} {
+  kern.cache @kv : !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>
+  func.func @decode_2(%qkv: tensor<2x96xbf16>, %t: tensor<9x32xbf16>, %i: tensor<2xi32>, %c: tensor<2xui32>) attributes {nano.entry = {kind = "decode", tokens = 2, rows = 2}} {
+    %kv = kern.ref @kv : !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>
     // expected-error @+1 {{does not fit attention_step by spread: blocks is 0; the nearest that works is 1}}
     %0, %1 = kern.attention_step %qkv table %t kv %kv at %i, %i counters %c mult 1.0 window 8 by {engine = "spread", chunk = 32, blocks = 0} : (tensor<2x96xbf16>, tensor<9x32xbf16>, tensor<2xi32>, tensor<2xi32>, !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, tensor<2xui32>) -> (tensor<2x36xf32>, tensor<2x32xbf16>)
     return
