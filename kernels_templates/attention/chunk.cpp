@@ -72,7 +72,7 @@ void addChunk(Catalogue &catalogue) {
        .constraint = constraint,
        .cost = cost,
        .tolerance = tolerance},
-      {&chunkSimt, &chunkMma, &chunkWgmma});
+      {&chunkMma, &chunkSimt, &chunkWgmma}); // where bytes decide alone, the first is taken
 }
 
 } // namespace kernels

@@ -49,11 +49,11 @@ int main(int argc, char **argv) {
         std::fprintf(stderr, "gemm_vs_cublaslt: %s is not MxNxK\n", shape.c_str());
         return 2;
       }
-      const auto bf16 = static_cast<int64_t>(kernels::DType::BF16);
-      const codegen::Problem product = {add     ? "product_add"
-                                        : relu2 ? "product_relu2"
-                                                : "product",
-                                        {{"T", bf16}, {"O", bf16}, {"K", k}, {"N", n}, {"norm", norm}, {"n", m}}};
+      constexpr auto bf16 = static_cast<int64_t>(kernels::DType::BF16);
+      const codegen::Problem product{add     ? "product_add"
+                                     : relu2 ? "product_relu2"
+                                             : "product",
+                                     {{"T", bf16}, {"O", bf16}, {"K", k}, {"N", n}, {"norm", norm}, {"n", m}}};
       const auto times =
           timer.time(product, 16, [](const std::string &why) { std::fprintf(stderr, "%s\n", why.c_str()); });
       const ProductTimer::Time *ours = nullptr, *theirs = nullptr;

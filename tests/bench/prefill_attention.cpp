@@ -27,23 +27,23 @@ struct Shape {
   }
 };
 
-/// Of attention_chunk: the general engine is no contender. Each launch comes after the end of the one before.
+/// Of tensor cores: the general engine is no contender. Each launch comes after the end of the one before.
 std::vector<KernelTime> timesOf(AttentionTimer &timer, const Shape &shape) {
   const int64_t n = shape.prompts * shape.tokens;
-  const codegen::Problem attention = {"attention_chunk",
-                                      {{"T", static_cast<int64_t>(kernels::DType::BF16)},
-                                       {"heads", heads},
-                                       {"kv_heads", heads},
-                                       {"D", dim},
-                                       {"ring", shape.window + 1},
-                                       {"window", shape.window},
-                                       {"n", n},
-                                       {"rows", shape.prompts}}};
+  const codegen::Problem attention{"attention_chunk",
+                                   {{"T", static_cast<int64_t>(kernels::DType::BF16)},
+                                    {"heads", heads},
+                                    {"kv_heads", heads},
+                                    {"D", dim},
+                                    {"ring", shape.window + 1},
+                                    {"window", shape.window},
+                                    {"n", n},
+                                    {"rows", shape.prompts}}};
   const auto times = timer.chunk(attention, [](const std::string &why) { std::fprintf(stderr, "%s\n", why.c_str()); },
                                  {.count = shape.prompts, .general = false, .early = false});
   if (times.empty())
-    fail(Exit::Unsupported, "no fast engine serves an attention of " + std::to_string(n) + " tokens and a window of " +
-                                std::to_string(shape.window));
+    fail(Exit::Unsupported, "no engine on tensor cores serves an attention of " + std::to_string(n) +
+                                " tokens and a window of " + std::to_string(shape.window));
   return times;
 }
 

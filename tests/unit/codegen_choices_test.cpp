@@ -326,7 +326,7 @@ TEST(Choices, WhatDoesNotFitSaysWhy) {
   EXPECT_EQ(refusal(product(512, 768, 768), wgmma(128, 128, 0, 1, 1)),
             "engine 'wgmma': stages is 0; the nearest that works is 1");
   EXPECT_EQ(refusal(product(512, 768, 768), wgmma(128, 128, 4, 1, 1), "sm_80"),
-            "engine 'wgmma' needs TMA and wgmma, which sm_80 lacks");
+            "engine 'wgmma' needs wgmma and TMA, which sm_80 lacks");
 }
 
 TEST(Choices, ThePredictionSeesBytesFlopsAndIdleSms) {
