@@ -1,4 +1,4 @@
-// Every launch of an entry with its family's cost; what is no launch does not count. Again, the counts are of what there
+// Every launch of an entry with its kernel's cost; what is no launch does not count. Again, the counts are of what there
 // is by then.
 // RUN: nanocc-opt %s --kern-count-eager | FileCheck %s
 // RUN: nanocc-opt %s --kern-count-eager --kern-fuse-activation | FileCheck %s --check-prefix=FUSED

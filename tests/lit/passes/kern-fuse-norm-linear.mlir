@@ -1,6 +1,6 @@
 // RUN: nanocc-opt %s --kern-fuse-norm-linear | FileCheck %s
 
-// Few slots and many: the product's family follows from them.
+// Few slots and many: the product's engine follows from them.
 // CHECK-LABEL: func.func @few
 // CHECK-NEXT: kern.product %{{.+}}, %{{.+}} norm : (tensor<2x16xbf16>, tensor<8x16xbf16>) -> tensor<2x8xf32>
 // CHECK-NEXT: return

@@ -34,7 +34,7 @@ func.func @middle(%h: tensor<2x16xbf16>, %w: tensor<8x16xbf16>, %x: tensor<2x8xb
   return %b : tensor<2x8xbf16>
 }
 
-// Many slots: the product's family follows from them.
+// Many slots: the product's engine follows from them.
 // CHECK-LABEL: func.func @many
 // CHECK: kern.product %{{.+}}, %{{.+}} plus %{{.+}} : (tensor<9x16xbf16>
 // CHECK-NEXT: return

@@ -1,4 +1,4 @@
-// The pass has no diagnostics: of a family it does not know, every argument may be written.
+// The pass has no diagnostics: of a kernel it does not know, every argument may be written.
 // RUN: nanocc-opt %s --plan-form-edges | FileCheck %s
 
 plan.program @cpu precision "f32" min_driver 0 {
