@@ -2,7 +2,7 @@
 #include "compiler/analysis/Conflicts.h"
 #include "compiler/analysis/Launches.h"
 #include "compiler/analysis/Report.h"
-#include "compiler/pipeline/Options.h"
+#include "compiler/options/Options.h"
 #include "dialects/nano/Nano.h"
 
 #include "llvm/Support/FormatVariadic.h"

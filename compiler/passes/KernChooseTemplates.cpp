@@ -1,8 +1,8 @@
 // What runs a launch where there is a choice.
 #include "codegen/Choices.h"
 #include "compiler/analysis/Family.h"
+#include "compiler/options/Options.h"
 #include "compiler/passes/Passes.h"
-#include "compiler/pipeline/Options.h"
 
 #include "codegen/Instantiate.h"
 #include "kernels_templates/attention_batch/shape.h"

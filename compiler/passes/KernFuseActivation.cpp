@@ -1,6 +1,11 @@
 // Activations into the linears that feed them.
+#include "compiler/passes/Fusion.h"
 #include "compiler/passes/Passes.h"
-#include "kernels_templates/common/gemv.h"
+
+#include "llvm/ADT/Statistic.h"
+#include "llvm/Support/DebugLog.h"
+
+#define DEBUG_TYPE "kern-fuse-activation"
 
 using namespace mlir;
 
@@ -10,6 +15,8 @@ namespace nanocc {
 } // namespace nanocc
 
 using namespace nanocc;
+
+ALWAYS_ENABLED_STATISTIC(merged, "Launches that went into others");
 
 namespace {
 
@@ -32,10 +39,14 @@ kern::ProductOp producerOf(Value value) {
 
 struct KernFuseActivationPass : nanocc::impl::KernFuseActivationBase<KernFuseActivationPass> {
   void runOnOperation() override {
+    const FusionScope scope(getOperation(), "activation", merged);
+    if (!scope)
+      return;
     getOperation().walk([](kern::Relu2Op relu2) {
       kern::ProductOp product = producerOf(relu2.getX());
       if (!product)
         return;
+      LDBG() << placeOf(relu2) << " goes into " << placeOf(product);
       product.setRelu2(true);
       relu2.replaceAllUsesWith(product.getResult());
       relu2.erase();

@@ -1,11 +1,16 @@
 // Attention: q, k and v from one linear, and all that follows them in one launch; of one token up to the ring, else up
 // to the attention.
 #include "compiler/analysis/Family.h"
+#include "compiler/passes/Fusion.h"
 #include "compiler/passes/Passes.h"
 #include "kernels_templates/attention_decode/shape.h"
 #include "kernels_templates/qkv_prepare/shape.h"
 
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/Statistic.h"
+#include "llvm/Support/DebugLog.h"
+
+#define DEBUG_TYPE "kern-fuse-attention"
 
 using namespace mlir;
 
@@ -15,6 +20,8 @@ namespace nanocc {
 } // namespace nanocc
 
 using namespace nanocc;
+
+ALWAYS_ENABLED_STATISTIC(merged, "Launches that went into others");
 
 namespace {
 
@@ -219,6 +226,7 @@ private:
     Location loc = match.rope.getLoc();
     FloatAttr mult = builder.getF32FloatAttr(match.mult);
     Value table = match.rope.getTable();
+    LDBG() << placeOf(a) << " gets q, k and v from one launch";
     Operation *made;
     if (kern::ValueGateOp gate = match.gate)
       made = kern::QkvPrepareVeOp::create(builder, loc, types[0], types[1], types[2], qkv, table, a.getPositions(),
@@ -260,6 +268,7 @@ private:
     FloatAttr mult = builder.getF32FloatAttr(match.mult);
     IntegerAttr window = builder.getI64IntegerAttr(a.getWindow()), blocks = builder.getI64IntegerAttr(cluster);
     Value table = match.rope.getTable();
+    LDBG() << placeOf(a) << " becomes one launch, on clusters of " << cluster;
     Operation *fused;
     if (kern::ValueGateOp gate = match.gate)
       fused = kern::AttentionDecodeVeOp::create(builder, loc, type, qkv, table, a.getRows(), a.getPositions(),
@@ -307,6 +316,9 @@ private:
 
 struct KernFuseAttentionPass : nanocc::impl::KernFuseAttentionBase<KernFuseAttentionPass> {
   void runOnOperation() override {
+    const FusionScope scope(getOperation(), "attention", merged);
+    if (!scope)
+      return;
     for (kern::ProgramOp program : getOperation().getOps<kern::ProgramOp>())
       Fusion(program).run();
   }

@@ -1,5 +1,11 @@
 // The launches that make the first residual become one.
+#include "compiler/passes/Fusion.h"
 #include "compiler/passes/Passes.h"
+
+#include "llvm/ADT/Statistic.h"
+#include "llvm/Support/DebugLog.h"
+
+#define DEBUG_TYPE "kern-fuse-embed"
 
 using namespace mlir;
 
@@ -9,6 +15,8 @@ namespace nanocc {
 } // namespace nanocc
 
 using namespace nanocc;
+
+ALWAYS_ENABLED_STATISTIC(merged, "Launches that went into others");
 
 namespace {
 
@@ -38,6 +46,9 @@ StringRef tableOf(kern::EmbedOp embed) {
 
 struct KernFuseEmbedPass : nanocc::impl::KernFuseEmbedBase<KernFuseEmbedPass> {
   void runOnOperation() override {
+    const FusionScope scope(getOperation(), "embed", merged);
+    if (!scope)
+      return;
     for (kern::ProgramOp program : getOperation().getOps<kern::ProgramOp>())
       for (func::FuncOp entry : program.getOps<func::FuncOp>()) {
         // Smear first: it takes both norms with it.
@@ -58,8 +69,10 @@ struct KernFuseEmbedPass : nanocc::impl::KernFuseEmbedBase<KernFuseEmbedPass> {
     // The launch goes where the mix is, as its coefficients are declared by then: nothing may want x0 before.
     if (!embed || !llvm::all_of(embed->getUsers(), [&](Operation *user) {
           return user == mix || (user->getBlock() == mix->getBlock() && mix->isBeforeInBlock(user));
-        }))
+        })) {
+      LDBG() << placeOf(mix) << " stays: something reads the embedding before it";
       return;
+    }
     OpBuilder builder(mix);
     if (auto norm = dyn_cast<kern::EmbedNormOp>(embed))
       fused = kern::EmbedNormMixOp::create(builder, mix.getLoc(), norm.getType(), mix.getType(), norm.getTokens(),
@@ -70,6 +83,7 @@ struct KernFuseEmbedPass : nanocc::impl::KernFuseEmbedBase<KernFuseEmbedPass> {
                                             mix.getResid(), mix.getSkip(), mix.getLayer());
     else
       return;
+    LDBG() << placeOf(mix) << " becomes " << fused->getName();
     mix.getResult().replaceAllUsesWith(fused->getResult(1));
     mix.erase();
     embed->getResult(0).replaceAllUsesWith(fused->getResult(0));
@@ -97,6 +111,7 @@ struct KernFuseEmbedPass : nanocc::impl::KernFuseEmbedBase<KernFuseEmbedPass> {
 
   /// Erases `from` and what only it used.
   static void replace(Operation *from, Operation *to) {
+    LDBG() << placeOf(from) << " becomes " << to->getName();
     from->getResult(0).replaceAllUsesWith(to->getResult(0));
     SmallVector<Operation *> dead = {from};
     while (!dead.empty()) {

@@ -1,5 +1,11 @@
 // Norms into the linears that they feed.
+#include "compiler/passes/Fusion.h"
 #include "compiler/passes/Passes.h"
+
+#include "llvm/ADT/Statistic.h"
+#include "llvm/Support/DebugLog.h"
+
+#define DEBUG_TYPE "kern-fuse-norm-linear"
 
 using namespace mlir;
 
@@ -9,6 +15,8 @@ namespace nanocc {
 } // namespace nanocc
 
 using namespace nanocc;
+
+ALWAYS_ENABLED_STATISTIC(merged, "Launches that went into others");
 
 namespace {
 
@@ -23,10 +31,14 @@ kern::RmsNormOp normOf(kern::LinearOp linear) {
 
 struct KernFuseNormLinearPass : nanocc::impl::KernFuseNormLinearBase<KernFuseNormLinearPass> {
   void runOnOperation() override {
+    const FusionScope scope(getOperation(), "norm", merged);
+    if (!scope)
+      return;
     getOperation().walk([](kern::LinearOp linear) {
       kern::RmsNormOp norm = normOf(linear);
       if (!norm)
         return;
+      LDBG() << placeOf(linear) << " takes over " << placeOf(norm);
       OpBuilder builder(linear);
       auto fused = kern::ProductOp::create(builder, linear.getLoc(), linear.getType(), norm.getX(), linear.getWeight(),
                                            /*norm=*/true, /*relu2=*/false, DictionaryAttr(), ArrayAttr());

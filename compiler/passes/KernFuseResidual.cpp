@@ -1,6 +1,11 @@
 // The residual stream's sums into the linears that feed them.
+#include "compiler/passes/Fusion.h"
 #include "compiler/passes/Passes.h"
-#include "kernels_templates/common/tile.h"
+
+#include "llvm/ADT/Statistic.h"
+#include "llvm/Support/DebugLog.h"
+
+#define DEBUG_TYPE "kern-fuse-residual"
 
 using namespace mlir;
 
@@ -10,6 +15,8 @@ namespace nanocc {
 } // namespace nanocc
 
 using namespace nanocc;
+
+ALWAYS_ENABLED_STATISTIC(merged, "Launches that went into others");
 
 namespace {
 
@@ -23,6 +30,7 @@ kern::LinearOp producerOf(Value value) {
 
 /// By a product of which nothing is chosen yet.
 template <typename Op, typename... Operands> void replace(Operation *op, Operands... operands) {
+  LDBG() << placeOf(op) << " becomes " << Op::getOperationName();
   OpBuilder builder(op);
   op->replaceAllUsesWith(
       Op::create(builder, op->getLoc(), op->getResult(0).getType(), operands..., DictionaryAttr(), ArrayAttr()));
@@ -60,8 +68,11 @@ void fuse(kern::MixOp mix) {
   }
   if (!llvm::all_of(sum->getUsers(), [&](Operation *user) {
         return user == mix || (user->getBlock() == mix->getBlock() && mix->isBeforeInBlock(user));
-      }))
+      })) {
+    LDBG() << placeOf(mix) << " stays: something reads the sum before it";
     return;
+  }
+  LDBG() << placeOf(mix) << " becomes a result of the launch that makes its sum";
   OpBuilder builder(mix);
   auto both = kern::ProductMixSumOp::create(builder, mix.getLoc(), sum.getType(), mix.getType(), sum.getX(),
                                             sum.getWeight(), sum.getR(), mix.getX0(), mix.getResid(), mix.getSkip(),
@@ -74,6 +85,9 @@ void fuse(kern::MixOp mix) {
 
 struct KernFuseResidualPass : nanocc::impl::KernFuseResidualBase<KernFuseResidualPass> {
   void runOnOperation() override {
+    const FusionScope scope(getOperation(), "residual", merged);
+    if (!scope)
+      return;
     getOperation().walk([](kern::AddOp add) { fuse(add); });
     getOperation().walk([](kern::MixOp mix) { fuse(mix); });
     getOperation().walk([](kern::BackoutOp backout) {

@@ -1,9 +1,13 @@
 // From launches on values to nodes on buffers.
 #include "compiler/analysis/Family.h"
+#include "compiler/options/Options.h"
 #include "compiler/passes/Passes.h"
-#include "compiler/pipeline/Options.h"
 
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/Statistic.h"
+#include "llvm/Support/DebugLog.h"
+
+#define DEBUG_TYPE "kern-lower-to-plan"
 
 using namespace mlir;
 
@@ -13,6 +17,9 @@ namespace nanocc {
 } // namespace nanocc
 
 using namespace nanocc;
+
+ALWAYS_ENABLED_STATISTIC(nodesMade, "Nodes made");
+ALWAYS_ENABLED_STATISTIC(libraryCalls, "Nodes that call a library");
 
 namespace {
 
@@ -41,6 +48,8 @@ public:
       auto words = RankedTensorType::get({gemmWorkspaceBytes / 4}, builder.getI32Type());
       buffer(source.getLoc(), "workspace", plan::Space::Workspace, words);
     }
+    LDBG() << program.getSymName() << ": " << llvm::range_size(program.getOps<plan::BufferOp>()) << " buffers, "
+           << llvm::range_size(program.getOps<plan::KernelOp>()) << " kernels";
     source.erase();
     return success();
   }
@@ -173,8 +182,10 @@ private:
     for (TypedAttr scalar : cast<kern::KernelOp>(op).getKernelCall().scalars)
       args.push_back(scalar);
     kernels::Cost cost = call.cost();
+    ++nodesMade;
     if (auto linear = dyn_cast<kern::LinearOp>(op); linear && linear.getLibrary()) {
       usesLibrary = true;
+      ++libraryCalls;
       plan::GemmOp::create(builder, op->getLoc(), instance, builder.getArrayAttr(args), number(cost.bytes),
                            number(cost.flops), DenseI32ArrayAttr(), linear.getVersionAttr(), linear.getAlgorithmAttr(),
                            linear.getConsideredAttr());

@@ -3,7 +3,11 @@
 #include "compiler/analysis/Family.h"
 #include "compiler/passes/Passes.h"
 
+#include "llvm/ADT/Statistic.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/DebugLog.h"
+
+#define DEBUG_TYPE "kern-verify"
 
 using namespace mlir;
 
@@ -13,6 +17,8 @@ namespace nanocc {
 } // namespace nanocc
 
 using namespace nanocc;
+
+ALWAYS_ENABLED_STATISTIC(checked, "Launches checked");
 
 namespace {
 
@@ -40,6 +46,8 @@ struct KernVerifyPass : nanocc::impl::KernVerifyBase<KernVerifyPass> {
     FailureOr<FamilyCall> call = resolve(op);
     if (failed(call))
       return failure();
+    LDBG() << op->getName() << " is " << call->name();
+    ++checked;
     SmallVector<Value> buffers(op->getOperands());
     llvm::append_range(buffers, op->getResults());
     size_t buffer = 0, scalar = 0;

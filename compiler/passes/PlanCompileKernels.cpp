@@ -6,6 +6,10 @@
 
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
+#include "llvm/ADT/Statistic.h"
+#include "llvm/Support/DebugLog.h"
+
+#define DEBUG_TYPE "plan-compile-kernels"
 
 using namespace mlir;
 
@@ -16,9 +20,14 @@ namespace nanocc {
 
 using namespace nanocc;
 
+ALWAYS_ENABLED_STATISTIC(compiled, "Kernels compiled");
+ALWAYS_ENABLED_STATISTIC(cached, "Kernels whose machine code came from the cache");
+
 namespace {
 
 struct PlanCompileKernelsPass : nanocc::impl::PlanCompileKernelsBase<PlanCompileKernelsPass> {
+  using PlanCompileKernelsBase::PlanCompileKernelsBase;
+
   void runOnOperation() override {
     ModuleOp module = getOperation();
     std::unique_ptr<codegen::Nvrtc> nvrtc;
@@ -39,19 +48,25 @@ struct PlanCompileKernelsPass : nanocc::impl::PlanCompileKernelsBase<PlanCompile
     }
   }
 
-  static LogicalResult compile(codegen::Nvrtc &nvrtc, plan::ProgramOp program,
-                               MutableArrayRef<plan::KernelOp> sources) {
+private:
+  LogicalResult compile(codegen::Nvrtc &nvrtc, plan::ProgramOp program, MutableArrayRef<plan::KernelOp> sources) {
     std::vector<codegen::CompileJob> jobs;
     for (plan::KernelOp kernel : sources)
       jobs.push_back({kernel.getSymName().str(), kernel.getSource()->str()});
-    codegen::Cache cache = codegen::Cache::open();
+    codegen::Cache known = cache == "none" ? codegen::Cache::disabled() : codegen::Cache::open(cache.getValue());
     std::vector<std::vector<char>> cubins;
+    size_t found = 0;
     try {
-      cubins = codegen::compileAll(cache, nvrtc, jobs, program.getSymName().str());
+      cubins = codegen::compileAll(known, nvrtc, jobs, program.getSymName().str(), &found);
     } catch (const nanort::Error &error) {
       return program.emitError() << error.what();
     }
+    LDBG() << program.getSymName() << ": " << jobs.size() << " kernels, " << found << " of them from "
+           << known.directory().string();
+    compiled += jobs.size() - found;
+    cached += found;
     for (auto [kernel, cubin] : llvm::zip(sources, cubins)) {
+      LDBG(2) << kernel.getSymName() << ": " << cubin.size() << " bytes";
       auto type = RankedTensorType::get({static_cast<int64_t>(cubin.size())},
                                         IntegerType::get(program.getContext(), 8, IntegerType::Unsigned));
       std::string name = (program.getSymName() + "." + kernel.getSymName()).str();

@@ -1,9 +1,14 @@
 // Whole generations: loops over the chunks of the prompts and over decode steps.
 #include "codegen/Registry.h"
 #include "compiler/analysis/Family.h"
+#include "compiler/options/Options.h"
 #include "compiler/passes/Passes.h"
-#include "compiler/pipeline/Options.h"
 #include "kernels_templates/common/generation.h"
+
+#include "llvm/ADT/Statistic.h"
+#include "llvm/Support/DebugLog.h"
+
+#define DEBUG_TYPE "plan-form-generation"
 
 using namespace mlir;
 
@@ -13,6 +18,8 @@ namespace nanocc {
 } // namespace nanocc
 
 using namespace nanocc;
+
+ALWAYS_ENABLED_STATISTIC(generations, "Generate entries made");
 namespace generation = kernels::generation;
 
 namespace {
@@ -121,6 +128,8 @@ private:
     SmallVector<Attribute> advance = {request, next(decode), progress, go, ring};
     advance.append(step);
 
+    LDBG() << program.getSymName() << ": " << prefill.getSymName() << " and " << decode.getSymName() << " repeated";
+    ++generations;
     Location loc = prefill.getLoc();
     builder.setInsertionPointToEnd(&program.getBody().front());
     auto entry = plan::EntryOp::create(builder, loc, ("generate_" + Twine(slots) + "_" + Twine(batch)).str(),

@@ -3,7 +3,7 @@
 #include "compiler/analysis/Family.h"
 #include "compiler/analysis/Launches.h"
 #include "compiler/analysis/Report.h"
-#include "compiler/pipeline/Options.h"
+#include "compiler/options/Options.h"
 #include "compiler/serialize/PlanFile.h"
 
 #include "codegen/Registry.h"
