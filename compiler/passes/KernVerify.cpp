@@ -115,6 +115,21 @@ struct KernVerifyPass : nanocc::impl::KernVerifyBase<KernVerifyPass> {
     for (Value result : body.getTerminator()->getOperands())
       if (!isa_and_nonnull<kern::KernelOp>(result.getDefiningOp()))
         return entry.emitError("is not an entry point: it must return what its launches made");
+    return verifyBindings(entry);
+  }
+
+  /// What a session does with an entry, and by which names it gives and takes tensors.
+  static LogicalResult verifyBindings(func::FuncOp entry) {
+    auto shape = entry->getAttrOfType<DictionaryAttr>(nano::NanoDialect::entryAttr);
+    auto kind = shape ? shape.getAs<StringAttr>("kind") : StringAttr();
+    if (!kind || !llvm::is_contained({"prefill", "decode", "score"}, kind.getValue()))
+      return entry.emitError("is not an entry point: it needs 'nano.entry' with kind prefill, decode or score");
+    for (unsigned i = 0; i < entry.getNumArguments(); ++i)
+      if (!entry.getArgAttrOfType<StringAttr>(i, nano::NanoDialect::bindingAttr))
+        return entry.emitError() << "argument " << i << " needs 'nano.binding'";
+    for (unsigned i = 0; i < entry.getNumResults(); ++i)
+      if (!entry.getResultAttrOfType<StringAttr>(i, nano::NanoDialect::bindingAttr))
+        return entry.emitError() << "result " << i << " needs 'nano.binding'";
     return success();
   }
 };

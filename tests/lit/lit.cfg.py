@@ -17,7 +17,7 @@ config.environment["PATH"] = os.pathsep.join(
 config.environment["FILECHECK_OPTS"] = "-enable-var-scope --dump-input=fail"
 # Machine code is cached under the build, never in the home of whoever runs the tests.
 config.environment["NANORT_CACHE_DIR"] = os.path.join(config.nanocc_binary_dir, "cache")
-for variable in ("NANORT_NVRTC", "CUDA_HOME", "VIRTUAL_ENV", "CONDA_PREFIX", "HOME"):
+for variable in ("NANORT_NVRTC", "CUDA_HOME", "VIRTUAL_ENV", "CONDA_PREFIX", "HOME", "ASAN_OPTIONS"):
     if variable in os.environ:
         config.environment[variable] = os.environ[variable]
 
