@@ -36,11 +36,13 @@ if not tool:
 def sources():
     """The project's sources with their commands, each once."""
     wanted = [path.resolve() for path in given.paths] or [root]
-    found = {}
-    for entry in json.loads((build / "compile_commands.json").read_text()):
+    found, commands = {}, json.loads((build / "compile_commands.json").read_text())
+    for entry in commands:
+        entry["command"] = re.sub(r" -f(no-)?extern-tls-init\b", "", entry["command"])  # GCC's alone
         file = pathlib.Path(entry["file"])
         if file.suffix == ".cpp" and not file.is_relative_to(build) and any(file.is_relative_to(w) for w in wanted):
             found.setdefault(file, entry["command"])
+    (stamps / "compile_commands.json").write_text(json.dumps(commands))
     return found
 
 
@@ -74,7 +76,7 @@ def check(source, command, files):
     if stamp.exists():
         return None
     export = [f"--export-fixes={stamp}.yaml"] if given.fix else []
-    run = subprocess.run([tool, "-p", build, "--quiet", *export, source], capture_output=True, text=True)
+    run = subprocess.run([tool, "-p", stamps, "--quiet", *export, source], capture_output=True, text=True)
     if run.returncode == 0:
         stamp.touch()
     return run.stdout if run.returncode else ""
