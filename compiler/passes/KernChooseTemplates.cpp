@@ -1,8 +1,8 @@
 // What computes a launch where there is a choice.
 #include "codegen/Weighing.h"
 #include "compiler/analysis/KernelLaunch.h"
+#include "compiler/options/Options.h"
 #include "compiler/passes/Passes.h"
-#include "compiler/pipeline/Options.h"
 
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -105,7 +105,8 @@ private:
   const Override *forcedFor(const std::string &name, const Problem &problem) {
     const Override *forced = nullptr;
     for (auto [i, override] : llvm::enumerate(overrides))
-      if (serves(override.choice.engine, problem) && cantFail(llvm::GlobPattern::create(override.pattern)).match(name)) {
+      if (serves(override.choice.engine, problem) &&
+          cantFail(llvm::GlobPattern::create(override.pattern)).match(name)) {
         used.insert(i);
         forced = &override;
       }

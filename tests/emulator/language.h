@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <utility>
 
+// NOLINTBEGIN(readability-identifier-naming): CUDA's names.
 #define __CUDA_ARCH__ 900
 #define __device__
 #define __host__
@@ -125,3 +126,4 @@ inline int atomicAdd(int *p, int x) {
 }
 
 } // namespace device
+// NOLINTEND(readability-identifier-naming)
