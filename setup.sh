@@ -22,7 +22,7 @@ say() { echo "setup: $*" >&2; }
 packages=(build-essential cmake ninja-build ccache git xz-utils pkg-config python3
   llvm-22-dev llvm-22-tools libmlir-22-dev mlir-22-tools libzstd-dev zlib1g-dev
   flatbuffers-compiler libflatbuffers-dev libcli11-dev nlohmann-json3-dev libpcre2-dev libzip-dev libeigen3-dev libmd-dev
-  libgtest-dev clang-format-14)
+  libgtest-dev clang-format-14 clang-tidy-22)
 [ "$cuda" = pip ] && packages+=(python3-venv)
 missing=()
 for package in "${packages[@]}"; do

@@ -74,7 +74,7 @@ static void store(const fs::path &path, const std::vector<char> &cubin) {
 }
 
 std::vector<char> Cache::compile(Nvrtc &nvrtc, const std::string &name, const std::string &source,
-                                 const std::string &target) {
+                                 const std::string &target, std::atomic<size_t> *found) {
   if (root.empty())
     return nvrtc.compile(name, source, target);
   // "checked": earlier ones may have come from the driver's cache, which says nothing of spills.
@@ -86,19 +86,21 @@ std::vector<char> Cache::compile(Nvrtc &nvrtc, const std::string &name, const st
   if (cubin.empty()) {
     cubin = nvrtc.compile(name, source, target);
     store(path, cubin);
+  } else if (found) {
+    ++*found;
   }
   return cubin;
 }
 
 std::vector<std::vector<char>> compileAll(Cache &cache, Nvrtc &nvrtc, const std::vector<CompileJob> &jobs,
-                                          const std::string &target) {
+                                          const std::string &target, size_t *found) {
   std::vector<std::vector<char>> cubins(jobs.size());
   std::vector<std::exception_ptr> failures(jobs.size());
-  std::atomic<size_t> next = 0;
+  std::atomic<size_t> next = 0, hits = 0;
   auto work = [&] {
     for (size_t i; (i = next++) < jobs.size();)
       try {
-        cubins[i] = cache.compile(nvrtc, jobs[i].name, jobs[i].source, target);
+        cubins[i] = cache.compile(nvrtc, jobs[i].name, jobs[i].source, target, &hits);
       } catch (...) {
         failures[i] = std::current_exception();
         next = jobs.size();
@@ -114,6 +116,8 @@ std::vector<std::vector<char>> compileAll(Cache &cache, Nvrtc &nvrtc, const std:
   for (const std::exception_ptr &failure : failures)
     if (failure)
       std::rethrow_exception(failure);
+  if (found)
+    *found = hits;
   return cubins;
 }
 

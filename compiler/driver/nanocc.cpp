@@ -1,13 +1,17 @@
 // nanocc: model.mlir in, plan.fb out, stage by stage.
 #include "compiler/analysis/Location.h"
-#include "compiler/passes/Passes.h"
-#include "compiler/pipeline/Options.h"
+#include "compiler/driver/Inspection.h"
+#include "compiler/options/Options.h"
 #include "compiler/pipeline/Pipelines.h"
 #include "compiler/serialize/PlanFile.h"
+#include "dialects/kern/Kern.h"
+#include "dialects/nano/Nano.h"
+#include "dialects/plan/Plan.h"
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
 #include "runtime/report/report.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Parser/Parser.h"
@@ -134,59 +138,30 @@ OwningOpRef<ModuleOp> parse(MLIRContext &context, llvm::SourceMgr &sources, cons
   return module;
 }
 
-void run(PassManager &manager, ModuleOp module, Exit onFailure, const std::string &what) {
-  if (failed(applyPassManagerCLOptions(manager)))
-    refuse(Exit::Usage, "the pass manager's flags contradict each other");
-  if (failed(manager.run(module)))
-    refuse(onFailure, what + "; the lines above say where and why");
-}
-
-/// From the module's stage to `last`. A fault in what the user gave is an input error, a model that no template serves
-/// is unsupported, and whatever fails after that is ours.
+/// From the module's stage to `last`; what stops it decides the exit code.
 void compile(ModuleOp module, Stage last, TimingScope &timing) {
   FailureOr<Stage> stage = stageOf(module);
   if (failed(stage))
     refuse(Exit::Input, inputFile + " has an unknown stage");
   if (*stage > last)
     refuse(Exit::Usage, "--emit asks for a stage before the one that " + inputFile + " is at");
-  {
-    PassManager manager(module.getContext());
-    populateVerification(manager, *stage);
-    TimingScope scope = timing.nest("verify input");
-    manager.enableTiming(scope);
-    run(manager, module, Exit::Input, inputFile + " does not keep the contract of its stage");
-  }
-  std::string fuse; // a finished plan has no options, and needs none
-  if (*stage < Stage::Kern && last >= Stage::Kern) {
-    FailureOr<Options> options = getOptions(module);
-    if (failed(options))
-      refuse(Exit::Input, inputFile + " has no usable options; the lines above say where and why");
-    fuse = options->fuse;
-  }
-  if (*stage == Stage::Nano && last > Stage::Nano) {
-    // What lowering needs, lowering checks. On a copy: what it refuses here the user has edited, what the templates
-    // refuse below is unsupported.
-    OwningOpRef<ModuleOp> copy = module.clone();
-    PassManager manager(module.getContext());
-    manager.addPass(createNanoLowerToKern());
-    if (failed(manager.run(*copy)))
-      refuse(Exit::Input, inputFile + " does not keep the contract of its stage; the lines above say where and why");
-  }
-  for (int next = static_cast<int>(*stage) + 1; next <= static_cast<int>(last); ++next) {
-    PassManager manager(module.getContext());
-    populateStage(manager, static_cast<Stage>(next), fuse);
-    TimingScope scope = timing.nest("stage " + std::to_string(next));
-    manager.enableTiming(scope);
-    run(manager, module, next == static_cast<int>(Stage::Plan) ? Exit::Internal : Exit::Unsupported,
-        inputFile + " could not be lowered");
-    if (next == static_cast<int>(Stage::Kern)) {
-      PassManager choose(module.getContext()), verify(module.getContext());
-      choose.addPass(createKernChooseTemplates());
-      run(choose, module, Exit::Usage, "--template cannot be followed");
-      populateVerification(verify, Stage::Kern);
-      run(verify, module, Exit::Unsupported, inputFile + " could not be lowered");
-    }
-    setStage(module, static_cast<Stage>(next));
+  PassManager manager(module.getContext());
+  if (failed(applyPassManagerCLOptions(manager)))
+    refuse(Exit::Usage, "the pass manager's flags contradict each other");
+  manager.enableTiming(timing);
+  std::optional<Refusal> refusal = runPipeline(manager, module, *stage, last);
+  if (!refusal)
+    return;
+  const std::string where = "; the lines above say where and why";
+  switch (*refusal) {
+  case Refusal::Contract:
+    refuse(Exit::Input, inputFile + " does not keep the contract of its stage" + where);
+  case Refusal::Choice:
+    refuse(Exit::Usage, "--template cannot be followed" + where);
+  case Refusal::Unsupported:
+    refuse(Exit::Unsupported, inputFile + " could not be lowered" + where);
+  case Refusal::Internal:
+    refuse(Exit::Internal, inputFile + " could not be lowered" + where);
   }
 }
 
@@ -321,7 +296,7 @@ int main(int argc, char **argv) {
   registerMLIRContextCLOptions();
   registerAsmPrinterCLOptions();
   registerDefaultTimingManagerCLOptions();
-  cl::HideUnrelatedOptions(category);
+  cl::HideUnrelatedOptions({&category, &inspectionCategory});
   cl::SetVersionPrinter([](llvm::raw_ostream &stream) { stream << producer() << ", LLVM " LLVM_VERSION_STRING "\n"; });
   std::string complaint;
   llvm::raw_string_ostream complaints(complaint);
@@ -347,5 +322,6 @@ int main(int argc, char **argv) {
     llvm::errs() << "nanocc: internal error: " << error.what() << "; please report it with the command line\n";
     return static_cast<int>(Exit::Internal);
   }
+  printStatistics();
   return 0;
 }

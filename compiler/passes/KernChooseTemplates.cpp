@@ -1,8 +1,8 @@
 // What computes a launch where there is a choice.
 #include "codegen/Weighing.h"
 #include "compiler/analysis/KernelLaunch.h"
+#include "compiler/options/Options.h"
 #include "compiler/passes/Passes.h"
-#include "compiler/pipeline/Options.h"
 
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/Support/FormatVariadic.h"

@@ -2,6 +2,10 @@
 #include "compiler/analysis/KernelLaunch.h"
 #include "compiler/passes/Passes.h"
 
+#include "llvm/Support/DebugLog.h"
+
+#define DEBUG_TYPE "kern-count-eager"
+
 using namespace mlir;
 
 namespace nanocc {
@@ -32,6 +36,7 @@ struct KernCountEagerPass : nanocc::impl::KernCountEagerBase<KernCountEagerPass>
       bytes += cost.bytes;
       flops += cost.flops;
     }
+    LDBG() << entry.getSymName() << ": " << launches << " launches, " << bytes << " bytes, " << flops << " FLOPs";
     Builder builder(entry.getContext());
     auto named = [&](StringRef name, int64_t value) {
       return builder.getNamedAttr(name, builder.getI64IntegerAttr(value));

@@ -1,9 +1,14 @@
 // Attention: q, k and v from one product, and all that follows them in one launch; of one token up to the ring, else up
 // to the attention.
 #include "compiler/analysis/KernelLaunch.h"
+#include "compiler/passes/Fusion.h"
 #include "compiler/passes/Passes.h"
 
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/Statistic.h"
+#include "llvm/Support/DebugLog.h"
+
+#define DEBUG_TYPE "kern-fuse-attention"
 
 using namespace mlir;
 
@@ -13,6 +18,8 @@ namespace nanocc {
 } // namespace nanocc
 
 using namespace nanocc;
+
+ALWAYS_ENABLED_STATISTIC(merged, "Launches that went into others");
 
 namespace {
 
@@ -97,7 +104,8 @@ StringRef find(Match &match) {
     match.gate = gate;
     match.norm = gate.getH().getDefiningOp<kern::RmsNormOp>();
     if (!match.norm || gate.getH() != match.q.getX() ||
-        static_cast<int64_t>(match.norm.getWidth()) != cast<ShapedType>(kern::RmsNormOp(match.norm).getType()).getShape().back())
+        static_cast<int64_t>(match.norm.getWidth()) !=
+            cast<ShapedType>(kern::RmsNormOp(match.norm).getType()).getShape().back())
       return "its value gate does not read the norm that q, k and v are made of";
     match.replaced.push_back(gate);
     v = gate.getV();
@@ -240,6 +248,7 @@ private:
     FloatAttr mult = builder.getF32FloatAttr(match.mult);
     Value table = match.rope.getTable();
     Gate gate(match);
+    LDBG() << placeOf(a) << " gets q, k and v from one launch";
     auto made = kern::PrepareQkvOp::create(builder, loc, types[0], types[1], types[2], qkv, table, a.getPositions(),
                                            gate.x, gate.tokens, gate.embeds, gate.gate, mult, gate.range);
     a.getQMutable().assign(made->getResult(0));
@@ -260,6 +269,7 @@ private:
     kern::AttentionOp a = match.attention;
     FloatAttr mult = builder.getF32FloatAttr(match.mult);
     Gate gate(match);
+    LDBG() << placeOf(a) << " becomes one launch with all that leads to it";
     auto fused = kern::AttentionStepOp::create(builder, a.getLoc(), TypeRange(a.getType()), qkv, match.rope.getTable(),
                                                a.getRows(), a.getPositions(), a.getKv(), gate.x, gate.tokens,
                                                gate.embeds, gate.gate, /*counters=*/Value(), mult, a.getWindowAttr(),
@@ -303,6 +313,9 @@ private:
 
 struct KernFuseAttentionPass : nanocc::impl::KernFuseAttentionBase<KernFuseAttentionPass> {
   void runOnOperation() override {
+    const FusionScope scope(getOperation(), "attention", merged);
+    if (!scope)
+      return;
     for (kern::ProgramOp program : getOperation().getOps<kern::ProgramOp>())
       Fusion(program).run();
   }

@@ -1,5 +1,11 @@
 // The launches that make the first residual become one.
+#include "compiler/passes/Fusion.h"
 #include "compiler/passes/Passes.h"
+
+#include "llvm/ADT/Statistic.h"
+#include "llvm/Support/DebugLog.h"
+
+#define DEBUG_TYPE "kern-fuse-embed"
 
 using namespace mlir;
 
@@ -9,6 +15,8 @@ namespace nanocc {
 } // namespace nanocc
 
 using namespace nanocc;
+
+ALWAYS_ENABLED_STATISTIC(merged, "Launches that went into others");
 
 namespace {
 
@@ -38,6 +46,9 @@ StringRef tableOf(kern::EmbedOp embed) {
 
 struct KernFuseEmbedPass : nanocc::impl::KernFuseEmbedBase<KernFuseEmbedPass> {
   void runOnOperation() override {
+    const FusionScope scope(getOperation(), "embed", merged);
+    if (!scope)
+      return;
     for (kern::ProgramOp program : getOperation().getOps<kern::ProgramOp>())
       for (func::FuncOp entry : program.getOps<func::FuncOp>()) {
         // Smear first: it takes both norms with it.
@@ -53,12 +64,16 @@ struct KernFuseEmbedPass : nanocc::impl::KernFuseEmbedBase<KernFuseEmbedPass> {
   /// The first layer's mix, of x0 with itself.
   static void fuse(kern::MixOp mix) {
     auto embed = mix.getX0().getDefiningOp<kern::EmbedOp>();
-    // The launch goes where the mix is, as its coefficients are declared by then: nothing may want x0 before.
-    if (mix.getX() != mix.getX0() || !embed || !embed.getNorm() || embed.getResid() ||
-        !llvm::all_of(embed->getUsers(), [&](Operation *user) {
-          return user == mix || (user->getBlock() == mix->getBlock() && mix->isBeforeInBlock(user));
-        }))
+    if (mix.getX() != mix.getX0() || !embed || !embed.getNorm() || embed.getResid())
       return;
+    // The launch goes where the mix is, as its coefficients are declared by then: nothing may want x0 before.
+    if (!llvm::all_of(embed->getUsers(), [&](Operation *user) {
+          return user == mix || (user->getBlock() == mix->getBlock() && mix->isBeforeInBlock(user));
+        })) {
+      LDBG() << placeOf(mix) << " stays: something reads the embedding before it";
+      return;
+    }
+    LDBG() << placeOf(mix) << " goes into " << placeOf(embed);
     OpBuilder builder(mix);
     auto fused = kern::EmbedOp::create(builder, mix.getLoc(), TypeRange{embed.getResult().getType(), mix.getType()},
                                        embed->getOperands(), embed->getAttrs());
@@ -94,6 +109,7 @@ struct KernFuseEmbedPass : nanocc::impl::KernFuseEmbedBase<KernFuseEmbedPass> {
 
   /// Erases `from` and what only it used.
   static void replace(Operation *from, Operation *to) {
+    LDBG() << placeOf(from) << " becomes " << to->getName();
     from->getResult(0).replaceAllUsesWith(to->getResult(0));
     SmallVector<Operation *> dead = {from};
     while (!dead.empty()) {

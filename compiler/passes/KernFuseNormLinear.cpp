@@ -1,5 +1,11 @@
 // Norms into the products that they feed.
+#include "compiler/passes/Fusion.h"
 #include "compiler/passes/Passes.h"
+
+#include "llvm/ADT/Statistic.h"
+#include "llvm/Support/DebugLog.h"
+
+#define DEBUG_TYPE "kern-fuse-norm-linear"
 
 using namespace mlir;
 
@@ -9,6 +15,8 @@ namespace nanocc {
 } // namespace nanocc
 
 using namespace nanocc;
+
+ALWAYS_ENABLED_STATISTIC(merged, "Launches that went into others");
 
 namespace {
 
@@ -23,10 +31,14 @@ kern::RmsNormOp normOf(kern::ProductOp product) {
 
 struct KernFuseNormLinearPass : nanocc::impl::KernFuseNormLinearBase<KernFuseNormLinearPass> {
   void runOnOperation() override {
+    const FusionScope scope(getOperation(), "norm", merged);
+    if (!scope)
+      return;
     getOperation().walk([](kern::ProductOp product) {
       kern::RmsNormOp norm = normOf(product);
       if (!norm)
         return;
+      LDBG() << placeOf(product) << " takes over " << placeOf(norm);
       product.setNorm(true);
       product.getXMutable().assign(norm.getX());
       if (norm.use_empty())

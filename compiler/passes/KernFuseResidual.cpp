@@ -1,5 +1,11 @@
 // The residual stream's sums into the products that feed them.
+#include "compiler/passes/Fusion.h"
 #include "compiler/passes/Passes.h"
+
+#include "llvm/ADT/Statistic.h"
+#include "llvm/Support/DebugLog.h"
+
+#define DEBUG_TYPE "kern-fuse-residual"
 
 using namespace mlir;
 
@@ -9,6 +15,8 @@ namespace nanocc {
 } // namespace nanocc
 
 using namespace nanocc;
+
+ALWAYS_ENABLED_STATISTIC(merged, "Launches that went into others");
 
 namespace {
 
@@ -23,6 +31,7 @@ kern::ProductOp producerOf(Value value) {
 
 /// The product goes where its user is: by then all operands are there.
 kern::ProductOp takeOver(kern::ProductOp product, Operation *user) {
+  LDBG() << placeOf(user) << " goes into " << placeOf(product);
   product->moveBefore(user);
   user->getResult(0).replaceAllUsesWith(product.getResult());
   user->erase();
@@ -65,8 +74,11 @@ void fuse(kern::MixOp mix) {
   }
   if (!llvm::all_of(sum->getUsers(), [&](Operation *user) {
         return user == mix || (user->getBlock() == mix->getBlock() && mix->isBeforeInBlock(user));
-      }))
+      })) {
+    LDBG() << placeOf(mix) << " stays: something reads the sum before it";
     return;
+  }
+  LDBG() << placeOf(mix) << " becomes a result of the launch that makes its sum";
   OpBuilder builder(mix);
   auto both = kern::ProductOp::create(builder, mix.getLoc(), TypeRange{sum.getResult().getType(), mix.getType()},
                                       sum->getOperands(), sum->getAttrs());
@@ -88,6 +100,9 @@ void fuse(kern::BackoutOp backout) {
 
 struct KernFuseResidualPass : nanocc::impl::KernFuseResidualBase<KernFuseResidualPass> {
   void runOnOperation() override {
+    const FusionScope scope(getOperation(), "residual", merged);
+    if (!scope)
+      return;
     getOperation().walk([](kern::AddOp add) { fuse(add); });
     getOperation().walk([](kern::MixOp mix) { fuse(mix); });
     getOperation().walk([](kern::BackoutOp backout) { fuse(backout); });

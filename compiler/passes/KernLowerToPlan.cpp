@@ -1,10 +1,14 @@
 // From launches on values to nodes on buffers.
 #include "compiler/analysis/KernelLaunch.h"
+#include "compiler/options/Options.h"
 #include "compiler/passes/Passes.h"
-#include "compiler/pipeline/Options.h"
 
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/Sequence.h"
+#include "llvm/ADT/Statistic.h"
+#include "llvm/Support/DebugLog.h"
+
+#define DEBUG_TYPE "kern-lower-to-plan"
 
 using namespace mlir;
 
@@ -14,6 +18,9 @@ namespace nanocc {
 } // namespace nanocc
 
 using namespace nanocc;
+
+ALWAYS_ENABLED_STATISTIC(nodesMade, "Nodes made");
+ALWAYS_ENABLED_STATISTIC(libraryCalls, "Nodes that call a library");
 
 namespace {
 
@@ -42,6 +49,8 @@ public:
       auto words = RankedTensorType::get({gemmWorkspaceBytes / 4}, builder.getI32Type());
       buffer(source.getLoc(), "workspace", plan::Space::Workspace, words);
     }
+    LDBG() << program.getSymName() << ": " << llvm::range_size(program.getOps<plan::BufferOp>()) << " buffers, "
+           << llvm::range_size(program.getOps<plan::KernelOp>()) << " kernels";
     source.erase();
     return success();
   }
@@ -193,9 +202,11 @@ private:
         args.push_back(builder.getI32IntegerAttr(launch.scalars[scalar++].i));
     const kernels::Values numbers = launch.numbers();
     kernels::Cost cost = launch.kernel->cost(numbers);
+    ++nodesMade;
     auto considered = op->getAttrOfType<ArrayAttr>("considered");
     if (auto product = dyn_cast<kern::ProductOp>(op); product && product.usesLibrary() && !cpu) {
       usesLibrary = true;
+      ++libraryCalls;
       DictionaryAttr choice = product.getChoiceAttr();
       plan::GemmOp::create(builder, op->getLoc(), instance, builder.getArrayAttr(args), number(cost.bytes),
                            number(cost.flops), DenseI32ArrayAttr(), choice.getAs<StringAttr>("version"),
@@ -203,9 +214,7 @@ private:
       return;
     }
     const kernels::LaunchShape shape = cpu ? kernels::LaunchShape{} : launch.kernel->shape(numbers);
-    auto extents = [&](uint32_t x) {
-      return builder.getDenseI32ArrayAttr({static_cast<int32_t>(x), 1, 1});
-    };
+    auto extents = [&](uint32_t x) { return builder.getDenseI32ArrayAttr({static_cast<int32_t>(x), 1, 1}); };
     plan::LaunchOp::create(builder, op->getLoc(), instance, builder.getArrayAttr(args), extents(shape.blocks),
                            extents(shape.threads), number(shape.sharedBytes), number(cost.bytes), number(cost.flops),
                            DenseI32ArrayAttr(), DenseI32ArrayAttr(), maps(launch, limits), considered);

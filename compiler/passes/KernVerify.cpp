@@ -2,7 +2,11 @@
 #include "compiler/analysis/KernelLaunch.h"
 #include "compiler/passes/Passes.h"
 
+#include "llvm/ADT/Statistic.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/DebugLog.h"
+
+#define DEBUG_TYPE "kern-verify"
 
 using namespace mlir;
 
@@ -12,6 +16,8 @@ namespace nanocc {
 } // namespace nanocc
 
 using namespace nanocc;
+
+ALWAYS_ENABLED_STATISTIC(checked, "Launches checked");
 
 namespace {
 
@@ -45,6 +51,8 @@ struct KernVerifyPass : nanocc::impl::KernVerifyBase<KernVerifyPass> {
     FailureOr<KernelLaunch> launch = resolve(op);
     if (failed(launch))
       return failure();
+    LDBG() << op->getName() << " is " << launch->name();
+    ++checked;
     const kernels::Values numbers = launch->numbers();
     for (auto [arg, buffer] : llvm::zip(launch->kernel->args, launch->buffers)) { // buffers come first
       kernels::DType wanted = elementType(arg, launch->params);
@@ -109,6 +117,21 @@ struct KernVerifyPass : nanocc::impl::KernVerifyBase<KernVerifyPass> {
     for (Value result : body.getTerminator()->getOperands())
       if (!isa_and_nonnull<kern::KernelOp>(result.getDefiningOp()))
         return entry.emitError("is not an entry point: it must return what its launches made");
+    return verifyBindings(entry);
+  }
+
+  /// What a session does with an entry, and by which names it gives and takes tensors.
+  static LogicalResult verifyBindings(func::FuncOp entry) {
+    auto shape = entry->getAttrOfType<DictionaryAttr>(nano::NanoDialect::entryAttr);
+    auto kind = shape ? shape.getAs<StringAttr>("kind") : StringAttr();
+    if (!kind || !llvm::is_contained({"prefill", "decode", "score"}, kind.getValue()))
+      return entry.emitError("is not an entry point: it needs 'nano.entry' with kind prefill, decode or score");
+    for (unsigned i = 0; i < entry.getNumArguments(); ++i)
+      if (!entry.getArgAttrOfType<StringAttr>(i, nano::NanoDialect::bindingAttr))
+        return entry.emitError() << "argument " << i << " needs 'nano.binding'";
+    for (unsigned i = 0; i < entry.getNumResults(); ++i)
+      if (!entry.getResultAttrOfType<StringAttr>(i, nano::NanoDialect::bindingAttr))
+        return entry.emitError() << "result " << i << " needs 'nano.binding'";
     return success();
   }
 };

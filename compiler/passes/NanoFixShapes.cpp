@@ -1,8 +1,12 @@
 // From one dynamic function to static entry points over token slots.
+#include "compiler/options/Options.h"
 #include "compiler/passes/Passes.h"
-#include "compiler/pipeline/Options.h"
 
 #include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/Statistic.h"
+#include "llvm/Support/DebugLog.h"
+
+#define DEBUG_TYPE "nano-fix-shapes"
 
 using namespace mlir;
 
@@ -12,6 +16,8 @@ namespace nanocc {
 } // namespace nanocc
 
 using namespace nanocc;
+
+ALWAYS_ENABLED_STATISTIC(entriesMade, "Static entries made of @forward");
 
 namespace {
 
@@ -32,6 +38,8 @@ public:
       : forward(forward), shape(shape), builder(forward.getContext()) {}
 
   void build() {
+    LDBG() << shape.kind << " of " << shape.tokens << " tokens for " << shape.rows << " rows";
+    ++entriesMade;
     Location loc = forward.getLoc();
     builder.setInsertionPoint(forward);
     entry = func::FuncOp::create(builder, loc, (shape.kind + "_" + Twine(shape.tokens)).str(),

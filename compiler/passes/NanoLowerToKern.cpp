@@ -1,13 +1,17 @@
 // From what to how: one launch per operation, for every target.
+#include "compiler/options/Options.h"
 #include "compiler/passes/Passes.h"
-#include "compiler/pipeline/Options.h"
 #include "kernels_templates/sample/sample_layout.h"
 
 #include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/Statistic.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/DebugLog.h"
 #include "llvm/Support/FormatVariadic.h"
+
+#define DEBUG_TYPE "nano-lower-to-kern"
 
 using namespace mlir;
 
@@ -17,6 +21,9 @@ namespace nanocc {
 } // namespace nanocc
 
 using namespace nanocc;
+
+ALWAYS_ENABLED_STATISTIC(programs, "Programs made");
+ALWAYS_ENABLED_STATISTIC(launches, "Launches made");
 
 namespace {
 
@@ -169,8 +176,7 @@ private:
           return done(e, kern::SmearOp::create(builder, loc, e.getType(), at(e.getU()), at(e.getPrev()), gate, lambda));
         })
         .Case([&](nano::LinearOp e) {
-          auto product =
-              kern::ProductOp::create(builder, loc, e.getType(), at(e.getX()), weight(e, e.getWeightAttr()));
+          auto product = kern::ProductOp::create(builder, loc, e.getType(), at(e.getX()), weight(e, e.getWeightAttr()));
           map.map(e.getResult(), product.getResult());
           return success();
         })
@@ -260,9 +266,16 @@ struct NanoLowerToKernPass : nanocc::impl::NanoLowerToKernBase<NanoLowerToKernPa
     auto entries = llvm::to_vector(module.getOps<func::FuncOp>());
     for (const std::string &target : options->targets) {
       ProgramBuilder program(module, *options, target);
+      ++programs;
       for (func::FuncOp entry : entries)
         if (failed(EntryLowering(entry, program).run()))
           return signalPassFailure();
+      for (func::FuncOp entry : program.program.getOps<func::FuncOp>()) {
+        auto made = entry.getOps<kern::KernelOp>();
+        const auto count = std::distance(made.begin(), made.end());
+        LDBG() << target << " " << entry.getSymName() << ": " << count << " launches";
+        launches += count;
+      }
     }
     for (func::FuncOp entry : entries)
       entry.erase();

@@ -1,6 +1,11 @@
 // last(f(x)) = f(last(x)) for every f that treats each token by itself.
 #include "compiler/passes/Passes.h"
 
+#include "llvm/ADT/Statistic.h"
+#include "llvm/Support/DebugLog.h"
+
+#define DEBUG_TYPE "nano-select-last"
+
 using namespace mlir;
 
 namespace nanocc {
@@ -9,6 +14,8 @@ namespace nanocc {
 } // namespace nanocc
 
 using namespace nanocc;
+
+ALWAYS_ENABLED_STATISTIC(selections, "Operations that work on selected tokens alone");
 
 namespace {
 
@@ -73,6 +80,8 @@ private:
       user->getResult(0).replaceAllUsesWith(moved->getResult(0));
       user->erase();
     }
+    LDBG() << moved->getName() << " works on " << rows << " selected tokens";
+    ++selections;
     producer->erase();
     // Values that this producer shared with others may now be needed by selections alone.
     for (Value operand : operands) {

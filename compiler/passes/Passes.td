@@ -1,4 +1,7 @@
 // Every pass: one record here, one source beside it, one test and one error test under tests/lit.
+//
+// A pass's argument is its DEBUG_TYPE. Statistics are llvm::TrackingStatistic (--statistics), never `let statistics`:
+// Debian's MLIR is built without them, and its library then leaves the members of such a statistic uninitialised.
 #ifndef NANOCC_PASSES_TD
 #define NANOCC_PASSES_TD
 
@@ -10,6 +13,29 @@ include "mlir/Pass/PassBase.td"
 
 def NanoVerifyModel : Pass<"nano-verify-model", "::mlir::ModuleOp"> {
   let summary = "The contract of a model: facts, one @forward from ids to logits, one use of every cache";
+}
+
+def NanoSetOptions : Pass<"nano-set-options", "::mlir::ModuleOp"> {
+  let summary = "Notes what the user decides, as the module's nano.options";
+  let description = [{
+    The options are nanocc's flags and have its defaults. A module that has `nano.options` keeps them, and an option that says
+    otherwise is an error: later passes go by the attribute alone.
+  }];
+  let options = [
+    ListOption<"targets", "target", "std::string", "Programs, such as cpu or sm_90a">,
+    ListOption<"batches", "batch", "int64_t", "Rows of the decode entries">,
+    ListOption<"prefill", "prefill", "int64_t", "Token buckets">,
+    Option<"maxSeq", "max-seq", "int64_t", "0", "Positions a session holds (0: as trained)">,
+    Option<"precision", "precision", "std::string", "", "f32, bf16 or auto">,
+    Option<"fuse", "fuse", "std::string", "", "none, all or some of attention,embed,norm,activation,residual">,
+    ListOption<"templates", "template", "std::string", "As {{PATTERN=FAMILY,PARAMETER=N},...}">,
+    ListOption<"tuning", "tuning", "std::string", "Files of nanort tune">
+  ];
+}
+
+def NanoSetStage : Pass<"nano-set-stage", "::mlir::ModuleOp"> {
+  let summary = "Notes the stage that a module has reached, as its nano.stage";
+  let options = [Option<"stage", "stage", "std::string", "", "nano, kern or plan">];
 }
 
 def NanoFixShapes : Pass<"nano-fix-shapes", "::mlir::ModuleOp"> {
@@ -125,6 +151,8 @@ def PlanPlaceMemory : Pass<"plan-place-memory", "::mlir::ModuleOp"> {
     offsets are multiples of 256 bytes. Greedy-by-size after Pisarchyk and Lee, "Efficient memory management for deep neural
     net inference" (2020).
   }];
+  let options = [Option<"reuse", "reuse", "bool", "true",
+                        "Let buffers that are not alive together share bytes; without, a wrong lifetime is harmless">];
 }
 
 def PlanFormEdges : Pass<"plan-form-edges", "::mlir::ModuleOp"> {
@@ -135,11 +163,14 @@ def PlanFormEdges : Pass<"plan-form-edges", "::mlir::ModuleOp"> {
     between two launches is programmatic (the consumer starts early and waits on the device) if it is the consumer's only
     one, comes from the node right before, and both leave half an SM's shared memory to the other.
   }];
+  let options = [Option<"programmatic", "programmatic", "bool", "true", "Let launches start early">];
 }
 
 def PlanCompileKernels : Pass<"plan-compile-kernels", "::mlir::ModuleOp"> {
   let summary = "Machine code of every kernel, by NVRTC";
   let description = "Without NVRTC a warning: the runtime compiles the sources then.";
+  let options = [Option<"cache", "cache", "std::string", "",
+                        "Folder of compiled kernels, or none (default as the environment says)">];
 }
 
 def PlanVerify : Pass<"plan-verify", "::mlir::ModuleOp"> {

@@ -8,8 +8,12 @@
 
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
+#include "llvm/ADT/Statistic.h"
+#include "llvm/Support/DebugLog.h"
 
 #include <cstdio>
+
+#define DEBUG_TYPE "plan-compile-kernels"
 
 using namespace mlir;
 
@@ -20,9 +24,14 @@ namespace nanocc {
 
 using namespace nanocc;
 
+ALWAYS_ENABLED_STATISTIC(compiled, "Kernels compiled");
+ALWAYS_ENABLED_STATISTIC(cached, "Kernels whose machine code came from the cache");
+
 namespace {
 
 struct PlanCompileKernelsPass : nanocc::impl::PlanCompileKernelsBase<PlanCompileKernelsPass> {
+  using PlanCompileKernelsBase::PlanCompileKernelsBase;
+
   void runOnOperation() override {
     ModuleOp module = getOperation();
     std::unique_ptr<codegen::Nvrtc> nvrtc;
@@ -53,15 +62,16 @@ struct PlanCompileKernelsPass : nanocc::impl::PlanCompileKernelsBase<PlanCompile
     return text + kernel.getSource()->str();
   }
 
-  static LogicalResult compile(codegen::Nvrtc &nvrtc, plan::ProgramOp program,
-                               MutableArrayRef<plan::KernelOp> sources) {
+private:
+  LogicalResult compile(codegen::Nvrtc &nvrtc, plan::ProgramOp program, MutableArrayRef<plan::KernelOp> sources) {
     std::vector<codegen::CompileJob> jobs;
     for (plan::KernelOp kernel : sources)
       jobs.push_back({kernel.getSymName().str(), textOf(kernel)});
-    codegen::Cache cache = codegen::Cache::open();
+    codegen::Cache known = cache == "none" ? codegen::Cache::disabled() : codegen::Cache::open(cache.getValue());
     std::vector<std::vector<char>> cubins;
+    size_t found = 0;
     try {
-      cubins = codegen::compileAll(cache, nvrtc, jobs, program.getSymName().str());
+      cubins = codegen::compileAll(known, nvrtc, jobs, program.getSymName().str(), &found);
     } catch (const nanort::Error &error) {
       return program.emitError() << error.what();
     }
@@ -71,7 +81,12 @@ struct PlanCompileKernelsPass : nanocc::impl::PlanCompileKernelsBase<PlanCompile
       std::sscanf(nvrtc.version().c_str(), "%d.%d", &major, &minor);
       program.setMinDriver(std::max<int64_t>(program.getMinDriver(), 1000 * major + 10 * minor));
     }
+    LDBG() << program.getSymName() << ": " << jobs.size() << " kernels, " << found << " of them from "
+           << known.directory().string();
+    compiled += jobs.size() - found;
+    cached += found;
     for (auto [kernel, cubin] : llvm::zip(sources, cubins)) {
+      LDBG(2) << kernel.getSymName() << ": " << cubin.size() << " bytes";
       auto type = RankedTensorType::get({static_cast<int64_t>(cubin.size())},
                                         IntegerType::get(program.getContext(), 8, IntegerType::Unsigned));
       std::string name = (program.getSymName() + "." + kernel.getSymName()).str();

@@ -14,6 +14,11 @@
 #include "compiler/analysis/Conflicts.h"
 #include "compiler/passes/Passes.h"
 
+#include "llvm/ADT/Statistic.h"
+#include "llvm/Support/DebugLog.h"
+
+#define DEBUG_TYPE "plan-form-edges"
+
 using namespace mlir;
 
 namespace nanocc {
@@ -23,20 +28,26 @@ namespace nanocc {
 
 using namespace nanocc;
 
+ALWAYS_ENABLED_STATISTIC(edges, "Edges");
+ALWAYS_ENABLED_STATISTIC(programmaticEdges, "Edges on which a launch may start early");
+
 namespace {
 
 struct PlanFormEdgesPass : nanocc::impl::PlanFormEdgesBase<PlanFormEdgesPass> {
+  using PlanFormEdgesBase::PlanFormEdgesBase;
+
   void runOnOperation() override {
     // Entries first: loops go on from their edges.
-    getOperation().walk([](plan::EntryOp entry) { form(nodesOf(entry), 0); });
-    getOperation().walk([](plan::WhileOp loop) {
+    getOperation().walk([&](plan::EntryOp entry) { form(nodesOf(entry), 0); });
+    getOperation().walk([&](plan::WhileOp loop) {
       std::vector<Operation *> nodes = nodesOf(loop);
       form(nodes, nodes.size() - loop.getBody().front().getOperations().size());
     });
   }
 
+private:
   /// Edges of the nodes from `first` on; those before have theirs.
-  static void form(ArrayRef<Operation *> nodes, size_t first) {
+  void form(ArrayRef<Operation *> nodes, size_t first) {
     std::vector<std::vector<Access>> accesses = accessesOf(nodes);
     std::vector<llvm::BitVector> ancestors = ancestorsOf(nodes.take_front(first));
     for (size_t j = first; j < nodes.size(); ++j) {
@@ -50,11 +61,12 @@ struct PlanFormEdgesPass : nanocc::impl::PlanFormEdgesBase<PlanFormEdgesPass> {
           before.set(i);
         }
       std::reverse(after.begin(), after.end());
+      edges += after.size();
       nodes[j]->setAttr("after", DenseI32ArrayAttr::get(nodes[j]->getContext(), after));
       ancestors.push_back(std::move(before));
     }
     // The CPU executor runs one launch at a time.
-    if (!nodes.empty() && nodes.front()->getParentOfType<plan::ProgramOp>().getSymName() != "cpu")
+    if (programmatic && !nodes.empty() && nodes.front()->getParentOfType<plan::ProgramOp>().getSymName() != "cpu")
       markProgrammatic(nodes, first);
   }
 
@@ -69,10 +81,18 @@ struct PlanFormEdgesPass : nanocc::impl::PlanFormEdgesBase<PlanFormEdgesPass> {
         continue;
       }
       if (launch && previous && after.size() == 1 && after[0] + 1 == static_cast<int32_t>(j) && fitsHalfSm(previous) &&
-          fitsHalfSm(launch))
+          fitsHalfSm(launch)) {
         launch.setProgrammatic(after);
-      else if (launch)
+        ++programmaticEdges;
+      } else if (launch) {
+        if (!after.empty())
+          LDBG() << launch.getKernel() << " starts after full edges: "
+                 << (after.size() != 1                         ? "a join"
+                     : after[0] + 1 != static_cast<int32_t>(j) ? "what it waits for is not right before it"
+                     : !previous                               ? "a library call is before it"
+                                                               : "half an SM's shared memory is too little");
         launch.removeProgrammaticAttr();
+      }
       previous = launch;
     }
   }

@@ -1,10 +1,14 @@
 // Whole generations: loops over the chunks of the prompts and over decode steps.
 #include "compiler/analysis/KernelLaunch.h"
+#include "compiler/options/Options.h"
 #include "compiler/passes/Passes.h"
-#include "compiler/pipeline/Options.h"
 #include "kernels_templates/generation/words.h"
 
+#include "llvm/ADT/Statistic.h"
 #include "llvm/ADT/StringSwitch.h"
+#include "llvm/Support/DebugLog.h"
+
+#define DEBUG_TYPE "plan-form-generation"
 
 using namespace mlir;
 
@@ -14,6 +18,8 @@ namespace nanocc {
 } // namespace nanocc
 
 using namespace nanocc;
+
+ALWAYS_ENABLED_STATISTIC(generations, "Generate entries made");
 namespace generation = kernels::generation;
 
 namespace {
@@ -148,6 +154,8 @@ private:
     auto next = [](plan::EntryOp entry) { return entry.getOutputs().get("next"); };
     auto bind = [&](StringRef name, Attribute buffer) { return builder.getNamedAttr(name, buffer); };
     int64_t slots = prefill.getTokens(), batch = decode.getRows();
+    LDBG() << program.getSymName() << ": " << prefill.getSymName() << " and " << decode.getSymName() << " repeated";
+    ++generations;
     Location loc = prefill.getLoc();
     builder.setInsertionPointToEnd(&program.getBody().front());
     auto entry = plan::EntryOp::create(builder, loc, ("generate_" + Twine(slots) + "_" + Twine(batch)).str(),

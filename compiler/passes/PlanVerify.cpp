@@ -2,6 +2,10 @@
 #include "compiler/analysis/Conflicts.h"
 #include "compiler/passes/Passes.h"
 
+#include "llvm/Support/DebugLog.h"
+
+#define DEBUG_TYPE "plan-verify"
+
 using namespace mlir;
 
 namespace nanocc {
@@ -113,6 +117,8 @@ struct PlanVerifyPass : nanocc::impl::PlanVerifyBase<PlanVerifyPass> {
         if (failed(verifyProgrammatic(nodes, launch)))
           return failure();
     }
+    LDBG() << nodes.size() << " nodes of "
+           << (nodes.empty() ? StringRef() : nodes.front()->getParentOfType<plan::EntryOp>().getSymName());
     std::vector<std::vector<Access>> accesses = accessesOf(nodes);
     std::vector<llvm::BitVector> ancestors = ancestorsOf(nodes);
     for (auto [j, node] : llvm::enumerate(nodes))

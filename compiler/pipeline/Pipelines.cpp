@@ -1,36 +1,16 @@
 #include "compiler/pipeline/Pipelines.h"
 
 #include "compiler/passes/Passes.h"
-#include "compiler/pipeline/Options.h"
+
+#include "mlir/Pass/PassInstrumentation.h"
+#include "mlir/Pass/PassOptions.h"
+#include "mlir/Pass/PassRegistry.h"
 
 using namespace mlir;
 using namespace nanocc;
 
-std::optional<Stage> nanocc::parseStage(StringRef name) {
-  if (name == "nano")
-    return Stage::Nano;
-  if (name == "kern")
-    return Stage::Kern;
-  if (name == "plan")
-    return Stage::Plan;
-  return std::nullopt;
-}
-
-FailureOr<Stage> nanocc::stageOf(ModuleOp module) {
-  auto name = module->getAttrOfType<StringAttr>(nano::NanoDialect::stageAttr);
-  if (!name)
-    return Stage::Model;
-  if (std::optional<Stage> stage = parseStage(name.getValue()))
-    return *stage;
-  return module.emitError() << "unknown stage '" << name.getValue() << "'; stages are nano, kern and plan";
-}
-
-void nanocc::setStage(ModuleOp module, Stage stage) {
-  StringRef names[] = {"", "nano", "kern", "plan"};
-  module->setAttr(nano::NanoDialect::stageAttr, StringAttr::get(module.getContext(), names[static_cast<int>(stage)]));
-}
-
-void nanocc::populateVerification(OpPassManager &manager, Stage stage) {
+/// The checks on a module of a stage.
+static void addVerification(OpPassManager &manager, Stage stage) {
   switch (stage) {
   case Stage::Model:
     manager.addPass(createNanoVerifyModel());
@@ -46,7 +26,8 @@ void nanocc::populateVerification(OpPassManager &manager, Stage stage) {
   }
 }
 
-void nanocc::populateStage(OpPassManager &manager, Stage stage, StringRef fuse) {
+/// The passes from the stage before.
+static void addStage(OpPassManager &manager, Stage stage) {
   switch (stage) {
   case Stage::Model:
     return;
@@ -58,17 +39,13 @@ void nanocc::populateStage(OpPassManager &manager, Stage stage, StringRef fuse) 
   case Stage::Kern:
     manager.addPass(createNanoLowerToKern());
     manager.addPass(createKernCountEager());
-    if (fuses(fuse, "attention"))
-      manager.addPass(createKernFuseAttention());
-    if (fuses(fuse, "embed"))
-      manager.addPass(createKernFuseEmbed());
-    if (fuses(fuse, "norm"))
-      manager.addPass(createKernFuseNormLinear());
-    if (fuses(fuse, "activation"))
-      manager.addPass(createKernFuseActivation());
-    if (fuses(fuse, "residual"))
-      manager.addPass(createKernFuseResidual());
-    return; // kern-choose-templates and the verifier follow: what they refuse is somebody else's fault
+    manager.addPass(createKernFuseAttention());
+    manager.addPass(createKernFuseEmbed());
+    manager.addPass(createKernFuseNormLinear());
+    manager.addPass(createKernFuseActivation());
+    manager.addPass(createKernFuseResidual());
+    manager.addPass(createKernChooseTemplates());
+    break;
   case Stage::Plan:
     manager.addPass(createKernLowerToPlan());
     manager.addPass(createPlanFormGeneration());
@@ -77,5 +54,95 @@ void nanocc::populateStage(OpPassManager &manager, Stage stage, StringRef fuse) 
     manager.addPass(createPlanCompileKernels());
     break;
   }
-  populateVerification(manager, stage);
+  addVerification(manager, stage);
+  NanoSetStageOptions reached;
+  reached.stage = nameOf(stage).str();
+  manager.addPass(createNanoSetStage(reached));
+}
+
+void nanocc::buildPipeline(OpPassManager &manager, Stage from, Stage to) {
+  addVerification(manager, from);
+  for (int next = static_cast<int>(from) + 1; next <= static_cast<int>(to); ++next)
+    addStage(manager, static_cast<Stage>(next));
+}
+
+/// Of a pass of the pipeline by its name, and the stage that the module had reached.
+static Refusal refusalOf(StringRef pass, Stage reached) {
+  if (pass == "kern-choose-templates")
+    return Refusal::Choice;
+  if (pass == "nano-verify-model" || pass == "nano-lower-to-kern")
+    return Refusal::Contract;
+  // A verifier before its stage is noted looks at the compiler's own work, afterwards at what was handed in.
+  if (pass == "kern-verify")
+    return reached == Stage::Kern ? Refusal::Contract : Refusal::Unsupported;
+  if (pass == "plan-verify")
+    return reached == Stage::Plan ? Refusal::Contract : Refusal::Internal;
+  return reached < Stage::Kern ? Refusal::Unsupported : Refusal::Internal;
+}
+
+namespace {
+/// Notes what the first failure is.
+struct RefusalRecorder : PassInstrumentation {
+  explicit RefusalRecorder(std::optional<Refusal> &refusal) : refusal(refusal) {}
+  void runAfterPassFailed(Pass *pass, Operation *op) override {
+    FailureOr<Stage> reached = stageOf(cast<ModuleOp>(op));
+    if (!refusal)
+      refusal = failed(reached) ? Refusal::Internal : refusalOf(pass->getArgument(), *reached);
+  }
+  std::optional<Refusal> &refusal;
+};
+} // namespace
+
+std::optional<Refusal> nanocc::runPipeline(PassManager &manager, ModuleOp module, Stage from, Stage to) {
+  std::optional<Refusal> refusal;
+  manager.addInstrumentation(std::make_unique<RefusalRecorder>(refusal));
+  buildPipeline(manager, from, to);
+  if (succeeded(manager.run(module)))
+    return std::nullopt;
+  return refusal.value_or(Refusal::Internal);
+}
+
+namespace {
+/// Those of nano-set-options, for a whole pipeline.
+struct DecisionOptions : PassPipelineOptions<DecisionOptions> {
+  ListOption<std::string> targets{*this, "target", llvm::cl::desc("Programs, such as cpu or sm_90a")};
+  ListOption<int64_t> batches{*this, "batch", llvm::cl::desc("Rows of the decode entries")};
+  ListOption<int64_t> prefill{*this, "prefill", llvm::cl::desc("Token buckets")};
+  Option<int64_t> maxSeq{*this, "max-seq", llvm::cl::desc("Positions a session holds"), llvm::cl::init(0)};
+  Option<std::string> precision{*this, "precision", llvm::cl::desc("f32, bf16 or auto")};
+  Option<std::string> fuse{*this, "fuse", llvm::cl::desc("none, all or some of attention,embed,norm,...")};
+  ListOption<std::string> templates{*this, "template", llvm::cl::desc("As {{PATTERN=FAMILY,PARAMETER=N},...}")};
+  ListOption<std::string> tuning{*this, "tuning", llvm::cl::desc("Files of nanort tune")};
+
+  NanoSetOptionsOptions asPassOptions() const {
+    NanoSetOptionsOptions options;
+    options.targets = llvm::to_vector(targets);
+    options.batches = llvm::to_vector(batches);
+    options.prefill = llvm::to_vector(prefill);
+    options.maxSeq = maxSeq;
+    options.precision = precision;
+    options.fuse = fuse;
+    options.templates = llvm::to_vector(templates);
+    options.tuning = llvm::to_vector(tuning);
+    return options;
+  }
+};
+} // namespace
+
+/// From a model on: its options first, then the pipeline.
+static void registerFromModel(StringRef name, StringRef summary, Stage to) {
+  PassPipelineRegistration<DecisionOptions>(name, summary,
+                                            [to](OpPassManager &manager, const DecisionOptions &options) {
+                                              manager.addPass(createNanoSetOptions(options.asPassOptions()));
+                                              buildPipeline(manager, Stage::Model, to);
+                                            });
+}
+
+void nanocc::registerPipelines() {
+  registerFromModel("model-to-nano", "From the importer's model to static entries", Stage::Nano);
+  registerFromModel("model-to-plan", "All of nanocc but the file", Stage::Plan);
+  PassPipelineRegistration<>("nano-to-kern", "From static entries to launches",
+                             [](OpPassManager &manager) { buildPipeline(manager, Stage::Nano, Stage::Kern); });
+  PassPipelineRegistration<>("kern-to-plan", "From launches to a plan",
+                             [](OpPassManager &manager) { buildPipeline(manager, Stage::Kern, Stage::Plan); });
 }

@@ -1,27 +1,31 @@
-// The stages of a compilation and the passes that lead to each.
+// The one pipeline, from a model to a plan; nanocc runs it, nanocc-opt has its parts by name.
 #pragma once
 
-#include "mlir/IR/BuiltinOps.h"
+#include "compiler/options/Stage.h"
+
 #include "mlir/Pass/PassManager.h"
 
 #include <optional>
-#include <string>
 
 namespace nanocc {
 
-/// A module knows its stage by `nano.stage`; a model straight from the importer has none.
-enum class Stage { Model, Nano, Kern, Plan };
+/// All passes from `from` to `to`: what is handed in is checked first, and every stage that is reached is checked and
+/// noted in the module. What a user may decide is in the module (`nano.options`), so the passes are always the same.
+void buildPipeline(mlir::OpPassManager &manager, Stage from, Stage to);
 
-std::optional<Stage> parseStage(llvm::StringRef name); // "nano", "kern", "plan"
-/// Emits an error on the module for an unknown stage.
-mlir::FailureOr<Stage> stageOf(mlir::ModuleOp module);
-void setStage(mlir::ModuleOp module, Stage stage);
+/// What it says about the module that a pass refuses it.
+enum class Refusal {
+  Contract,    // it is not what its stage must be: somebody has edited it
+  Choice,      // a template was asked for that cannot serve
+  Unsupported, // no template serves such a model
+  Internal,    // a stage that was reached was none, or the compiler is wrong
+};
 
-/// The checks on what a user hands in at a stage.
-void populateVerification(mlir::OpPassManager &manager, Stage stage);
-/// Passes from the stage before to `stage`, with the fusions of Options::fuse. Those to Kern leave the choice of
-/// templates to kern-choose-templates, and the verifier after it, which the caller runs: they refuse what a user has
-/// forced.
-void populateStage(mlir::OpPassManager &manager, Stage stage, llvm::StringRef fuse);
+/// Builds and runs the pipeline in an empty `manager`; nullopt if the module is now at `to`. Why not is in the
+/// diagnostics.
+std::optional<Refusal> runPipeline(mlir::PassManager &manager, mlir::ModuleOp module, Stage from, Stage to);
+
+/// model-to-nano, nano-to-kern, kern-to-plan and model-to-plan; the first and the last take nanocc's flags as options.
+void registerPipelines();
 
 } // namespace nanocc

@@ -2,7 +2,7 @@
 #include "compiler/analysis/Conflicts.h"
 #include "compiler/analysis/KernelLaunch.h"
 #include "compiler/analysis/Location.h"
-#include "compiler/pipeline/Options.h"
+#include "compiler/options/Options.h"
 #include "compiler/serialize/PlanFile.h"
 
 #include "codegen/Description.h"

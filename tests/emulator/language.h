@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <utility>
 
+// NOLINTBEGIN(readability-identifier-naming): CUDA's names.
 #define __CUDA_ARCH__ 900
 #define __device__
 #define __global__
@@ -129,3 +130,4 @@ inline int atomicAdd(int *p, int x) {
 }
 
 } // namespace device
+// NOLINTEND(readability-identifier-naming)

@@ -1,5 +1,6 @@
 # How the IR and tool tests run; the paths come from lit.site.cfg.py, which cmake writes.
 import os
+import subprocess
 
 import lit.formats
 
@@ -16,7 +17,7 @@ config.environment["PATH"] = os.pathsep.join(
 config.environment["FILECHECK_OPTS"] = "-enable-var-scope --dump-input=fail"
 # Machine code is cached under the build, never in the home of whoever runs the tests.
 config.environment["NANORT_CACHE_DIR"] = os.path.join(config.nanocc_binary_dir, "cache")
-for variable in ("NANORT_NVRTC", "CUDA_HOME", "VIRTUAL_ENV", "CONDA_PREFIX", "HOME"):
+for variable in ("NANORT_NVRTC", "CUDA_HOME", "VIRTUAL_ENV", "CONDA_PREFIX", "HOME", "ASAN_OPTIONS"):
     if variable in os.environ:
         config.environment[variable] = os.environ[variable]
 
@@ -27,5 +28,9 @@ config.substitutions.append(("%tools", config.nanocc_tools_dir))
 # Without machine code a plan does not depend on what is installed here.
 config.substitutions.append(("%nanocc", "env NANORT_NVRTC=/nonexistent nanocc"))
 
+# --debug-only is there where the compiler was built with assertions.
+help_text = subprocess.run([os.path.join(config.nanocc_tools_dir, "nanocc"), "--help"], capture_output=True, text=True)
+if "--debug-only" in help_text.stdout:
+    config.available_features.add("assertions")
 if config.nanocc_nvrtc:
     config.available_features.add("nvrtc")

@@ -173,3 +173,31 @@ kern.program @sm_90a precision "bf16" {
     return
   }
 }
+
+// -----
+
+kern.program @cpu precision "f32" {
+  // expected-error @+1 {{argument 0 needs 'nano.binding'}}
+  func.func @decode_2(%x: tensor<2x8xf32>) attributes {nano.entry = {kind = "decode", tokens = 2, rows = 2}} {
+    return
+  }
+}
+
+// -----
+
+kern.program @cpu precision "f32" {
+  // expected-error @+1 {{result 0 needs 'nano.binding'}}
+  func.func @decode_2(%x: tensor<2x8xf32> {nano.binding = "x"}) -> tensor<2x8xf32> attributes {nano.entry = {kind = "decode", tokens = 2, rows = 2}} {
+    %y = kern.relu2 %x : tensor<2x8xf32>
+    return %y : tensor<2x8xf32>
+  }
+}
+
+// -----
+
+kern.program @cpu precision "f32" {
+  // expected-error @+1 {{is not an entry point: it needs 'nano.entry' with kind prefill, decode or score}}
+  func.func @decode_2(%x: tensor<2x8xf32> {nano.binding = "x"}) attributes {nano.entry = {kind = "generate", tokens = 2, rows = 2}} {
+    return
+  }
+}

@@ -4,6 +4,17 @@
 // RUN: nanocc-opt %s --kern-lower-to-plan --plan-compile-kernels > %t.2
 // RUN: cmp %t.1 %t.2
 
+// A folder of its own: compiled once, then found. The bytes do not depend on it.
+// RUN: rm -rf %t.cache
+// RUN: nanocc-opt %s --kern-lower-to-plan --plan-compile-kernels="cache=%t.cache" --statistics -o %t.3 2>&1 | FileCheck %s --check-prefix=COMPILED
+// COMPILED: 1 plan-compile-kernels - Kernels compiled
+// COMPILED-NOT: cache
+// RUN: nanocc-opt %s --kern-lower-to-plan --plan-compile-kernels="cache=%t.cache" --statistics -o %t.4 2>&1 | FileCheck %s --check-prefix=FOUND
+// FOUND-NOT: Kernels compiled
+// FOUND: 1 plan-compile-kernels - Kernels whose machine code came from the cache
+// RUN: nanocc-opt %s --kern-lower-to-plan --plan-compile-kernels="cache=none" --statistics -o %t.5 2>&1 | FileCheck %s --check-prefix=COMPILED
+// RUN: cmp %t.1 %t.3 && cmp %t.1 %t.4 && cmp %t.1 %t.5
+
 // CHECK-LABEL: plan.program @sm_90a
 // CHECK: plan.kernel @relu2_simt_bf16 {{.*}} cubin dense_resource<sm_90a.relu2_simt_bf16> : tensor<{{[0-9]+}}xui8>
 kern.program @sm_90a precision "bf16" {

@@ -1,5 +1,13 @@
 // RUN: nanocc-opt %s --plan-form-edges | FileCheck %s
 
+// RUN: nanocc-opt %s --plan-form-edges="programmatic=false" --statistics 2>&1 | FileCheck %s --check-prefix=FULL
+// FULL-NOT: programmatic [
+// FULL: 16 plan-form-edges - Edges
+// FULL-NOT: may start early
+// RUN: nanocc-opt %s --plan-form-edges --statistics -o /dev/null 2>&1 | FileCheck %s --check-prefix=COUNTS
+// COUNTS: 16 plan-form-edges - Edges
+// COUNTS: 3 plan-form-edges - Edges on which a launch may start early
+
 plan.program @cpu precision "f32" min_driver 0 {
   plan.kernel @relu2 meaning "relu2" {T = f32}
   plan.kernel @add meaning "add" {T = f32}

@@ -2,6 +2,23 @@
 // by first fit, largest first.
 // RUN: nanocc-opt %s --plan-place-memory | FileCheck %s
 
+// Without reuse the buffers of an entry lie end to end, largest first: b, a, d, c are 2304 bytes, w, z, v, y are 2304.
+// RUN: nanocc-opt %s --plan-place-memory="reuse=false" --statistics 2>&1 | FileCheck %s --check-prefix=APART
+// APART: plan.program @cpu {{.*}} memory {arena = 2304 : i64
+// APART: plan.buffer @a {{.*}} at 1024 live
+// APART: plan.buffer @b {{.*}} at 0 live
+// APART: plan.buffer @c {{.*}} at 2048 live
+// APART: plan.buffer @d {{.*}} at 1536 live
+// APART: plan.program @sm_80 {{.*}} memory {arena = 2304 : i64
+// APART: 4608 plan-place-memory - Bytes of all arenas
+// APART-NOT: saved
+
+// With it, @e of the first saves 2304 - 1536, that of the second 2304 - 2048.
+// RUN: nanocc-opt %s --plan-place-memory --statistics -o /dev/null 2>&1 | FileCheck %s --check-prefix=SAVED
+// SAVED: 3584 plan-place-memory - Bytes of all arenas
+// SAVED: 15 plan-place-memory - Buffers placed
+// SAVED: 1024 plan-place-memory - Bytes of arenas saved by sharing
+
 // arena: the larger of @e (1536) and @f (512); constants: 256 + 256; kv: 512; mapped: 512; state: 256; workspace: 1024.
 // CHECK: memory {arena = 1536 : i64, constants = 512 : i64, kv = 512 : i64, mapped = 512 : i64, state = 256 : i64, workspace = 1024 : i64}
 plan.program @cpu precision "f32" min_driver 0 {

@@ -1,5 +1,5 @@
 // Defaults, checks and the attribute form of the compilation options.
-#include "compiler/pipeline/Options.h"
+#include "compiler/options/Options.h"
 
 #include "dialects/nano/Nano.h"
 #include "kernels_templates/base/target.h"

@@ -1,5 +1,5 @@
 // Measured times and overrides: what kern-choose-templates goes by besides its model.
-#include "compiler/pipeline/Options.h"
+#include "compiler/options/Options.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/GlobPattern.h"
