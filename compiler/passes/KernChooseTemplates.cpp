@@ -45,6 +45,14 @@ bool serves(StringRef engine, const Problem &problem) {
                                        : kernels::catalogue().kernel(problem.meaning, engine.str()) != nullptr;
 }
 
+/// "wgmma, stream, mma"
+std::string enginesOf(const Problem &problem) {
+  std::string names;
+  for (const kernels::Kernel *kernel : kernels::catalogue().kernels(problem.meaning))
+    names += (names.empty() ? "" : ", ") + std::string(kernel->engine->name);
+  return names;
+}
+
 /// Decides one program's launches, and counts what it has met.
 class Chooser {
 public:
@@ -85,8 +93,9 @@ public:
     return llvm::count_if(problems, [](const auto &problem) { return problem.second; });
   }
 
-  llvm::SmallDenseSet<size_t> used; // overrides that some launch has met
-  std::string example;              // the name of a launch that has a choice
+  llvm::SmallDenseSet<size_t> used;      // overrides that some launch has met
+  std::map<size_t, std::string> unknown; // why those whose pattern alone fits a launch do not mean it
+  std::string example;                   // the name of a launch that has a choice
 
 private:
   codegen::Measured measured() const {
@@ -104,11 +113,17 @@ private:
   /// The last override that means the launch. One pattern may match attentions and products: the engine says which.
   const Override *forcedFor(const std::string &name, const Problem &problem) {
     const Override *forced = nullptr;
-    for (auto [i, override] : llvm::enumerate(overrides))
-      if (serves(override.choice.engine, problem) && cantFail(llvm::GlobPattern::create(override.pattern)).match(name)) {
-        used.insert(i);
-        forced = &override;
+    for (auto [i, override] : llvm::enumerate(overrides)) {
+      if (!cantFail(llvm::GlobPattern::create(override.pattern)).match(name))
+        continue;
+      if (!serves(override.choice.engine, problem)) {
+        unknown.try_emplace(i, name + ": there is no engine '" + override.choice.engine + "' for " + problem.meaning +
+                                   "; there are " + enginesOf(problem));
+        continue;
       }
+      used.insert(i);
+      forced = &override;
+    }
     return forced;
   }
 
@@ -240,6 +255,7 @@ struct KernChooseTemplatesPass : nanocc::impl::KernChooseTemplatesBase<KernChoos
     for (const std::string &text : options.templates)
       overrides.push_back(cantFail(parseOverride(text))); // getOptions has checked them
     llvm::SmallDenseSet<size_t> used;
+    std::map<size_t, std::string> unknown;
     std::string example;
     for (kern::ProgramOp program : getOperation().getOps<kern::ProgramOp>()) {
       if (program.getSymName() == "cpu")
@@ -259,6 +275,7 @@ struct KernChooseTemplatesPass : nanocc::impl::KernChooseTemplatesBase<KernChoos
       if (walk.wasInterrupted())
         return signalPassFailure();
       used.insert(chooser.used.begin(), chooser.used.end());
+      unknown.merge(chooser.unknown);
       if (example.empty())
         example = chooser.example;
       auto times = options.tuning.find(program.getSymName().str());
@@ -269,10 +286,14 @@ struct KernChooseTemplatesPass : nanocc::impl::KernChooseTemplatesBase<KernChoos
     }
     for (auto [i, override] : llvm::enumerate(overrides))
       if (!used.contains(i)) {
-        getOperation().emitError()
-            << "--template " << override.pattern
-            << "= matches nothing that has a choice; such launches are named ENTRY/WEIGHT or ENTRY/RING, "
-            << (example.empty() ? "and there are none" : "such as " + example);
+        if (auto why = unknown.find(i); why != unknown.end())
+          getOperation().emitError() << "--template " << override.pattern << "=" << override.choice.text()
+                                     << " does not fit " << why->second;
+        else
+          getOperation().emitError()
+              << "--template " << override.pattern
+              << "= matches nothing that has a choice; such launches are named ENTRY/WEIGHT or ENTRY/RING, "
+              << (example.empty() ? "and there are none" : "such as " + example);
         return signalPassFailure();
       }
   }

@@ -22,6 +22,12 @@ static Type elementOf(Type type) {
   return getElementTypeOrSelf(type);
 }
 
+uint64_t countOf(Type type) {
+  if (auto ring = dyn_cast<kern::KvType>(type))
+    return kernels::elementCount(2, ring.getRows(), ring.getHeads(), ring.getPositions(), ring.getDim());
+  return cast<RankedTensorType>(type).getNumElements();
+}
+
 struct KernVerifyPass : nanocc::impl::KernVerifyBase<KernVerifyPass> {
   void runOnOperation() override {
     for (kern::ProgramOp program : getOperation().getOps<kern::ProgramOp>()) {
@@ -39,12 +45,17 @@ struct KernVerifyPass : nanocc::impl::KernVerifyBase<KernVerifyPass> {
     FailureOr<KernelLaunch> launch = resolve(op);
     if (failed(launch))
       return failure();
+    const kernels::Values numbers = launch->numbers();
     for (auto [arg, buffer] : llvm::zip(launch->kernel->args, launch->buffers)) { // buffers come first
       kernels::DType wanted = elementType(arg, launch->params);
       Type element = elementOf(buffer.getType());
       if (dtypeOf(element) != wanted)
         return op->emitOpError() << "argument '" << arg.name << "' must be " << kernels::nameOf(wanted) << ", is "
                                  << element;
+      // How far the ids of tokens and rows reach is known where the plan has placed what holds them.
+      const uint64_t needed = launch->kernel->elements(arg, numbers, kernels::Limits());
+      if (const uint64_t has = countOf(buffer.getType()); has < needed)
+        return op->emitOpError() << "argument '" << arg.name << "' needs " << needed << " elements, has " << has;
     }
     const kernels::Engine *engine = launch->kernel->engine;
     if (!engine)

@@ -56,8 +56,8 @@ def KernCountEager : Pass<"kern-count-eager", "::mlir::ModuleOp"> {
 def KernFuseAttention : Pass<"kern-fuse-attention", "::mlir::ModuleOp"> {
   let summary = "Attention: one linear for q, k and v, one launch for what follows them";
   let description = [{
-    Rotation, norm of heads, multiplier and value gate become `kern.qkv_prepare[_ve]`; in decode entries, where the template
-    serves the heads, the prologue of `kern.attention_decode[_ve]`, which also writes the ring. The three matrices become
+    Rotation, norm of heads, multiplier and value gate become `kern.prepare_qkv`; in decode entries, where an engine
+    serves the heads, the prologue of `kern.attention_step`, which also writes the ring. The three matrices become
     one constant, if all that reads them can be fused. An attention that keeps its launches gets a remark that says why.
   }];
 }
@@ -88,17 +88,16 @@ def KernFuseResidual : Pass<"kern-fuse-residual", "::mlir::ModuleOp"> {
 def KernChooseTemplates : Pass<"kern-choose-templates", "::mlir::ModuleOp"> {
   let summary = "Decides what runs each launch where there is a choice";
   let description = [{
-    A product or an attention gets the family and the tiles of the shortest time: measured, if the option `tuning` has it, else
+    A product or an attention gets the engine and the tiles of the shortest time: measured, if the option `tuning` has it, else
     predicted from bytes, FLOPs, rounds of blocks and the device's description. In CUDA programs, linear layers into which
     nothing was fused go to cuBLASLt unless an override or measured times of both say otherwise; an algorithm of its is named
-    only if one was measured, with the library's version. One token's attention is shared by the blocks of a cluster, or becomes `kern.attention_batch[_ve]`
-    with its scratch and counters; a prompt's gets the counter that its family needs. The option `templates` overrides by
-    pattern. Everything weighed stays on the operation for the report.
+    only if one was measured, with the library's version. What an engine needs besides,
+    scratch and counters, becomes operands and results. The option `templates` overrides by pattern. Everything weighed stays on the operation for the report.
   }];
 }
 
 def KernVerify : Pass<"kern-verify", "::mlir::ModuleOp"> {
-  let summary = "Every launch fits its kernel family: arguments, types, and the template's constraints";
+  let summary = "Every launch fits its kernel: arguments, types, and the constraints of its meaning and engine";
 }
 
 //===----------------------------------------------------------------------===//

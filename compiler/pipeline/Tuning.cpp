@@ -101,7 +101,7 @@ llvm::Error nanocc::parseTuning(llvm::StringRef json, Tuning &tuning, std::map<s
   if (file && file->getInteger("format") == 1)
     return fault("it is of format 1, whose times are of kernels that are no more: measure again with nanort tune");
   if (!file || file->getInteger("format") != 2)
-    return fault("it is not a tuning file of format 2");
+    return fault("it is not a tuning file of format 2; nanort tune writes such files");
   std::optional<llvm::StringRef> target = file->getString("target");
   const llvm::json::Array *times = file->getArray("times");
   if (!target || !times)

@@ -223,7 +223,7 @@ def Nano_SampleOp : Nano_PureOp<"sample", [AllTypesMatch<["index", "steps", "res
   let description = [{
     Greedy at temperature 0, by z before the softcap (which could only create ties), ties to the lowest id; otherwise one
     draw from softmax(softcap(z) / temperature) over the `top_k` largest. `sampling` holds the parameters (see the kernel
-    family `sample`); `steps` counts the tokens each row has generated, which keys the counter-based generator. A row with
+    kernel `sample`); `steps` counts the tokens each row has generated, which keys the counter-based generator. A row with
     index -1 yields -1. Only the first `vocab` columns count.
   }];
   let arguments = (ins Nano_Activation:$z, Nano_Tokens:$index, Nano_Tokens:$steps, Nano_Words:$sampling,

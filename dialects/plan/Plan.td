@@ -233,7 +233,7 @@ def Plan_LaunchOp : Plan_NodeOp<"launch"> {
   let description = [{
     `args` are buffers (symbols), i32 and f32 scalars and conditions in the template's order. `after` lists the earlier nodes of the entry
     that must have finished, by index; `programmatic` those of them that may still be running, on which the kernel itself
-    waits. Both are absent until `plan-form-edges` has run. `bytes` and `flops` are the family's cost. `maps` are the tensor
+    waits. Both are absent until `plan-form-edges` has run. `bytes` and `flops` are the kernel's cost. `maps` are the tensor
     maps that the kernel takes behind its arguments. `considered` says what was weighed for this launch, the winner first.
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, ArrayAttr:$args, DenseI32ArrayAttr:$grid, DenseI32ArrayAttr:$block,
@@ -249,7 +249,7 @@ def Plan_LaunchOp : Plan_NodeOp<"launch"> {
 def Plan_GemmOp : Plan_NodeOp<"gemm"> {
   let summary = "one matrix product by cuBLASLt";
   let description = [{
-    y = x wᵀ with args [x, w, y, token slots]; `kernel` is the family instance whose meaning it has. `version`, `algorithm`
+    y = x wᵀ with args [x, w, y, token slots]; `kernel` is the instance whose meaning it has. `version`, `algorithm`
     and `considered` as for `kern.linear`; another version of the library takes its own first choice.
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, ArrayAttr:$args, I64Attr:$bytes, I64Attr:$flops,

@@ -26,18 +26,19 @@ plan() {
   plans+=("$1.fb")
 }
 
-plan base --template '*=wgemm'
+# Products are named by their weights, h.N... and lm_head, attentions by their rings, which begin with a k.
+plan base --template '*/[hl]*=wgmma'
 plan chosen # each product by what the cost model prefers
-# Without warpgroups, by the templates of other targets: gemm's threads copy and multiply in turns; gemv, for up to 8 rows,
+# Without warpgroups, by the engines of other targets: mma's threads copy and multiply in turns; stream, for up to 8 rows,
 # has a warp that copies and eight that multiply (mma.sync).
-plan no-warpgroups --template '*=gemm' --template 'decode_[48]/*=gemv'
+plan no-warpgroups --template '*/[hl]*=mma' --template 'decode_[48]/[hl]*=stream'
 for stages in 4 2 1; do
-  plan stages-$stages --template "*=wgemm,stages=$stages" || say "left out: not every product can have $stages stages"
+  plan stages-$stages --template "*/[hl]*=wgmma,stages=$stages" || say "left out: not every product can have $stages stages"
 done
 # Each fusion is named as in nanocc --help; without the first two the epilogues are launches of their own.
-plan no-fused-epilogues --template '*=wgemm' --fuse attention,embed,norm
-plan no-fused-norms --template '*=wgemm' --fuse attention,embed,activation,residual
-plan nothing-fused --template '*=wgemm' --fuse none
+plan no-fused-epilogues --template '*/[hl]*=wgmma' --fuse attention,embed,norm
+plan no-fused-norms --template '*/[hl]*=wgmma' --fuse attention,embed,activation,residual
+plan nothing-fused --template '*/[hl]*=wgmma' --fuse none
 
 command="nanort bench base.fb --full-edges"
 for name in "${plans[@]:1}"; do command+=" --compare $name"; done

@@ -83,8 +83,6 @@ public:
 
 ProductTimer::~ProductTimer() { bench.gpu.bind(); }
 
-std::string ProductTimer::library() const { return blas ? blas->version() : ""; }
-
 std::shared_ptr<ProductTimer::UnfusedParts> ProductTimer::unfusedParts(const codegen::Problem &product,
                                                                        ChainData &data) {
   auto &operands = data.operands;

@@ -19,7 +19,6 @@ public:
   std::vector<Time> time(const codegen::Problem &product, int libraryAlgorithms, const Refused &refused);
 
   const Device &device() const { return bench.gpu; }
-  std::string library() const; // version of cuBLASLt; empty before its first use
 
 private:
   class LibraryChain;

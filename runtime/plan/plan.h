@@ -74,6 +74,11 @@ template <typename F> void forEachNode(const schema::Program &program, F f) {
   }
 }
 
+#define X(type, ...) static_assert(static_cast<int>(kernels::DType::type) == static_cast<int>(schema::DType::type));
+NANO_ELEMENT_TYPES(X)
+#undef X
+static_assert(static_cast<size_t>(schema::DType::MAX) + 1 == kernels::elementTypes.size());
+
 inline kernels::DType dtypeOf(const schema::Buffer &buffer) { return static_cast<kernels::DType>(buffer.dtype()); }
 
 } // namespace nanort

@@ -93,7 +93,7 @@ void checkBuffers(const schema::Program &program, const Place &place) {
     checkName(b.name(), names, at);
     if (b.space() > schema::Space::Mapped)
       at.bad("unknown space " + std::to_string(static_cast<int>(b.space())));
-    if (b.dtype() > schema::DType::MAX || !kernels::isElementType(static_cast<int64_t>(b.dtype())))
+    if (!kernels::isElementType(static_cast<int64_t>(b.dtype())))
       at.bad("unknown dtype " + std::to_string(static_cast<int>(b.dtype())));
     if (kernels::bytesOf(static_cast<kernels::DType>(b.dtype()), product(*b.shape(), at)) != b.bytes())
       at.bad(std::to_string(b.bytes()) + " bytes do not match its shape and dtype");

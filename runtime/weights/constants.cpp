@@ -162,9 +162,11 @@ void ConstantMaker::floats(uint32_t tensor, uint64_t first, std::span<float> out
   const DType type = tensors[tensor].type;
   if (type == DType::F32)
     return fill(tensor, first, out.size(), type, reinterpret_cast<std::byte *>(out.data()));
-  std::vector<kernels::bf16> values(out.size()); // all else that steps read
-  fill(tensor, first, out.size(), type, reinterpret_cast<std::byte *>(values.data()));
-  std::ranges::transform(values, out.begin(), [](kernels::bf16 value) { return kernels::toFloat(value); });
+  kernels::byFloat(type, "a step's tensor", [&](auto zero) {
+    std::vector<decltype(zero)> values(out.size());
+    fill(tensor, first, out.size(), type, reinterpret_cast<std::byte *>(values.data()));
+    std::ranges::transform(values, out.begin(), [](auto value) { return kernels::toFloat(value); });
+  });
 }
 
 void ConstantMaker::rope(const schema::RopeStep &step, uint64_t first, uint64_t count, DType type,

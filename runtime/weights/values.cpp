@@ -2,8 +2,6 @@
 
 #include "kernels_templates/sample/philox.h"
 
-#include "runtime/base/error.h"
-
 #include <cmath>
 #include <cstring>
 
@@ -52,16 +50,13 @@ void ropeRow(double base, uint64_t position, std::span<float> out) {
 }
 
 void store(kernels::DType type, std::span<const float> values, std::byte *out) {
-  if (type == kernels::DType::F32) {
-    std::memcpy(out, values.data(), values.size_bytes());
-    return;
-  }
-  if (type != kernels::DType::BF16)
-    fail(Exit::Internal, "no parameter is stored as " + std::string(kernels::nameOf(type)));
-  for (size_t i = 0; i < values.size(); ++i) {
-    const kernels::bf16 value = kernels::roundToBf16(values[i]);
-    std::memcpy(out + i * sizeof value, &value, sizeof value);
-  }
+  kernels::byFloat(type, "a constant", [&](auto zero) {
+    using T = decltype(zero);
+    for (size_t i = 0; i < values.size(); ++i) {
+      const T value = kernels::fromFloat<T>(values[i]);
+      std::memcpy(out + i * sizeof value, &value, sizeof value);
+    }
+  });
 }
 
 } // namespace nanort

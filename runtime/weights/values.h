@@ -19,7 +19,7 @@ void randomValues(uint64_t seed, std::string_view name, std::span<const uint64_t
 /// the position, cos and sin are each rounded to f32. `out` has D elements: cosines, then sines.
 void ropeRow(double base, uint64_t position, std::span<float> out);
 
-/// Values as elements of `type`, f32 or bf16 (to nearest, ties to even), at `out`.
+/// Values as elements of a float type (to nearest, ties to even), at `out`.
 void store(kernels::DType type, std::span<const float> values, std::byte *out);
 
 } // namespace nanort

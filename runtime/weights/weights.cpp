@@ -108,7 +108,7 @@ void Weights::read(uint32_t index, uint64_t first, uint64_t count, kernels::DTyp
 const std::byte *Weights::view(uint32_t parameter, kernels::DType type) const {
   const Tensor *tensor = file ? file->find(plan->root().parameters()->Get(parameter)->name()->str()) : nullptr;
   if (!tensor || typeOf(*tensor) != type ||
-       reinterpret_cast<uintptr_t>(tensor->data.data()) % kernels::sizeOf(type) != 0)
+      reinterpret_cast<uintptr_t>(tensor->data.data()) % kernels::sizeOf(type) != 0)
     return nullptr;
   return tensor->data.data();
 }

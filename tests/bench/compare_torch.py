@@ -138,7 +138,7 @@ def nanort(options, plan, mode, *flags, batch=None, prompt=None, new=None):
 
 
 def sampling(options):
-    """Of a decode step, the launches of family `sample`."""
+    """Of a decode step, the launches of `sample`."""
     print("| model | batch | greedy us | top-k 50 us |\n|---|---|---|---|")
     for model in options.models.split(","):
         plan = options.bundle / "bench" / f"{model}.fb"

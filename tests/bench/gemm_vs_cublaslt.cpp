@@ -74,7 +74,7 @@ int main(int argc, char **argv) {
                                  {"us", ours->us},
                                  {"choice", ours->choice},
                                  {"cublaslt_us", theirs->us},
-                                 {"cublaslt", timer.library() + " " + theirs->choice}});
+                                 {"cublaslt", theirs->choice}});
     }
     std::printf("%s\n", json.dump().c_str());
     return 0;

@@ -5,12 +5,18 @@ were measured.
 
     tests/bench/tune.py --bundle DIR -o h100.json [--rounds 5] [--update FILE]
 
---update: times of FILE that this run does not measure stay, as after a change of one family."""
+--update: times of FILE that this run does not measure stay, as after a change of one engine."""
 import argparse
 import json
 import subprocess
 import tempfile
 from pathlib import Path
+
+
+def key(time):
+    """Of a problem's number of rows, by which a file is sorted, the problem and the choice."""
+    rows = int(time["problem"].rpartition(" n=")[2])
+    return rows, time["problem"], time["choice"]
 
 
 def main():
@@ -22,21 +28,20 @@ def main():
     options = parser.parse_args()
     whole, times, before = None, {}, {}
     if options.update:
-        before = {(kernel["rows"], kernel["kernel"]): kernel
-                  for kernel in json.loads(options.update.read_text())["kernels"]}
+        before = {key(time): time for time in json.loads(options.update.read_text())["times"]}
     with tempfile.TemporaryDirectory() as folder:
         for plan in sorted((options.bundle / "bench").glob("*.fb")):
             part = Path(folder) / "part.json"
             subprocess.run([str(options.bundle / "bin/nanort"), "tune", str(plan), "-q", "--rounds", str(options.rounds), "-o",
                             str(part)], check=True)
             whole = json.loads(part.read_text())
-            for kernel in whole["kernels"]:
-                times.setdefault((kernel["rows"], kernel["kernel"]), {**kernel, "us": round(kernel["us"], 3)})
-            print(f"{plan.name}: {len(whole['kernels'])} times", flush=True)
+            for time in whole["times"]:
+                times.setdefault(key(time), {**time, "us": round(time["us"], 3)})
+            print(f"{plan.name}: {len(whole['times'])} times", flush=True)
     times = {**before, **times}
-    head = {key: value for key, value in whole.items() if key != "kernels"}
-    lines = ",\n".join("  " + json.dumps(times[key]) for key in sorted(times))
-    options.out.write_text(json.dumps(head, indent=1)[:-2] + ',\n "kernels": [\n' + lines + "\n ]\n}\n")
+    head = {name: value for name, value in whole.items() if name != "times"}
+    lines = ",\n".join("  " + json.dumps(times[k]) for k in sorted(times))
+    options.out.write_text(json.dumps(head, indent=1)[:-2] + ',\n "times": [\n' + lines + "\n ]\n}\n")
 
 
 if __name__ == "__main__":

@@ -38,34 +38,39 @@ TEST_F(Tune, EveryChoiceIsMeasuredAndTheCompilerTakesTheShortest) {
   ASSERT_EQ(tuned.code, 0) << tuned.err;
   std::ifstream stream(times);
   const Json file = Json::parse(stream);
-  EXPECT_EQ(file["format"], 1);
+  EXPECT_EQ(file["format"], 2);
   EXPECT_EQ(file["target"], "sm_90a");
   EXPECT_EQ(file["device"], "Fake GPU");
-  std::set<std::pair<std::string, int64_t>> known;
-  std::set<int64_t> rows;
-  for (const Json &kernel : file["kernels"]) {
-    EXPECT_GT(kernel["us"].get<double>(), 0);
-    EXPECT_TRUE(known.emplace(kernel["kernel"], kernel["rows"]).second) << kernel;
-    rows.insert(kernel["rows"].get<int64_t>());
+  std::set<std::pair<std::string, std::string>> known;
+  std::set<std::string> problems;
+  for (const Json &time : file["times"]) {
+    EXPECT_GT(time["us"].get<double>(), 0);
+    EXPECT_TRUE(known.emplace(time["problem"], time["choice"]).second) << time;
+    problems.insert(time["problem"]);
   }
-  EXPECT_TRUE(rows.contains(1) && rows.contains(64)) << "decode and prefill";
-  auto measures = [&](const std::string &family, int64_t of) {
-    return std::any_of(known.begin(), known.end(),
-                       [&](const auto &k) { return k.first.starts_with(family) && k.second == of; });
+  auto measures = [&](const std::string &meaning, const std::string &rows, const std::string &engine) {
+    return std::any_of(known.begin(), known.end(), [&](const auto &k) {
+      return k.first.starts_with(meaning + " ") && k.first.ends_with(" n=" + rows) &&
+             k.second.starts_with(engine + " ");
+    });
   };
-  EXPECT_TRUE(measures("attention_decode", 1) && measures("attention_batch", 1));
-  EXPECT_GT(known.size(), 2 * rows.size());
+  EXPECT_TRUE(measures("product_add", "1", "stream") && measures("product_add", "64", "wgmma")) << "decode and prefill";
+  EXPECT_TRUE(measures("attention_step", "1", "cluster") && measures("attention_step", "1", "spread"));
+  EXPECT_GT(known.size(), 2 * problems.size());
 
   // Every launch with a choice now goes by the measurements.
   const std::string model = (e2e::imported(e2e::golden("classic-mha")) / "model.mlir").string();
-  const Json report = Json::parse(
-      e2e::output("nanocc", {model, "--target", "sm_90a", "--prefill", "64", "--tuning", times, "--report", "json"}));
+  const e2e::Result compiled =
+      e2e::run("nanocc", {model, "--target", "sm_90a", "--prefill", "64", "--tuning", times, "--report", "json"});
+  ASSERT_EQ(compiled.code, 0) << compiled.err;
+  EXPECT_EQ(compiled.err.find("--tuning"), std::string::npos) << compiled.err; // nothing is left to predict
+  const Json report = Json::parse(compiled.out);
   size_t chosen = 0, attentions = 0;
   for (const Json &entry : report["entries"])
     for (const Json &node : entry["nodes"])
       for (const std::string line : node.value("considered", Json::array())) {
         ++chosen;
-        attentions += line.starts_with("attention");
+        attentions += node["kernel"].get<std::string>().starts_with("attention");
         EXPECT_NE(line.find("us measured"), std::string::npos) << line;
       }
   EXPECT_GT(chosen, attentions);
@@ -73,33 +78,35 @@ TEST_F(Tune, EveryChoiceIsMeasuredAndTheCompilerTakesTheShortest) {
 }
 
 // Nothing fused: the library serves the products.
-TEST_F(Tune, APlanOfAttentionsAloneIsMeasured) {
+TEST_F(Tune, APlanWithoutFusionsIsMeasured) {
   const std::string plan =
       e2e::plan(e2e::golden("head-gqa"), {"--target", "sm_90a", "--prefill", "64", "--fuse", "none"}).string();
   const e2e::Result tuned = e2e::run("nanort", {"tune", plan, "-o", times, "--rounds", "1"});
   ASSERT_EQ(tuned.code, 0) << tuned.err;
-  EXPECT_NE(tuned.err.find("1 of 4: attention of 64 tokens, 4 heads of 32, window 128: "), std::string::npos)
+  EXPECT_NE(tuned.err.find("3 of 18: attention_chunk T=bf16 heads=4 kv_heads=1 D=32 ring=129 window=128 n=64: "),
+            std::string::npos)
       << tuned.err;
   std::ifstream stream(times);
   const Json file = Json::parse(stream);
-  std::set<std::string> families;
-  for (const Json &kernel : file["kernels"]) {
-    const std::string name = kernel["kernel"];
-    families.insert(name.substr(0, name.find("_bf16")));
+  std::set<std::string> engines; // of attentions
+  for (const Json &time : file["times"]) {
+    const std::string problem = time["problem"], choice = time["choice"];
+    if (problem.starts_with("attention_chunk "))
+      engines.insert(choice.substr(0, choice.find(' ')));
   }
-  EXPECT_TRUE(families.contains("attention") && families.contains("attention_prefill"));
+  EXPECT_TRUE(engines.contains("simt") && engines.contains("wgmma"));
 }
 
-// Hopper's own families, on a driver that holds tensor maps to their rules.
+// Hopper's own engines, on a driver that holds tensor maps to their rules.
 TEST_F(Tune, ForcedKernelsGetTheirTensorMaps) {
-  const std::string plan =
-      e2e::plan(e2e::golden("head-gqa"), {"--target", "sm_90a", "--prefill", "64", "--template",
-                                          "prefill_64/*=wgemm,tile_m=64,tile_n=64,stages=2,split=1,share=1,blocks=132",
-                                          "--template", "prefill_64/*=attention_prefill,tile_q=64,tile_k=64,stages=2"})
-          .string();
+  const std::string plan = e2e::plan(e2e::golden("head-gqa"),
+                                     {"--target", "sm_90a", "--prefill", "64", "--template",
+                                      "prefill_64/h.*=wgmma,tile_m=64,tile_n=64,stages=2,split=1,share=1,blocks=132",
+                                      "--template", "prefill_64/kv.*=wgmma,tile_q=64,tile_k=64,stages=2"})
+                               .string();
   const std::string inspected = e2e::output("nanort", {"inspect", plan, "--launches"});
-  EXPECT_NE(inspected.find("wgemm_mix_bf16"), std::string::npos) << inspected;
-  EXPECT_NE(inspected.find("attention_prefill_bf16"), std::string::npos) << inspected;
+  EXPECT_NE(inspected.find("product_mix_wgmma_bf16"), std::string::npos) << inspected;
+  EXPECT_NE(inspected.find("attention_chunk_wgmma_bf16"), std::string::npos) << inspected;
   const e2e::Result run = e2e::run("nanort", {"bench", plan, "--mode", "graph", "--random-weights", "1", "--prompt",
                                               "9", "--new", "3", "--repeat", "1", "--device", "cuda"});
   EXPECT_EQ(run.code, 0) << run.err;

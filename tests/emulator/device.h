@@ -1,6 +1,6 @@
-// The device layer: what stands in for the headers of kernels_templates/common that hold PTX (types, pipeline, order,
-// mma and wgmma), function by function, on the emulator. The others follow unchanged, in the order of
-// codegen/CMakeLists.txt; a file with kernels includes this one and then their kernel.cuh, in namespace device.
+// The device layer: what stands in for the headers of kernels_templates/device that hold PTX, function by function, on
+// the emulator. In instead/ are files of their names, so that the others are included unchanged: a file with kernels
+// includes this one and then their engine's header, in namespace device.
 #pragma once
 
 #include "tests/emulator/language.h"
@@ -9,12 +9,17 @@
 
 namespace device {
 
+/// The block's.
+inline unsigned char *dynamicShared() {
+  extern __shared__ unsigned char tiles[];
+  return tiles;
+}
+
 // ---- types.cuh
 
 struct bf16 {
   unsigned short bits;
 };
-using f32 = float; // as kernels' names have it
 
 inline float toFloat(float x) { return x; }
 inline float toFloat(bf16 x) { return emulator::fromBf16(x.bits); }
@@ -24,11 +29,19 @@ template <> inline bf16 fromFloat<bf16>(float x) { return {static_cast<unsigned 
 inline float infinity() { return __uint_as_float(0x7f800000u); }
 inline float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
 
+// ---- launch.cuh
+
+struct Grid {
+  unsigned block, blocks;
+
+  long long thread() const { return static_cast<long long>(block) * blockDim.x + threadIdx.x; }
+  long long warp() const { return thread() / 32; }
+};
 inline void startConsumers() {}
 inline void awaitProducers() { emulator::waitForProducers(); }
 inline void waitForProducers() { awaitProducers(); }
 
-// ---- pipeline.cuh
+// ---- mbarrier.cuh, copy.cuh, cluster.cuh
 
 using Barrier = unsigned long long;
 struct TensorMap {
@@ -92,8 +105,6 @@ template <int blocks> void clusterStore(float *p, int rank, float x, Barrier *ba
     *p = x;
 }
 
-// ---- gemm.cuh, which is not emulated
-
 inline void copyOrZero(unsigned to, const void *from, bool inside) { emulator::copyAsync(to, from, inside); }
 
 // ---- order.cuh
@@ -117,7 +128,7 @@ inline void loadMatrices(unsigned (&m)[4], unsigned from) { emulator::loadMatric
 inline void loadTransposed(unsigned (&m)[4], unsigned from) { emulator::loadMatrices(m, from, true); }
 inline unsigned transposeMatrix(unsigned m) { return emulator::transposeMatrix(m); }
 
-#include "kernels_templates/common/matrix.cuh"
+#include "kernels_templates/device/matrix.cuh"
 
 // ---- wgmma.cuh
 
@@ -155,34 +166,12 @@ void multiplyBf16(float (&d)[count], const unsigned (&a)[4], Matrix b, bool add)
   emulator::multiply(d, count, 0, a, b, add, transposed);
 }
 
-#include "kernels_templates/common/vector.cuh"
-
-#include "kernels_templates/common/reduce.cuh"
-
-#include "kernels_templates/common/philox.cuh"
-
-#include "kernels_templates/common/sample_top.cuh"
-
-#include "kernels_templates/common/sample.cuh"
-
-#include "kernels_templates/common/generation.cuh"
-
-#include "kernels_templates/common/prefill_keys.cuh"
-
-#include "kernels_templates/common/decode_chunk.cuh"
-
-#include "kernels_templates/common/decode_gate.cuh"
-
-#include "kernels_templates/common/decode.cuh"
-
-#include "kernels_templates/common/decode_batch.cuh"
-
-#include "kernels_templates/common/epilogue.cuh"
-
-#include "kernels_templates/common/gemv.cuh"
-
-#include "kernels_templates/common/wgemm_ring.cuh"
-
-#include "kernels_templates/common/wgemm.cuh"
+template <typename T> struct WgmmaFormat;
+template <> struct WgmmaFormat<bf16> {
+  static constexpr int k = 16;
+  template <int count> static void multiply(float (&d)[count], Matrix a, Matrix b, bool add) {
+    multiplyBf16(d, a, b, add);
+  }
+};
 
 } // namespace device

@@ -11,6 +11,10 @@
 
 #define __CUDA_ARCH__ 900
 #define __device__
+#define __global__
+#define __grid_constant__
+#define __launch_bounds__(...)
+#define __cluster_dims__(...)
 #define __host__
 #define __shared__ thread_local // a block has a thread of the system to itself
 #define __align__(n) __attribute__((aligned(n)))

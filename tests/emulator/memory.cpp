@@ -3,12 +3,10 @@
 #include <algorithm>
 #include <cstring>
 
-// The dynamic shared memory, under each name that a kernel has for it.
+// The dynamic shared memory.
 namespace device {
 constexpr unsigned sharedBytes = emulator::MostShared + 1024; // a margin behind
 alignas(1024) thread_local unsigned char tiles[sharedBytes];
-extern thread_local unsigned char shared[sharedBytes] __attribute__((alias("_ZN6device5tilesE")));
-extern thread_local unsigned char prefillShared[sharedBytes] __attribute__((alias("_ZN6device5tilesE")));
 } // namespace device
 
 namespace emulator {

@@ -11,14 +11,14 @@ float fromBf16(unsigned bits);
 /// To nearest, ties to even; the low half of the word.
 unsigned toBf16(float x);
 
-// ---- of a warp; see common/mma.cuh
+// ---- of a warp; see device/mma.cuh
 
 void mma(float (&sums)[4], const unsigned (&a)[4], unsigned b0, unsigned b1);
 void loadMatrices(unsigned (&m)[4], unsigned from, bool transposed);
 void storeMatrices(unsigned to, const unsigned (&m)[4]); // transposed
 unsigned transposeMatrix(unsigned m);
 
-// ---- of a warpgroup; see common/wgmma.cuh
+// ---- of a warpgroup; see device/wgmma.cuh
 
 void beginProducts();
 /// A from fragments, or, if there are none, by its descriptor.

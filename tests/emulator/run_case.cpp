@@ -12,8 +12,7 @@ extern "C" void cudaGraphSetConditional(unsigned long long, unsigned) {
   fault("a condition is set outside of a graph");
 }
 
-using kernels::ArgDecl;
-using kernels::ArgKind;
+using kernels::Access;
 using nanotest::Case;
 
 std::map<std::string, Kernel> &instances() {
@@ -22,16 +21,13 @@ std::map<std::string, Kernel> &instances() {
 }
 
 const Kernel *findInstance(const Case &c) {
-  const auto found = instances().find(codegen::kernelName(*c.family, c.params));
+  const auto found = instances().find(c.kernel->instanceName(c.params));
   return found == instances().end() ? nullptr : &found->second;
 }
 
 /// Of the launches before, rather than of the checkpoint or the step before.
-static bool isActivation(std::string_view argument) {
-  for (std::string_view name : {"x", "r", "x0", "mid", "q", "k", "v", "qkv", "z", "next"})
-    if (argument == name)
-      return true;
-  return false;
+static bool isLate(const kernels::Arg &arg) {
+  return arg.access == Access::In && (arg.role == kernels::Role::Activation || arg.role == kernels::Role::Next);
 }
 
 static TileMap tileMap(const kernels::TensorMap &map, kernels::DType type, const std::byte *base) {
@@ -51,33 +47,33 @@ std::optional<std::vector<std::vector<std::byte>>> runCase(const Case &c, const 
   std::byte *memory = store.data() + (256 - reinterpret_cast<uintptr_t>(store.data()) % 256);
   std::memcpy(memory, before.image.data(), before.image.size());
 
-  const kernels::LaunchShape shape = c.family->shape(c.params, c.scalars);
-  Launch launch{shape.grid[0], shape.block[0], shape.cluster, shape.sharedBytes, {}, c.family->waitsItself, {}, {}};
+  const kernels::LaunchShape shape = c.kernel->shape(c.launch());
+  const bool waits = c.kernel->engine->waitsItself;
+  Launch launch{shape.blocks, shape.threads, shape.cluster, shape.sharedBytes, {}, waits, {}, {}};
   std::vector<void *> buffers, arguments;
   for (size_t b = 0; b < c.buffers.size(); ++b) {
     buffers.push_back(memory + before.offsets[b]);
     const std::span<std::byte> bytes(memory + before.offsets[b], c.buffers[b].size());
     launch.global.push_back(bytes);
-    if (c.family->waitsItself && c.decls[b].kind == ArgKind::In && isActivation(c.decls[b].name))
+    if (waits && isLate(c.arg(b)))
       launch.late.push_back(bytes);
   }
   for (void *&buffer : buffers)
     arguments.push_back(&buffer);
   std::vector<kernels::Scalar> scalars = c.scalars;
-  size_t next = 0;
   unsigned long long noGraph = 0;
-  for (const ArgDecl &arg : c.family->args)
-    if (isScalar(arg.kind)) {
-      arguments.push_back(arg.kind == ArgKind::Condition ? static_cast<void *>(&noGraph) : &scalars[next]);
-      ++next;
-    }
-  const auto described = kernels::tensorMaps(*c.family, c.params, c.scalars, c.limits);
+  for (size_t i = 0; i < scalars.size(); ++i)
+    arguments.push_back(c.arg(buffers.size() + i).access == Access::Condition ? static_cast<void *>(&noGraph)
+                                                                              : &scalars[i]);
+  const std::vector<kernels::TensorMap> described = c.kernel->maps(c.launch(), c.limits);
   std::vector<TileMap> tiles;
   tiles.reserve(described.size());
   std::vector<const TileMap *> maps; // a kernel's TensorMap is one such pointer
   std::vector<const void *> mapPointers;
-  for (const auto &[arg, map] : described)
+  for (const kernels::TensorMap &map : described) {
+    const size_t arg = c.kernel->indexOf(map.arg);
     tiles.push_back(tileMap(map, c.types[arg], static_cast<std::byte *>(buffers[arg])));
+  }
   for (const TileMap &tile : tiles)
     maps.push_back(&tile);
   for (const TileMap *const &map : maps)

@@ -1,4 +1,4 @@
-// A test case of a family on the emulator.
+// A test case of a kernel on the emulator.
 #pragma once
 
 #include "tests/emulator/instances.h"

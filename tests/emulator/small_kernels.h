@@ -9,6 +9,8 @@
 
 namespace device {
 
+#include "kernels_templates/device/reduce.cuh"
+
 constexpr int Seeds = 12;
 
 /// The faults over all seeds; an empty text where the kernel ended.
@@ -34,10 +36,6 @@ struct Shared { // as the kernels use the dynamic part
   float floats[512];
   Barrier full[3], empty[3];
 };
-inline unsigned char *dynamicShared() {
-  extern __shared__ unsigned char tiles[];
-  return tiles;
-}
 inline Shared &sharedOf() { return *reinterpret_cast<Shared *>(dynamicShared()); }
 
 inline emulator::Launch launchOf(unsigned threads, unsigned blocks = 1, unsigned cluster = 1) {

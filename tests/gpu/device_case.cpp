@@ -45,11 +45,7 @@ const std::string &testTarget() {
   return target;
 }
 
-bool isForTarget(const Case &c) {
-  const bool hasClusters = testTarget().find("_8") == std::string::npos; // from sm_90 on
-  return (c.family->target.empty() || c.family->target == testTarget()) &&
-         (hasClusters || c.family->shape(c.params, c.scalars).cluster <= 1);
-}
+bool isForTarget(const Case &c) { return kernels::featureFault(testTarget(), c.kernel->engine->needs).empty(); }
 
 std::vector<Function> loadKernels(const std::vector<Case> &cases) {
   static std::string reason;
@@ -60,8 +56,8 @@ std::vector<Function> loadKernels(const std::vector<Case> &cases) {
   std::map<std::string, Function> functions;
   std::vector<codegen::CompileJob> jobs;
   for (const Case &c : cases)
-    if (std::string name = codegen::kernelName(*c.family, c.params); functions.try_emplace(name).second)
-      jobs.push_back({name, codegen::instantiate(*c.family, c.params)});
+    if (std::string name = c.kernel->instanceName(c.params); functions.try_emplace(name).second)
+      jobs.push_back({name, codegen::instantiate(*c.kernel, c.params).text()});
   codegen::Cache cache = codegen::Cache::open();
   auto images = codegen::compileAll(cache, *nvrtc, jobs, testTarget());
   for (size_t i = 0; i < jobs.size(); ++i) {
@@ -72,7 +68,7 @@ std::vector<Function> loadKernels(const std::vector<Case> &cases) {
   }
   std::vector<Function> result;
   for (const Case &c : cases)
-    result.push_back(functions.at(codegen::kernelName(*c.family, c.params)));
+    result.push_back(functions.at(c.kernel->instanceName(c.params)));
   return result;
 }
 
@@ -84,25 +80,23 @@ Launch kernelLaunch(const Case &c, Function function) {
     for (DevicePtr &buffer : buffers)
       arguments.push_back(&buffer);
     uint64_t noGraph = 0;
-    size_t next = 0;
-    for (const kernels::ArgDecl &arg : c.family->args)
-      if (isScalar(arg.kind)) {
-        arguments.push_back(arg.kind == kernels::ArgKind::Condition ? static_cast<void *>(&noGraph) : &scalars[next]);
-        ++next;
-      }
+    for (size_t i = 0; i < scalars.size(); ++i)
+      arguments.push_back(c.arg(buffers.size() + i).access == kernels::Access::Condition ? static_cast<void *>(&noGraph)
+                                                                                         : &scalars[i]);
     nanort::cuda::TensorMapStore maps;
-    for (const auto &[arg, map] : kernels::tensorMaps(*c.family, c.params, c.scalars, c.limits))
+    for (const kernels::TensorMap &map : c.kernel->maps(c.launch(), c.limits)) {
+      const size_t arg = c.kernel->indexOf(map.arg);
       arguments.push_back(
           &maps.emplace_back(nanort::cuda::encode(testDevice().driver(), map, c.types[arg], buffers[arg], c.label())));
-    kernels::LaunchShape shape = c.family->shape(c.params, c.scalars);
+    }
+    const kernels::LaunchShape shape = c.kernel->shape(c.launch());
     const Driver &driver = testDevice().driver();
     if (shape.sharedBytes > 0)
       driver.check(driver.cuFuncSetAttribute(function, nanort::cuda::FunctionMaxDynamicSharedBytes,
                                              static_cast<int>(shape.sharedBytes)),
                    "cuFuncSetAttribute", c.label());
-    driver.check(driver.cuLaunchKernel(function, shape.grid[0], shape.grid[1], shape.grid[2], shape.block[0],
-                                       shape.block[1], shape.block[2], shape.sharedBytes, testDevice().stream(),
-                                       arguments.data(), nullptr),
+    driver.check(driver.cuLaunchKernel(function, shape.blocks, 1, 1, shape.threads, 1, 1, shape.sharedBytes,
+                                       testDevice().stream(), arguments.data(), nullptr),
                  "cuLaunchKernel", c.label());
   };
 }

@@ -10,13 +10,13 @@ from harness import Skip
 
 def race_by_design(race):
     """Whether racecheck is known to see a race where there is none. It does not follow barriers that count bytes: it warns of
-    the one in attention_decode that the announcement by a block's first thread and the counting by stores from its cluster
+    the one in attention_step by cluster that the announcement by a block's first thread and the counting by stores from its cluster
     both change, in either order by design. And it orders what a thread read by that thread's own arrival at a barrier: in
-    attention_prefill one lane arrives for its warp behind a __syncwarp(), which is no instruction where ptxas knows the warp
+    attention_chunk by wgmma one lane arrives for its warp behind a __syncwarp(), which is no instruction where ptxas knows the warp
     to be together, so that the other lanes' reads of a stage's tile seem to be free of the producer's next write there."""
     accesses = set(re.findall(r"(Read|Write) access at (?:void |int )?(\w+)", race))
     return (any(name == "expectStores" for _, name in accesses) and not race.startswith("Error") or
-            accesses == {("Read", "prefillConsume"), ("Write", "prefillProduce")})
+            accesses == {("Read", "chunkWgmmaConsume"), ("Write", "chunkWgmmaProduce")})
 
 
 def sanitizer(checks, kind, *command, **environment):
@@ -56,8 +56,13 @@ def before_wait(sass):
     return {opcode: opcodes.count(opcode) for opcode in opcodes}
 
 
+# What is examined, by the begin of a kernel's name and the engine in it: products and decode steps' attentions fetch weights
+# and keys before they wait.
+EXAMINED = (("product", "wgmma"), ("attention_chunk", "wgmma"), ("attention_step", "cluster"), ("product", "stream"))
+
+
 def machine_code(checks, plans):
-    """Every kernel of the families for warpgroups multiplies by HGMMA. Of a decode step's, each fetches by bulk copies before it
+    """Every kernel by wgmma multiplies by HGMMA. Of a decode step's, each fetches by bulk copies before it
     waits for its producer (kernels_templates/cuda-rules.md, rule 4: the compiler sinks read-only loads below the wait), and stores
     nothing."""
     tool = shutil.which("cuobjdump") or f"{os.environ.get('CUDA_HOME', '/usr/local/cuda')}/bin/cuobjdump"
@@ -70,25 +75,24 @@ def machine_code(checks, plans):
         files.update({file.name: file for file in code.glob("*.cubin")})
 
     def examine(file):
-        family = next((f for f in ("wgemm", "attention_prefill", "attention_decode", "gemv")
-                       if file.name.startswith(f"sm_90a.{f}")), None)
-        if not family:
+        kernel = next(((m, e) for m, e in EXAMINED if re.match(rf"sm_90a\.{m}_(\w+_)?{e}_", file.name)), None)
+        if not kernel:
             return None, []
         sass, found = checks.run(tool, "-sass", file), []
-        if family in ("wgemm", "attention_prefill") and "HGMMA" not in sass:
+        if kernel[1] == "wgmma" and "HGMMA" not in sass:
             found.append(f"no HGMMA in {file.name}")
         early = before_wait(sass)
-        if family != "attention_prefill" and not any(op.startswith(("UBLKCP", "UTMALDG")) for op in early):
+        if kernel[0] != "attention_chunk" and not any(op.startswith(("UBLKCP", "UTMALDG")) for op in early):
             found.append(f"{file.name} fetches nothing before its wait")
         if any(op.startswith(("STG", "ST.E", "RED", "ATOMG", "UTMAST", "UTMARED")) for op in early):
             found.append(f"{file.name} stores before its wait")
-        return family, found
+        return kernel, found
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        for family, found in pool.map(examine, files.values()):
-            counts[family] = counts.get(family, 0) + 1
+        for kernel, found in pool.map(examine, files.values()):
+            counts[kernel] = counts.get(kernel, 0) + 1
             faults += found
     counts.pop(None, None)
-    passed = not faults and all(counts.get(family) for family in ("wgemm", "attention_prefill", "attention_decode", "gemv"))
-    return passed, ", ".join(f"{n} {family}" for family, n in sorted(counts.items())) + (
+    passed = not faults and all(counts.get(kernel) for kernel in EXAMINED)
+    return passed, ", ".join(f"{n} {meaning} by {engine}" for (meaning, engine), n in sorted(counts.items())) + (
         "; " + "; ".join(faults) if faults else "; HGMMA in all for warpgroups, bulk copies and no stores before every wait")

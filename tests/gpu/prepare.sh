@@ -8,7 +8,7 @@
 #   checks     what tests/gpu/run.sh checks: nanort, gpu_tests, and the bundled model, the goldens and presets as plans for
 #              cpu and sm_90a, in f32 and bf16
 #   bench      what tests/bench measures: nanort, the benches of products and attention, and the plans of d12, d20 and d32.
-#              $TUNING: files of nanort tune that decide the templates
+#              $TUNING: files of nanort tune that decide the engines
 #   compiler   nanocc and nanocc-import, to compile over there
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -80,7 +80,7 @@ checks() {
   mkdir -p "$stage/preset/d4"
   "$build/bin/nanocc-import" --preset d4 -o "$stage/preset/d4"
   compile "$stage/preset/d4"
-  # A d12 with heads of 80, which attention_prefill does not take.
+  # A d12 with heads of 80, which attention_chunk by wgmma does not take.
   "$build/bin/nanocc-import" --preset d12 --generation A -o "$stage/preset/heads-80"
   sed -i 's/\(dim\|head_dim =\) 128\b/\1 80/g; s/768/480/g; s/3072/1920/g' "$stage/preset/heads-80/model.mlir"
   "$build/bin/nanocc" "$stage/preset/heads-80/model.mlir" -o "$stage/preset/heads-80/bf16.fb" --target sm_90a --precision bf16 \
@@ -94,9 +94,8 @@ checks() {
     --batch 8,32,128
   # What a device before sm_90 gets.
   "$build/bin/nanocc" "$stage/lexicon/model.mlir" -o "$stage/lexicon/sm_80.fb" --target sm_80 --precision bf16 --batch 1,8
-  # The templates that models this small would not choose, for one row and eight.
-  local forced=(--target sm_90a --precision bf16 --batch 1,8 --template '*=wgemm' --template '*=attention_prefill'
-    --template '*=attention_batch')
+  # The engines that models this small would not choose, for one row and eight.
+  local forced=(--target sm_90a --precision bf16 --batch 1,8 --template '*=wgmma' --template '*=spread')
   "$build/bin/nanocc" "$stage/lexicon/model.mlir" -o "$stage/lexicon/forced.fb" "${forced[@]}"
   "$build/bin/nanocc" "$stage/preset/d4/model.mlir" -o "$stage/preset/d4/forced.fb" "${forced[@]}" --max-seq 2056 \
     --prefill 512,2056

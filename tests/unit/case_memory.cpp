@@ -14,9 +14,9 @@ constexpr int GuardByte = 0x5a;
 
 size_t padded(size_t bytes) { return (bytes + 255) / 256 * 256; }
 
-bool isScratch(const Case &c, size_t buffer) { return c.decls[buffer].kind == kernels::ArgKind::Scratch; }
+bool isScratch(const Case &c, size_t buffer) { return c.arg(buffer).access == kernels::Access::Scratch; }
 bool isOutput(const Case &c, size_t buffer) {
-  return c.decls[buffer].kind == kernels::ArgKind::Out || isScratch(c, buffer);
+  return c.arg(buffer).access == kernels::Access::Out || isScratch(c, buffer);
 }
 
 } // namespace
@@ -48,15 +48,15 @@ std::optional<std::vector<std::vector<std::byte>>> buffersAfter(const Case &c, c
       if (after[i] != before.image[i]) {
         why = "writes outside its buffers, " +
               (b == 0 ? std::to_string(end - i) + " bytes before the first"
-                      : std::to_string(i - guard) + " bytes past the end of " + std::string(c.decls[b - 1].name));
+                      : std::to_string(i - guard) + " bytes past the end of " + std::string(c.arg(b - 1).name));
         return std::nullopt;
       }
     if (b == c.buffers.size())
       break;
     guard = before.offsets[b] + c.buffers[b].size();
-    if (c.decls[b].kind == kernels::ArgKind::In &&
+    if (c.arg(b).access == kernels::Access::In &&
         std::memcmp(&after[before.offsets[b]], &before.image[before.offsets[b]], c.buffers[b].size()) != 0) {
-      why = "writes its input " + std::string(c.decls[b].name);
+      why = "writes its input " + std::string(c.arg(b).name);
       return std::nullopt;
     }
     result.emplace_back(after.begin() + before.offsets[b], after.begin() + guard);
@@ -69,14 +69,14 @@ std::optional<std::vector<std::vector<std::byte>>> buffersAfter(const Case &c, c
 std::string compareOutputs(const Case &expected, const std::vector<std::vector<std::byte>> &actual, double &worst) {
   Case device = expected;
   device.buffers = actual;
-  const double tolerance = expected.family->tolerance(expected.params);
+  const double tolerance = expected.kernel->tolerance(expected.params);
   std::string message;
   worst = 0;
   for (size_t b = 0; b < expected.buffers.size(); ++b) {
-    if (expected.decls[b].kind == kernels::ArgKind::In || isScratch(expected, b))
+    if (expected.arg(b).access == kernels::Access::In || isScratch(expected, b))
       continue;
     auto describe = [&](size_t i) {
-      return expected.label() + ": " + std::string(expected.decls[b].name) + "[" + std::to_string(i) + "] is " +
+      return expected.label() + ": " + std::string(expected.arg(b).name) + "[" + std::to_string(i) + "] is " +
              std::to_string(device.get(b, i)) + ", the CPU has " + std::to_string(expected.get(b, i));
     };
     const bool integers = expected.types[b] == kernels::DType::I32 || expected.types[b] == kernels::DType::U32;

@@ -1,7 +1,7 @@
 // The memory around a launch of a test case, and what its outputs should be: for whatever runs device templates.
 #pragma once
 
-#include "tests/unit/family_cases.h"
+#include "tests/unit/kernel_cases.h"
 
 #include <optional>
 
@@ -20,7 +20,7 @@ std::optional<std::vector<std::vector<std::byte>>> buffersAfter(const Case &c, c
                                                                 const std::vector<std::byte> &after, std::string &why);
 
 /// Compares the outputs of `actual` with those of `expected` (the CPU reference's): integers and what is not finite
-/// exactly, the rest within the family's tolerance of the largest magnitude. Returns an empty text, or the worst
+/// exactly, the rest within the kernel's tolerance of the largest magnitude. Returns an empty text, or the worst
 /// element; `worst` is the largest difference over the tolerance.
 std::string compareOutputs(const Case &expected, const std::vector<std::vector<std::byte>> &actual, double &worst);
 

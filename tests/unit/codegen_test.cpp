@@ -5,7 +5,7 @@
 #include "codegen/Nvrtc.h"
 #include "codegen/Templates.h"
 #include "runtime/base/error.h"
-#include "tests/unit/family_cases.h"
+#include "tests/unit/kernel_cases.h"
 
 #include <gtest/gtest.h>
 

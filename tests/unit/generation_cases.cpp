@@ -1,6 +1,6 @@
 // Launches of feed and advance: requests at different moments.
 #include "kernels_templates/generation/words.h"
-#include "tests/unit/family_cases.h"
+#include "tests/unit/kernel_cases.h"
 
 #include <algorithm>
 #include <numeric>
@@ -41,10 +41,11 @@ void fill(Case &c, size_t request, size_t progress, size_t ring, const Generatio
 
 } // namespace
 
-Case makeFeed(const GenerationMoment &m, int slots, int chunkRows, int batch, int positions, bool accept) {
+Case makeFeed(const Kernel &kernel, const GenerationMoment &m, int slots, int chunkRows, int batch, int positions,
+              bool accept) {
   const auto scalar = [](int value) { return Scalar{.i = value}; };
   Case c =
-      makeCase("feed", {positions},
+      makeCase(kernel, {{"max_seq", positions}},
                {scalar(slots), scalar(chunkRows), scalar(batch), scalar(accept), scalar(0), scalar(1)}, {.vocab = 50});
   fill(c, 1, 3, 5, m);
   for (size_t i = 0; i < c.elements(0); ++i) // ids, no padding
@@ -54,8 +55,8 @@ Case makeFeed(const GenerationMoment &m, int slots, int chunkRows, int batch, in
   return c;
 }
 
-Case makeAdvance(const GenerationMoment &m, int batch, int positions) {
-  Case c = makeCase("advance", {positions}, {{.i = batch}, {.i = 1}}, {.vocab = 50});
+Case makeAdvance(const Kernel &kernel, const GenerationMoment &m, int batch, int positions) {
+  Case c = makeCase(kernel, {{"max_seq", positions}}, {{.i = batch}, {.i = 1}}, {.vocab = 50});
   fill(c, 0, 2, 4, m);
   for (size_t i = 0; i < c.elements(1); ++i)
     c.at<int32_t>(1)[i] = static_cast<int32_t>(i * 7 % 50);
@@ -63,30 +64,32 @@ Case makeAdvance(const GenerationMoment &m, int batch, int positions) {
   return c;
 }
 
-std::vector<Case> generationCases(std::string_view family) {
+std::vector<Case> generationCases(const Kernel &kernel) {
   std::vector<Case> cases;
   std::vector<int> many(300);
   for (size_t row = 0; row < many.size(); ++row)
     many[row] = 1 + static_cast<int>(row * 5 % 7);
   for (bool cancel : {false, true})
     for (const std::vector<int> &stops : {std::vector<int>{}, {14, 0}, {7, 49, 21, 3}}) {
-      if (family == "advance") {
-        cases.push_back(makeAdvance({{5}, stops, 9, 0, 3, cancel}, 1, 16));
-        cases.push_back(makeAdvance({{5, 1, 9, 4}, stops, 4, 0, 3, cancel}, 6, 16));      // at the limit
-        cases.push_back(makeAdvance({{5, 12, 9, 4, 1}, stops, 90, 0, 4, cancel}, 5, 17)); // row 1 fills its context
-        cases.push_back(makeAdvance({many, stops, 90, 0, 2, cancel}, 301, 12));
+      if (kernel.meaning.name == "advance") {
+        cases.push_back(makeAdvance(kernel, {{5}, stops, 9, 0, 3, cancel}, 1, 16));
+        cases.push_back(makeAdvance(kernel, {{5, 1, 9, 4}, stops, 4, 0, 3, cancel}, 6, 16)); // at the limit
+        cases.push_back(
+            makeAdvance(kernel, {{5, 12, 9, 4, 1}, stops, 90, 0, 4, cancel}, 5, 17)); // row 1 fills its context
+        cases.push_back(makeAdvance(kernel, {many, stops, 90, 0, 2, cancel}, 301, 12));
         continue;
       }
       for (int cursor : {0, 4, 8, 12, 16}) {
         const GenerationMoment four = {{3, 1, 7, 8}, stops, 5, cursor, 0, cancel};
-        cases.push_back(makeFeed(four, 4, 5, 4, 16, true));
-        cases.push_back(makeFeed({{3, 1, 7, 8}, stops, 1, cursor, 0, cancel}, 4, 4, 6, 16, true)); // one token each
+        cases.push_back(makeFeed(kernel, four, 4, 5, 4, 16, true));
         cases.push_back(
-            makeFeed({{3, 1, 7, 4}, stops, 5, cursor, 0, cancel}, 4, 4, 4, 8, true)); // row 2 has room for one
+            makeFeed(kernel, {{3, 1, 7, 8}, stops, 1, cursor, 0, cancel}, 4, 4, 6, 16, true)); // one token each
+        cases.push_back(
+            makeFeed(kernel, {{3, 1, 7, 4}, stops, 5, cursor, 0, cancel}, 4, 4, 4, 8, true)); // row 2 has room for one
       }
-      cases.push_back(makeFeed({{3, 1, 7, 8}, stops, 5, 77, 0, cancel}, 4, 5, 4, 16, false));
-      cases.push_back(makeFeed({many, stops, 5, 0, 0, cancel}, 600, 300, 310, 9, true));
-      cases.push_back(makeFeed({{1}, stops, 5, 0, 0, cancel}, 128, 8, 1, 2048, false));
+      cases.push_back(makeFeed(kernel, {{3, 1, 7, 8}, stops, 5, 77, 0, cancel}, 4, 5, 4, 16, false));
+      cases.push_back(makeFeed(kernel, {many, stops, 5, 0, 0, cancel}, 600, 300, 310, 9, true));
+      cases.push_back(makeFeed(kernel, {{1}, stops, 5, 0, 0, cancel}, 128, 8, 1, 2048, false));
     }
   return cases;
 }

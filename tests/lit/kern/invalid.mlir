@@ -57,7 +57,7 @@ func.func @f(%x: tensor<2x8xf32>) {
 
 func.func @f(%x: tensor<2x8xf32>, %w: tensor<4x7xf32>) {
   // expected-error @+1 {{(n, k) x (m, k)ᵀ -> (n, m) expected, have 'tensor<2x8xf32>', 'tensor<4x7xf32>' -> 'tensor<2x4xf32>'}}
-  %0 = kern.linear %x, %w : (tensor<2x8xf32>, tensor<4x7xf32>) -> tensor<2x4xf32>
+  %0 = kern.product %x, %w : (tensor<2x8xf32>, tensor<4x7xf32>) -> tensor<2x4xf32>
   return
 }
 
@@ -65,7 +65,7 @@ func.func @f(%x: tensor<2x8xf32>, %w: tensor<4x7xf32>) {
 
 func.func @f(%x: tensor<2x8xf32>, %w: tensor<4x8xbf16>) {
   // expected-error @+1 {{x and weight must have the same element type}}
-  %0 = kern.linear %x, %w : (tensor<2x8xf32>, tensor<4x8xbf16>) -> tensor<2x4xf32>
+  %0 = kern.product %x, %w : (tensor<2x8xf32>, tensor<4x8xbf16>) -> tensor<2x4xf32>
   return
 }
 
@@ -73,7 +73,7 @@ func.func @f(%x: tensor<2x8xf32>, %w: tensor<4x8xbf16>) {
 
 func.func @f(%x: tensor<*xf32>, %w: tensor<4x8xf32>) {
   // expected-error @+1 {{must be ranked tensor of 32-bit float or bfloat16 type values}}
-  %0 = kern.linear %x, %w : (tensor<*xf32>, tensor<4x8xf32>) -> tensor<2x4xf32>
+  %0 = kern.product %x, %w : (tensor<*xf32>, tensor<4x8xf32>) -> tensor<2x4xf32>
   return
 }
 
@@ -95,22 +95,6 @@ func.func @f(%q: tensor<2x6xf32>, %k: tensor<2x4xf32>, %kv: !kern.kv<rows 2, hea
 
 // -----
 
-func.func @f(%q: tensor<2x4xbf16>, %kv: !kern.kv<rows 2, heads 1, positions 9, dim 4, bf16>, %i: tensor<2xi32>) {
-  // expected-error @+1 {{has no counters, which attention_prefill needs}}
-  %0 = kern.attention %q, %q, %q kv %kv at %i, %i, %i window 8 by {family = "attention_prefill", tile_q = 64, tile_k = 64, stages = 2, blocks = 2} : (tensor<2x4xbf16>, tensor<2x4xbf16>, tensor<2x4xbf16>, !kern.kv<rows 2, heads 1, positions 9, dim 4, bf16>, tensor<2xi32>, tensor<2xi32>, tensor<2xi32>) -> tensor<2x4xbf16>
-  return
-}
-
-// -----
-
-func.func @f(%q: tensor<2x4xf32>, %kv: !kern.kv<rows 2, heads 1, positions 9, dim 4, f32>, %i: tensor<2xi32>, %c: tensor<1xui32>) {
-  // expected-error @+1 {{has counters, which attention has no use for}}
-  %0 = kern.attention %q, %q, %q kv %kv at %i, %i, %i counters %c window 8 : (tensor<2x4xf32>, tensor<2x4xf32>, tensor<2x4xf32>, !kern.kv<rows 2, heads 1, positions 9, dim 4, f32>, tensor<2xi32>, tensor<2xi32>, tensor<2xi32>, tensor<1xui32>) -> tensor<2x4xf32>
-  return
-}
-
-// -----
-
 func.func @f(%q: tensor<2x4xf32>, %kv: !kern.kv<rows 2, heads 1, positions 9, dim 4, f32>, %i: tensor<2xi32>, %s: tensor<3xi32>) {
   // expected-error @+1 {{serves 3 rows, the ring holds 2}}
   %0 = kern.attention %q, %q, %q kv %kv at %i, %i, %s window 8 : (tensor<2x4xf32>, tensor<2x4xf32>, tensor<2x4xf32>, !kern.kv<rows 2, heads 1, positions 9, dim 4, f32>, tensor<2xi32>, tensor<2xi32>, tensor<3xi32>) -> tensor<2x4xf32>
@@ -120,7 +104,7 @@ func.func @f(%q: tensor<2x4xf32>, %kv: !kern.kv<rows 2, heads 1, positions 9, di
 // -----
 
 func.func @f(%x: tensor<16x64xbf16>, %w: tensor<64x64xbf16>) -> tensor<16x64xbf16> {
-  // expected-error @+1 {{'kern.product' op has a choice without a family}}
+  // expected-error @+1 {{'kern.product' op has a choice without an engine}}
   %0 = kern.product %x, %w by {tile_m = 32} : (tensor<16x64xbf16>, tensor<64x64xbf16>) -> tensor<16x64xbf16>
   return %0 : tensor<16x64xbf16>
 }
@@ -128,31 +112,47 @@ func.func @f(%x: tensor<16x64xbf16>, %w: tensor<64x64xbf16>) -> tensor<16x64xbf1
 // -----
 
 func.func @f(%x: tensor<16x64xbf16>, %w: tensor<64x64xbf16>) -> tensor<16x64xbf16> {
-  // expected-error @+1 {{'kern.product' op has a choice of "warps" = 4 : i64; launches are spread by the integers tile_m, tile_n, tile_q, tile_k, stages, split, share, blocks}}
-  %0 = kern.product %x, %w by {family = "gemm", warps = 4} : (tensor<16x64xbf16>, tensor<64x64xbf16>) -> tensor<16x64xbf16>
+  // expected-error @+1 {{'kern.product' op has a choice of "warps" = "four"; engines spread the work by integers}}
+  %0 = kern.product %x, %w by {engine = "mma", warps = "four"} : (tensor<16x64xbf16>, tensor<64x64xbf16>) -> tensor<16x64xbf16>
   return %0 : tensor<16x64xbf16>
-}
-
-// -----
-
-func.func @f(%qkv: tensor<2x96xbf16>, %t: tensor<9x32xbf16>, %kv: !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, %i: tensor<2xi32>, %c: tensor<1xui32>) {
-  // expected-error @+1 {{needs a counter for each of 2 rows and 1 heads, has 'tensor<1xui32>'}}
-  %0, %1 = kern.attention_batch %qkv table %t kv %kv at %i, %i counters %c mult 1.0 window 8 chunk 32 blocks 4 : (tensor<2x96xbf16>, tensor<9x32xbf16>, tensor<2xi32>, tensor<2xi32>, !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, tensor<1xui32>) -> (tensor<2x36xf32>, tensor<2x32xbf16>)
-  return
-}
-
-// -----
-
-func.func @f(%qkv: tensor<2x96xbf16>, %t: tensor<9x32xbf16>, %kv: !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, %i: tensor<2xi32>, %c: tensor<2xui32>) {
-  // expected-error @+1 {{chunk and blocks must be 1 or more}}
-  %0, %1 = kern.attention_batch %qkv table %t kv %kv at %i, %i counters %c mult 1.0 window 8 chunk 32 blocks 0 : (tensor<2x96xbf16>, tensor<9x32xbf16>, tensor<2xi32>, tensor<2xi32>, !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, tensor<2xui32>) -> (tensor<2x36xf32>, tensor<2x32xbf16>)
-  return
 }
 
 // -----
 
 func.func @f(%qkv: tensor<2x64xbf16>, %t: tensor<9x32xbf16>, %kv: !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, %i: tensor<2xi32>, %c: tensor<2xui32>) {
   // expected-error @+1 {{expects q of the result's 32 channels and k and v of 1 heads of 32 side by side}}
-  %0, %1 = kern.attention_batch %qkv table %t kv %kv at %i, %i counters %c mult 1.0 window 8 chunk 32 blocks 4 : (tensor<2x64xbf16>, tensor<9x32xbf16>, tensor<2xi32>, tensor<2xi32>, !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, tensor<2xui32>) -> (tensor<2x36xf32>, tensor<2x32xbf16>)
+  %0, %1 = kern.attention_step %qkv table %t kv %kv at %i, %i counters %c mult 1.0 window 8 by {engine = "spread", chunk = 32, blocks = 4} : (tensor<2x64xbf16>, tensor<9x32xbf16>, tensor<2xi32>, tensor<2xi32>, !kern.kv<rows 2, heads 1, positions 9, dim 32, bf16>, tensor<2xui32>) -> (tensor<2x36xf32>, tensor<2x32xbf16>)
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x8xf32>, %w: tensor<4x8xf32>, %r: tensor<2x4xf32>) {
+  // expected-error @+1 {{has an epilogue that no kernel has: relu2 stands alone, mix and without come after plus}}
+  %0 = kern.product %x, %w relu2 plus %r : (tensor<2x8xf32>, tensor<4x8xf32>, tensor<2x4xf32>) -> tensor<2x4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x8xf32>, %w: tensor<4x8xf32>, %r: tensor<2x8xf32>) {
+  // expected-error @+1 {{reads and writes tensors of the type of its result, 'tensor<2x4xf32>', not 'tensor<2x8xf32>'}}
+  %0 = kern.product %x, %w plus %r : (tensor<2x8xf32>, tensor<4x8xf32>, tensor<2x8xf32>) -> tensor<2x4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x8xf32>, %w: tensor<4x8xf32>) {
+  // expected-error @+1 {{is no plain product: a library serves only those}}
+  %0 = kern.product %x, %w norm by {engine = "cublaslt"} : (tensor<2x8xf32>, tensor<4x8xf32>) -> tensor<2x4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%i: tensor<2xi32>, %t: tensor<16x8xf32>, %l: tensor<2xf32>) {
+  // expected-error @+1 {{smears and mixes normed rows alone: it lacks 'norm'}}
+  %0, %1 = kern.embed %i, %t mix resid %l skip %l layer 0 : (tensor<2xi32>, tensor<16x8xf32>, tensor<2xf32>, tensor<2xf32>) -> (tensor<2x8xf32>, tensor<2x8xf32>)
   return
 }

@@ -13,7 +13,7 @@ kern.program @cpu precision "bf16" {
   // FUSED-NEXT: return
   func.func @decode_2(%x: tensor<2x16xbf16> {nano.binding = "x"}) -> (tensor<2x8xbf16> {nano.binding = "y"}) attributes {nano.entry = {kind = "decode", rows = 2 : i64, tokens = 2 : i64}} {
     %w = kern.ref @w : tensor<8x16xbf16>
-    %l = kern.linear %x, %w : (tensor<2x16xbf16>, tensor<8x16xbf16>) -> tensor<2x8xbf16>
+    %l = kern.product %x, %w : (tensor<2x16xbf16>, tensor<8x16xbf16>) -> tensor<2x8xbf16>
     %r = kern.relu2 %l : tensor<2x8xbf16>
     return %r : tensor<2x8xbf16>
   }

@@ -3,19 +3,19 @@
 
 // The product is wanted by itself.
 // CHECK-LABEL: func.func @shared
-// CHECK-NEXT: kern.linear
+// CHECK-NEXT: kern.product
 // CHECK-NEXT: kern.relu2
 func.func @shared(%x: tensor<2x16xbf16>, %w: tensor<8x16xbf16>) -> (tensor<2x8xbf16>, tensor<2x8xbf16>) {
-  %l = kern.linear %x, %w : (tensor<2x16xbf16>, tensor<8x16xbf16>) -> tensor<2x8xbf16>
+  %l = kern.product %x, %w : (tensor<2x16xbf16>, tensor<8x16xbf16>) -> tensor<2x8xbf16>
   %r = kern.relu2 %l : tensor<2x8xbf16>
   return %l, %r : tensor<2x8xbf16>, tensor<2x8xbf16>
 }
 
 // CHECK-LABEL: func.func @library
-// CHECK-NEXT: kern.linear {{.*}} library "cublaslt"
+// CHECK-NEXT: kern.product {{.*}} by {engine = "cublaslt"}
 // CHECK-NEXT: kern.relu2
 func.func @library(%x: tensor<2x16xbf16>, %w: tensor<8x16xbf16>) -> tensor<2x8xbf16> {
-  %l = kern.linear %x, %w library "cublaslt" : (tensor<2x16xbf16>, tensor<8x16xbf16>) -> tensor<2x8xbf16>
+  %l = kern.product %x, %w by {engine = "cublaslt"} : (tensor<2x16xbf16>, tensor<8x16xbf16>) -> tensor<2x8xbf16>
   %r = kern.relu2 %l : tensor<2x8xbf16>
   return %r : tensor<2x8xbf16>
 }

@@ -4,7 +4,7 @@
 // CHECK-NEXT: kern.product %{{.+}}, %{{.+}} relu2 : (tensor<9x16xbf16>, tensor<8x16xbf16>) -> tensor<9x8xbf16>
 // CHECK-NEXT: return
 func.func @plain(%x: tensor<9x16xbf16>, %w: tensor<8x16xbf16>) -> tensor<9x8xbf16> {
-  %l = kern.linear %x, %w : (tensor<9x16xbf16>, tensor<8x16xbf16>) -> tensor<9x8xbf16>
+  %l = kern.product %x, %w : (tensor<9x16xbf16>, tensor<8x16xbf16>) -> tensor<9x8xbf16>
   %r = kern.relu2 %l : tensor<9x8xbf16>
   return %r : tensor<9x8xbf16>
 }

@@ -7,16 +7,16 @@
 // CHECK-LABEL: func.func @prefill_16
 // CHECK: [[N:%.+]] = kern.rms_norm
 // CHECK: [[W:%.+]] = kern.ref @q.qkv : tensor<32x16xbf16>
-// CHECK: [[QKV:%.+]] = kern.linear [[N]], [[W]] : (tensor<16x16xbf16>, tensor<32x16xbf16>) -> tensor<16x32xbf16>
-// CHECK-NEXT: [[Q:%.+]], [[K:%.+]], [[V:%.+]] = kern.qkv_prepare [[QKV]] table %{{.+}} at %{{.+}} mult 1.200000e+00
+// CHECK: [[QKV:%.+]] = kern.product [[N]], [[W]] : (tensor<16x16xbf16>, tensor<32x16xbf16>) -> tensor<16x32xbf16>
+// CHECK-NEXT: [[Q:%.+]], [[K:%.+]], [[V:%.+]] = kern.prepare_qkv [[QKV]] table %{{.+}} at %{{.+}} mult 1.200000e+00
 // CHECK-NEXT: kern.attention [[Q]], [[K]], [[V]] kv
 // CHECK-NEXT: kern.kv_write [[K]], [[V]] at
 // CHECK-NEXT: return
 // CHECK-LABEL: func.func @decode_2
 // CHECK: kern.rms_norm
-// CHECK: kern.linear {{.*}} -> tensor<2x32xbf16>
+// CHECK: kern.product {{.*}} -> tensor<2x32xbf16>
 // CHECK-NOT: kern.attention{{ }}
-// CHECK: kern.attention_decode {{.*}} mult 1.200000e+00 window 8 cluster 1
+// CHECK: kern.attention_step {{.*}} mult 1.200000e+00 window 8 :
 // CHECK-NEXT: return
 kern.program @cpu precision "bf16" {
   kern.weight @q : tensor<16x16xbf16> cast @q
@@ -31,9 +31,9 @@ kern.program @cpu precision "bf16" {
     %rope = kern.ref @rope : tensor<32x8xbf16>
     %kv = kern.ref @kv : !kern.kv<rows 2, heads 1, positions 9, dim 8, bf16>
     %n = kern.rms_norm %x width 16 : tensor<16x16xbf16>
-    %q0 = kern.linear %n, %wq : (tensor<16x16xbf16>, tensor<16x16xbf16>) -> tensor<16x16xbf16>
-    %k0 = kern.linear %n, %wk : (tensor<16x16xbf16>, tensor<8x16xbf16>) -> tensor<16x8xbf16>
-    %v0 = kern.linear %n, %wv : (tensor<16x16xbf16>, tensor<8x16xbf16>) -> tensor<16x8xbf16>
+    %q0 = kern.product %n, %wq : (tensor<16x16xbf16>, tensor<16x16xbf16>) -> tensor<16x16xbf16>
+    %k0 = kern.product %n, %wk : (tensor<16x16xbf16>, tensor<8x16xbf16>) -> tensor<16x8xbf16>
+    %v0 = kern.product %n, %wv : (tensor<16x16xbf16>, tensor<8x16xbf16>) -> tensor<16x8xbf16>
     %q1 = kern.rope %q0, %rope, %pos : (tensor<16x16xbf16>, tensor<32x8xbf16>, tensor<16xi32>) -> tensor<16x16xbf16>
     %q2 = kern.rms_norm %q1 width 8 : tensor<16x16xbf16>
     %q3 = kern.scale %q2 by 1.2 : tensor<16x16xbf16>
@@ -51,9 +51,9 @@ kern.program @cpu precision "bf16" {
     %rope = kern.ref @rope : tensor<32x8xbf16>
     %kv = kern.ref @kv : !kern.kv<rows 2, heads 1, positions 9, dim 8, bf16>
     %n = kern.rms_norm %x width 16 : tensor<2x16xbf16>
-    %q0 = kern.linear %n, %wq : (tensor<2x16xbf16>, tensor<16x16xbf16>) -> tensor<2x16xbf16>
-    %k0 = kern.linear %n, %wk : (tensor<2x16xbf16>, tensor<8x16xbf16>) -> tensor<2x8xbf16>
-    %v0 = kern.linear %n, %wv : (tensor<2x16xbf16>, tensor<8x16xbf16>) -> tensor<2x8xbf16>
+    %q0 = kern.product %n, %wq : (tensor<2x16xbf16>, tensor<16x16xbf16>) -> tensor<2x16xbf16>
+    %k0 = kern.product %n, %wk : (tensor<2x16xbf16>, tensor<8x16xbf16>) -> tensor<2x8xbf16>
+    %v0 = kern.product %n, %wv : (tensor<2x16xbf16>, tensor<8x16xbf16>) -> tensor<2x8xbf16>
     %q1 = kern.rope %q0, %rope, %pos : (tensor<2x16xbf16>, tensor<32x8xbf16>, tensor<2xi32>) -> tensor<2x16xbf16>
     %q2 = kern.rms_norm %q1 width 8 : tensor<2x16xbf16>
     %q3 = kern.scale %q2 by 1.2 : tensor<2x16xbf16>
@@ -71,10 +71,10 @@ kern.program @cpu precision "bf16" {
 // The value gate goes with them and takes the residual before its norm.
 // CHECK-LABEL: func.func @score_16
 // CHECK-SAME: [[X:%[a-z0-9]+]]: tensor<16x16xbf16>
-// CHECK: kern.qkv_prepare_ve %{{.+}} table %{{.+}} at %{{.+}} gate %{{.+}} of [[X]] embeds %{{.+}} of %{{.+}} mult 1.200000e+00 range 3.000000e+00
+// CHECK: kern.prepare_qkv %{{.+}} table %{{.+}} at %{{.+}} gate %{{.+}} of [[X]] embeds %{{.+}} of %{{.+}} range 3.000000e+00 mult 1.200000e+00
 // CHECK-NEXT: kern.attention{{ }}
 // CHECK-LABEL: func.func @decode_2
-// CHECK: kern.attention_decode_ve
+// CHECK: kern.attention_step
 kern.program @cpu precision "bf16" {
   kern.weight @q : tensor<16x16xbf16> cast @q
   kern.weight @k : tensor<8x16xbf16> cast @k
@@ -92,9 +92,9 @@ kern.program @cpu precision "bf16" {
     %ve = kern.ref @ve : tensor<64x8xbf16>
     %gate = kern.ref @gate : tensor<1x4xbf16>
     %n = kern.rms_norm %x width 16 : tensor<16x16xbf16>
-    %q0 = kern.linear %n, %wq : (tensor<16x16xbf16>, tensor<16x16xbf16>) -> tensor<16x16xbf16>
-    %k0 = kern.linear %n, %wk : (tensor<16x16xbf16>, tensor<8x16xbf16>) -> tensor<16x8xbf16>
-    %v0 = kern.linear %n, %wv : (tensor<16x16xbf16>, tensor<8x16xbf16>) -> tensor<16x8xbf16>
+    %q0 = kern.product %n, %wq : (tensor<16x16xbf16>, tensor<16x16xbf16>) -> tensor<16x16xbf16>
+    %k0 = kern.product %n, %wk : (tensor<16x16xbf16>, tensor<8x16xbf16>) -> tensor<16x8xbf16>
+    %v0 = kern.product %n, %wv : (tensor<16x16xbf16>, tensor<8x16xbf16>) -> tensor<16x8xbf16>
     %v1 = kern.value_gate %v0, %n, %ids table %ve gate %gate range 3.0 : (tensor<16x8xbf16>, tensor<16x16xbf16>, tensor<16xi32>, tensor<64x8xbf16>, tensor<1x4xbf16>) -> tensor<16x8xbf16>
     %q1 = kern.rope %q0, %rope, %pos : (tensor<16x16xbf16>, tensor<32x8xbf16>, tensor<16xi32>) -> tensor<16x16xbf16>
     %q2 = kern.rms_norm %q1 width 8 : tensor<16x16xbf16>
@@ -115,9 +115,9 @@ kern.program @cpu precision "bf16" {
     %ve = kern.ref @ve : tensor<64x8xbf16>
     %gate = kern.ref @gate : tensor<1x4xbf16>
     %n = kern.rms_norm %x width 16 : tensor<2x16xbf16>
-    %q0 = kern.linear %n, %wq : (tensor<2x16xbf16>, tensor<16x16xbf16>) -> tensor<2x16xbf16>
-    %k0 = kern.linear %n, %wk : (tensor<2x16xbf16>, tensor<8x16xbf16>) -> tensor<2x8xbf16>
-    %v0 = kern.linear %n, %wv : (tensor<2x16xbf16>, tensor<8x16xbf16>) -> tensor<2x8xbf16>
+    %q0 = kern.product %n, %wq : (tensor<2x16xbf16>, tensor<16x16xbf16>) -> tensor<2x16xbf16>
+    %k0 = kern.product %n, %wk : (tensor<2x16xbf16>, tensor<8x16xbf16>) -> tensor<2x8xbf16>
+    %v0 = kern.product %n, %wv : (tensor<2x16xbf16>, tensor<8x16xbf16>) -> tensor<2x8xbf16>
     %v1 = kern.value_gate %v0, %n, %ids table %ve gate %gate range 3.0 : (tensor<2x8xbf16>, tensor<2x16xbf16>, tensor<2xi32>, tensor<64x8xbf16>, tensor<1x4xbf16>) -> tensor<2x8xbf16>
     %q1 = kern.rope %q0, %rope, %pos : (tensor<2x16xbf16>, tensor<32x8xbf16>, tensor<2xi32>) -> tensor<2x16xbf16>
     %q2 = kern.rms_norm %q1 width 8 : tensor<2x16xbf16>

@@ -10,7 +10,7 @@ kern.program @cpu precision "bf16" {
   // Nothing but a norm.
   // CHECK-LABEL: func.func @norm
   // CHECK-NOT: kern.embed {{.*}}
-  // CHECK: kern.embed_norm {{.*}} : (tensor<2xi32>, tensor<16x8xbf16>) -> tensor<2x8xbf16>
+  // CHECK: kern.embed {{.*}} norm : (tensor<2xi32>, tensor<16x8xbf16>) -> tensor<2x8xbf16>
   // CHECK-NEXT: return
   func.func @norm(%ids: tensor<2xi32> {nano.binding = "tokens"}) -> tensor<2x8xbf16> {
     %wte = kern.ref @wte : tensor<16x8xbf16>
@@ -21,7 +21,7 @@ kern.program @cpu precision "bf16" {
 
   // The first mix goes along; later ones read x0 from the same launch.
   // CHECK-LABEL: func.func @mixed
-  // CHECK: [[X0:%.+]], [[X:%.+]] = kern.embed_norm_mix {{.*}} resid {{.*}} skip {{.*}} layer 0
+  // CHECK: [[X0:%.+]], [[X:%.+]] = kern.embed {{.*}} norm mix resid {{.*}} skip {{.*}} layer 0
   // CHECK-NEXT: kern.mix [[X]], [[X0]] {{.*}} layer 1
   // CHECK-NEXT: return
   func.func @mixed(%ids: tensor<2xi32> {nano.binding = "tokens"}) -> tensor<2x8xbf16> {
@@ -35,7 +35,7 @@ kern.program @cpu precision "bf16" {
   }
 
   // CHECK-LABEL: func.func @smeared
-  // CHECK: [[X0:%.+]], [[X:%.+]] = kern.embed_smear_mix {{.*}} gate {{.*}} lambda {{.*}} resid {{.*}} skip {{.*}} layer 0
+  // CHECK: [[X0:%.+]], [[X:%.+]] = kern.embed {{.*}} norm smear {{.*}} gate {{.*}} lambda {{.*}} mix resid {{.*}} skip {{.*}} layer 0
   // CHECK-NEXT: return [[X0]], [[X]]
   func.func @smeared(%ids: tensor<2xi32> {nano.binding = "tokens"}, %prev: tensor<2xi32> {nano.binding = "prev"})
       -> (tensor<2x8xbf16>, tensor<2x8xbf16>) {

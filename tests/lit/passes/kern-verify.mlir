@@ -8,7 +8,7 @@ kern.program @cpu precision "f32" {
   kern.weight @w : tensor<8x8xf32> cast @w
   func.func @decode_2(%x: tensor<2x8xf32> {nano.binding = "x"}) -> (tensor<2x8xf32> {nano.binding = "y"}) attributes {nano.entry = {kind = "decode", tokens = 2, rows = 2}} {
     %w = kern.ref @w : tensor<8x8xf32>
-    %y = kern.linear %x, %w : (tensor<2x8xf32>, tensor<8x8xf32>) -> tensor<2x8xf32>
+    %y = kern.product %x, %w : (tensor<2x8xf32>, tensor<8x8xf32>) -> tensor<2x8xf32>
     return %y : tensor<2x8xf32>
   }
 }

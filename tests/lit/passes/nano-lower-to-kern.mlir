@@ -26,7 +26,7 @@
 // CHECK: kern.rope
 // CHECK: kern.rms_norm {{.*}} width 4
 // CHECK: kern.scale {{.*}} by 1.200000e+00
-// CHECK: [[K:%.+]] = kern.linear
+// CHECK: [[K:%.+]] = kern.product
 // CHECK: [[V:%.+]] = kern.value_gate [[K]], {{.*}} range 3.000000e+00
 // CHECK: [[RING:%.+]] = kern.ref @narrow
 // CHECK: kern.attention {{.*}}, [[K]], [[V]] kv [[RING]] at [[ROWS]], [[POS]], [[STARTS]] window 8
@@ -39,7 +39,7 @@
 // CHECK: kern.relu2
 // CHECK: kern.backout
 // CHECK: kern.last
-// CHECK: kern.linear {{.*}} -> tensor<2x16xf32>
+// CHECK: kern.product {{.*}} -> tensor<2x16xf32>
 // CHECK: [[COUNTERS:%.+]] = kern.ref @sample.counters
 // CHECK: kern.sample {{.*}} counters [[COUNTERS]] vocab 10 cap 1.500000e+01
 // No attention, so no rows, positions or lengths either.

@@ -3,5 +3,5 @@
 
 // expected-error @+1 {{kernel k does not compile for sm_90a}}
 plan.program @sm_90a precision "f32" min_driver 0 {
-  plan.kernel @k family "relu2" {T = f32} source "no C++"
+  plan.kernel @k meaning "relu2" engine "simt" {T = f32} includes [] source "no C++"
 }

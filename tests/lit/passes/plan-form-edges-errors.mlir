@@ -2,7 +2,7 @@
 // RUN: nanocc-opt %s --plan-form-edges | FileCheck %s
 
 plan.program @cpu precision "f32" min_driver 0 {
-  plan.kernel @k family "unheard_of" {}
+  plan.kernel @k meaning "unheard_of" {}
   plan.buffer @x in state : tensor<64xf32> at 0
   plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
     // CHECK: after []

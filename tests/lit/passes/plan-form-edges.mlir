@@ -1,9 +1,9 @@
 // RUN: nanocc-opt %s --plan-form-edges | FileCheck %s
 
 plan.program @cpu precision "f32" min_driver 0 {
-  plan.kernel @relu2 family "relu2" {T = f32}
-  plan.kernel @add family "add" {T = f32}
-  plan.kernel @kv_write family "kv_write" {T = f32, kv_heads = 1, D = 4, ring = 8}
+  plan.kernel @relu2 meaning "relu2" {T = f32}
+  plan.kernel @add meaning "add" {T = f32}
+  plan.kernel @kv_write meaning "kv_write" {T = f32, kv_heads = 1, D = 4, ring = 8}
   plan.buffer @x in state : tensor<64xf32> at 0
   plan.buffer @kv in kv : tensor<1x2x1x8x4xf32> at 0
   plan.buffer @rows in state : tensor<64xi32> at 256
@@ -48,9 +48,9 @@ plan.program @cpu precision "f32" min_driver 0 {
 // On a device a chain of launches has programmatic edges.
 // CHECK-LABEL: plan.program @sm_90a
 plan.program @sm_90a precision "f32" min_driver 13000 {
-  plan.kernel @relu2 family "relu2" {T = f32}
-  plan.kernel @add family "add" {T = f32}
-  plan.kernel @linear family "linear" {T = f32, O = f32, K = 64, N = 64}
+  plan.kernel @relu2 meaning "relu2" {T = f32}
+  plan.kernel @add meaning "add" {T = f32}
+  plan.kernel @linear meaning "product" {T = f32, O = f32, K = 64, N = 64}
   plan.buffer @w in constant : tensor<64x64xf32> at 0
   plan.buffer @x in state : tensor<64xf32> at 0
   plan.buffer @a in arena : tensor<64xf32> at 0 live @e 0 to 8
@@ -87,7 +87,7 @@ plan.program @sm_90a precision "f32" min_driver 13000 {
 // A loop's own node waits for what its entry's nodes leave; the entry's edges stay.
 // CHECK-LABEL: plan.program @sm_100a
 plan.program @sm_100a precision "f32" min_driver 13000 {
-  plan.kernel @relu2 family "relu2" {T = f32}
+  plan.kernel @relu2 meaning "relu2" {T = f32}
   plan.buffer @x in state : tensor<64xf32> at 0
   plan.buffer @y in state : tensor<64xf32> at 256
   plan.buffer @z in state : tensor<64xf32> at 512

@@ -24,22 +24,22 @@ module attributes {nano.model = {name = "m", layers = 1, width = 8, heads = 2, k
     // CHECK-NEXT: plan.buffer @prefill_8.prev in state : tensor<8xi32>
     // CHECK: plan.buffer @prefill_8.starts in state : tensor<2xi32>
     // CHECK: plan.buffer @decode_2.prev in state : tensor<2xi32>
-    // CHECK: plan.kernel @feed_16 family "feed" {max_seq = 16 : i64} source
-    // CHECK: plan.kernel @advance_16 family "advance" {max_seq = 16 : i64} source
+    // CHECK: plan.kernel @feed_simt_16 meaning "feed" engine "simt" {max_seq = 16 : i64} includes [{{.*}}] source
+    // CHECK: plan.kernel @advance_simt_16 meaning "advance" engine "simt" {max_seq = 16 : i64} includes [{{.*}}] source
     plan.entry @prefill_8 prefill tokens 8 rows 2 inputs {tokens = @p.tokens, last = @p.last, sampling = @p.sampling} outputs {next = @p.next} {
     }
     plan.entry @decode_2 decode tokens 2 rows 2 inputs {tokens = @d.tokens, last = @d.last, sampling = @p.sampling} outputs {next = @d.next} {
     }
     // CHECK: plan.entry @generate_8_2 generate tokens 8 rows 2 inputs {prompt = @generate.prompt, request = @generate.request} outputs {ring = @generate.ring} {
-    // CHECK-NEXT: plan.launch @feed_16 [@generate.prompt, @generate.request, @generate.request, @generate.progress, @generate.go, @generate.ring, @p.tokens, @prefill_8.prev,
+    // CHECK-NEXT: plan.launch @feed_simt_16 [@generate.prompt, @generate.request, @generate.request, @generate.progress, @generate.go, @generate.ring, @p.tokens, @prefill_8.prev,
     // CHECK-SAME: @d.tokens, @decode_2.prev,
     // CHECK-SAME: 8 : i32, 2 : i32, 2 : i32, 0 : i32, #plan.condition<0>, #plan.condition<1>] grid [1, 1, 1] block [256, 1, 1]
     // CHECK-NEXT: plan.while @prefill_8 go @generate.go[0] {
-    // CHECK-NEXT: plan.launch @feed_16 [@generate.prompt, @generate.request, @p.next,
+    // CHECK-NEXT: plan.launch @feed_simt_16 [@generate.prompt, @generate.request, @p.next,
     // CHECK-SAME: 8 : i32, 2 : i32, 2 : i32, 1 : i32, #plan.condition<0>, #plan.condition<1>]
     // CHECK-NEXT: }
     // CHECK-NEXT: plan.while @decode_2 go @generate.go[1] {
-    // CHECK-NEXT: plan.launch @advance_16 [@generate.request, @d.next, @generate.progress, @generate.go, @generate.ring, @d.tokens, @decode_2.prev,
+    // CHECK-NEXT: plan.launch @advance_simt_16 [@generate.request, @d.next, @generate.progress, @generate.go, @generate.ring, @d.tokens, @decode_2.prev,
     // CHECK-SAME: 2 : i32, #plan.condition<1>] grid [1, 1, 1] block [128, 1, 1]
     // CHECK-NEXT: }
     // CHECK-NEXT: }

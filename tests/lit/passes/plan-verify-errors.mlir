@@ -29,7 +29,7 @@ plan.program @cpu precision "f32" min_driver 0 memory {constants = 0, kv = 0, st
 // -----
 
 plan.program @cpu precision "f32" min_driver 0 memory {constants = 0, kv = 0, state = 256, arena = 1024, workspace = 0} {
-  plan.kernel @relu2 family "relu2" {T = f32}
+  plan.kernel @relu2 meaning "relu2" {T = f32}
   plan.buffer @x in state : tensor<64xf32> at 0
   // expected-error @+1 {{'plan.buffer' op shares bytes with @b while both are alive}}
   plan.buffer @a in arena : tensor<128xf32> at 0 live @e 0 to 2
@@ -47,7 +47,7 @@ plan.program @cpu precision "f32" min_driver 0 memory {constants = 0, kv = 0, st
 // -----
 
 plan.program @cpu precision "f32" min_driver 0 memory {constants = 0, kv = 0, state = 256, arena = 512, workspace = 0} {
-  plan.kernel @relu2 family "relu2" {T = f32}
+  plan.kernel @relu2 meaning "relu2" {T = f32}
   plan.buffer @x in state : tensor<64xf32> at 0
   plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
     // expected-error @+1 {{has no edges: plan-form-edges must run first}}
@@ -58,7 +58,7 @@ plan.program @cpu precision "f32" min_driver 0 memory {constants = 0, kv = 0, st
 // -----
 
 plan.program @cpu precision "f32" min_driver 0 memory {constants = 0, kv = 0, state = 256, arena = 512, workspace = 0} {
-  plan.kernel @relu2 family "relu2" {T = f32}
+  plan.kernel @relu2 meaning "relu2" {T = f32}
   plan.buffer @x in state : tensor<64xf32> at 0
   plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
     // expected-error @+1 {{waits for node 0, which is not before it}}
@@ -69,7 +69,7 @@ plan.program @cpu precision "f32" min_driver 0 memory {constants = 0, kv = 0, st
 // -----
 
 plan.program @cpu precision "f32" min_driver 0 memory {constants = 0, kv = 0, state = 256, arena = 512, workspace = 0} {
-  plan.kernel @relu2 family "relu2" {T = f32}
+  plan.kernel @relu2 meaning "relu2" {T = f32}
   plan.buffer @x in state : tensor<64xf32> at 0
   plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
     // expected-error @+1 {{waits for node -1, which is not before it}}
@@ -80,7 +80,7 @@ plan.program @cpu precision "f32" min_driver 0 memory {constants = 0, kv = 0, st
 // -----
 
 plan.program @cpu precision "f32" min_driver 0 memory {constants = 0, kv = 0, state = 256, arena = 512, workspace = 0} {
-  plan.kernel @relu2 family "relu2" {T = f32}
+  plan.kernel @relu2 meaning "relu2" {T = f32}
   plan.buffer @x in state : tensor<64xf32> at 0
   plan.buffer @a in arena : tensor<64xf32> at 0 live @e 0 to 1
   plan.buffer @b in arena : tensor<64xf32> at 256 live @e 1 to 1
@@ -94,8 +94,8 @@ plan.program @cpu precision "f32" min_driver 0 memory {constants = 0, kv = 0, st
 // -----
 
 plan.program @sm_90a precision "f32" min_driver 0 memory {constants = 256, kv = 0, state = 512, arena = 0, workspace = 0} {
-  plan.kernel @relu2 family "relu2" {T = f32}
-  plan.kernel @linear family "linear" {T = f32, O = f32, K = 8, N = 8}
+  plan.kernel @relu2 meaning "relu2" {T = f32}
+  plan.kernel @linear meaning "product" {T = f32, O = f32, K = 8, N = 8}
   plan.buffer @w in constant : tensor<8x8xf32> at 0
   plan.buffer @x in state : tensor<8xf32> at 0
   plan.buffer @y in state : tensor<8xf32> at 256
@@ -109,7 +109,7 @@ plan.program @sm_90a precision "f32" min_driver 0 memory {constants = 256, kv = 
 // -----
 
 plan.program @sm_90a precision "f32" min_driver 0 memory {constants = 0, kv = 0, state = 512, arena = 0, workspace = 0} {
-  plan.kernel @relu2 family "relu2" {T = f32}
+  plan.kernel @relu2 meaning "relu2" {T = f32}
   plan.buffer @x in state : tensor<8xf32> at 0
   plan.buffer @y in state : tensor<8xf32> at 256
   plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
@@ -123,7 +123,7 @@ plan.program @sm_90a precision "f32" min_driver 0 memory {constants = 0, kv = 0,
 // -----
 
 plan.program @sm_90a precision "f32" min_driver 0 memory {constants = 0, kv = 0, state = 512, arena = 0, workspace = 0} {
-  plan.kernel @relu2 family "relu2" {T = f32}
+  plan.kernel @relu2 meaning "relu2" {T = f32}
   plan.buffer @x in state : tensor<8xf32> at 0
   plan.buffer @y in state : tensor<8xf32> at 256
   plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {

@@ -3,7 +3,7 @@
 // RUN: nanocc-opt %s | diff - %t
 
 plan.program @cpu precision "f32" min_driver 0 memory {constants = 0, kv = 0, state = 256, arena = 512, workspace = 0} {
-  plan.kernel @relu2 family "relu2" {T = f32}
+  plan.kernel @relu2 meaning "relu2" {T = f32}
   plan.buffer @x in state : tensor<64xf32> at 0
   plan.buffer @a in arena : tensor<64xf32> at 0 live @e 0 to 1
   plan.buffer @b in arena : tensor<64xf32> at 0 live @e 2 to 3

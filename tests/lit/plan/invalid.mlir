@@ -208,10 +208,10 @@ plan.program @cpu precision "f32" min_driver 0 {
 // -----
 
 plan.program @cpu precision "f32" min_driver 0 {
-  plan.kernel @k family "scale" {T = f32}
+  plan.kernel @k meaning "scale" {T = f32}
   plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
     // expected-error @+1 {{'plan.kernel' op expects parent op 'plan.program'}}
-    plan.kernel @j family "scale" {T = f32}
+    plan.kernel @j meaning "scale" {T = f32}
   }
 }
 
@@ -238,7 +238,7 @@ plan.program @cpu precision "f32" min_driver 0 {
 
 plan.program @cpu precision "f32" min_driver 0 {
   plan.buffer @b in constant : tensor<4xf32>
-  plan.kernel @k family "scale" {T = f32}
+  plan.kernel @k meaning "scale" {T = f32}
   plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
     // expected-error @+1 {{argument 0 must name a plan.buffer of this program}}
     plan.launch @k [@nowhere] grid [1, 1, 1] block [1, 1, 1] shared 0 bytes 0 flops 0
@@ -249,7 +249,7 @@ plan.program @cpu precision "f32" min_driver 0 {
 
 plan.program @cpu precision "f32" min_driver 0 {
   plan.buffer @b in constant : tensor<4xf32>
-  plan.kernel @k family "scale" {T = f32}
+  plan.kernel @k meaning "scale" {T = f32}
   plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
     // expected-error @+1 {{argument 1 must be a buffer, an i32, an f32 or a condition, is 1 : i64}}
     plan.launch @k [@b, 1] grid [1, 1, 1] block [1, 1, 1] shared 0 bytes 0 flops 0
@@ -260,7 +260,7 @@ plan.program @cpu precision "f32" min_driver 0 {
 
 plan.program @cpu precision "f32" min_driver 0 {
   plan.buffer @b in constant : tensor<4xf32>
-  plan.kernel @k family "scale" {T = f32}
+  plan.kernel @k meaning "scale" {T = f32}
   plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
     // expected-error @+1 {{grid must be three positive extents}}
     plan.launch @k [@b] grid [1, 1] block [1, 1, 1] shared 0 bytes 0 flops 0
@@ -271,7 +271,7 @@ plan.program @cpu precision "f32" min_driver 0 {
 
 plan.program @cpu precision "f32" min_driver 0 {
   plan.buffer @b in constant : tensor<4xf32>
-  plan.kernel @k family "scale" {T = f32}
+  plan.kernel @k meaning "scale" {T = f32}
   plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
     // expected-error @+1 {{block must be three positive extents}}
     plan.launch @k [@b] grid [1, 1, 1] block [1, 0, 1] shared 0 bytes 0 flops 0
@@ -282,7 +282,7 @@ plan.program @cpu precision "f32" min_driver 0 {
 
 plan.program @cpu precision "f32" min_driver 0 {
   plan.buffer @b in constant : tensor<4xf32>
-  plan.kernel @k family "scale" {T = f32}
+  plan.kernel @k meaning "scale" {T = f32}
   plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
     // expected-error @+1 {{a block has at most 1024 threads}}
     plan.launch @k [@b] grid [1, 1, 1] block [65536, 65536, 1] shared 0 bytes 0 flops 0
@@ -293,7 +293,7 @@ plan.program @cpu precision "f32" min_driver 0 {
 
 plan.program @cpu precision "f32" min_driver 0 {
   plan.buffer @b in constant : tensor<4xf32>
-  plan.kernel @k family "scale" {T = f32}
+  plan.kernel @k meaning "scale" {T = f32}
   plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
     // expected-error @+1 {{programmatic node 0 is not one it comes after}}
     plan.launch @k [@b] grid [1, 1, 1] block [1, 1, 1] shared 0 bytes 0 flops 0 after [] programmatic [0]
@@ -304,7 +304,7 @@ plan.program @cpu precision "f32" min_driver 0 {
 
 plan.program @cpu precision "f32" min_driver 0 {
   plan.buffer @b in constant : tensor<4xf32>
-  plan.kernel @k family "scale" {T = f32}
+  plan.kernel @k meaning "scale" {T = f32}
   plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
     // expected-error @+1 {{@nothing is not a plan.kernel of this program}}
     plan.gemm @nothing [@b] bytes 0 flops 0
@@ -327,7 +327,7 @@ plan.program @cpu precision "f32" min_driver 0 {
 plan.program @cpu precision "f32" min_driver 0 {
   plan.buffer @go in state : tensor<2xui32>
   plan.buffer @b in state : tensor<4xf32>
-  plan.kernel @k family "scale" {T = f32}
+  plan.kernel @k meaning "scale" {T = f32}
   plan.entry @e decode tokens 1 rows 1 inputs {} outputs {} {
   }
   plan.entry @g generate tokens 1 rows 1 inputs {} outputs {} {

@@ -30,10 +30,10 @@ plan.program @sm_90a precision "bf16" min_driver 13000 memory {constants = 512, 
       #plan.permute<5 view [8, 8] order [1, 0]>, #plan.pad<7 axis 1 by 0 and 4>]
   // CHECK: plan.ring "layer 0" [@kv]
   plan.ring "layer 0" [@kv]
-  // CHECK: plan.kernel @linear family "linear" {K = 8 : i64, N = 8 : i64, O = bf16, T = bf16} source "text" cubin dense<[1, 2]> : tensor<2xui8>
-  plan.kernel @linear family "linear" {T = bf16, O = bf16, K = 8, N = 8} source "text" cubin dense<[1, 2]> : tensor<2xui8>
-  // CHECK: plan.kernel @scale family "scale" {T = bf16}{{$}}
-  plan.kernel @scale family "scale" {T = bf16}
+  // CHECK: plan.kernel @linear meaning "product" engine "stream" {K = 8 : i64, N = 8 : i64, O = bf16, T = bf16} includes ["a.cuh"] source "text" cubin dense<[1, 2]> : tensor<2xui8>
+  plan.kernel @linear meaning "product" engine "stream" {T = bf16, O = bf16, K = 8, N = 8} includes ["a.cuh"] source "text" cubin dense<[1, 2]> : tensor<2xui8>
+  // CHECK: plan.kernel @scale meaning "scale" {T = bf16}{{$}}
+  plan.kernel @scale meaning "scale" {T = bf16}
   // CHECK: plan.entry @decode_1 decode tokens 1 rows 1 inputs {x = @x} outputs {y = @y} {
   plan.entry @decode_1 decode tokens 1 rows 1 inputs {x = @x} outputs {y = @y} {
     // CHECK: plan.gemm @linear [@x, @w, @y, 1 : i32] bytes 160 flops 128 after []

@@ -1,11 +1,11 @@
-// The sweep of wgemm and its like.
-#include "tests/unit/family_cases.h"
+// The sweep of products by wgmma.
+#include "tests/unit/kernel_cases.h"
 
 namespace nanotest {
 
 using namespace kernels;
 
-std::vector<Case> wgemmCases(std::string_view family) {
+std::vector<Case> productWgmmaCases(const Kernel &kernel) {
   struct Shape {
     int K, N, M, tileM, tileN, stages, split, share, blocks;
   };
@@ -42,27 +42,29 @@ std::vector<Case> wgemmCases(std::string_view family) {
       {200, 584, 130, 128, 192, 2, 1, 2, 2},
       {264, 520, 520, 256, 128, 3, 1, 2, 2}, // several large tiles a cluster
   };
-  constexpr int64_t f32 = static_cast<int64_t>(DType::F32), bf16 = static_cast<int64_t>(DType::BF16);
-  const std::string name(family);
+  constexpr int64_t f32 = valueOf(DType::F32), bf16 = valueOf(DType::BF16);
+  const bool plain = kernel.meaning.name == "product" || kernel.meaning.name == "product_relu2";
   std::vector<Case> cases;
   int i = 0;
   for (const Shape &s : shapes) {
-    const std::vector<int64_t> tiles = {s.K, s.N, s.tileM, s.tileN, s.stages, s.split, s.share, s.blocks};
-    const Scalar tokens{.i = s.M}, layer{.i = s.M % 4};
-    auto add = [&](std::vector<int64_t> params, std::initializer_list<int64_t> more, std::vector<Scalar> scalars) {
-      params.insert(params.end(), tiles.begin(), tiles.end());
-      params.insert(params.end(), more);
-      cases.push_back(makeCase(name.c_str(), std::move(params), std::move(scalars)));
-    };
-    if (name == "wgemm") { // with and without the norm, in turn with the other two
-      const int64_t relu2 = ++i % 2;
-      add({bf16, i / 2 % 2 ? f32 : bf16}, {0, relu2}, {tokens});
-      add({bf16, i / 2 % 2 ? bf16 : f32}, {1, 1 - relu2}, {tokens});
-    } else if (name.starts_with("wgemm_mix")) {
-      add({bf16}, {}, {layer, tokens});
-    } else {
-      add({bf16}, {}, {tokens});
-    }
+    std::vector<Scalar> scalars = {{.i = s.M}};
+    if (kernel.meaning.name.starts_with("product_mix"))
+      scalars.insert(scalars.begin(), {.i = s.M % 4}); // the layer
+    for (int64_t norm : {0, 1})                        // with and without, in turn with the type of the output
+      cases.push_back(makeCase(kernel,
+                               {{"T", bf16},
+                                {"O", plain && (i + norm) % 2 ? f32 : bf16},
+                                {"K", s.K},
+                                {"N", s.N},
+                                {"norm", norm},
+                                {"tile_m", s.tileM},
+                                {"tile_n", s.tileN},
+                                {"stages", s.stages},
+                                {"split", s.split},
+                                {"share", s.share},
+                                {"blocks", s.blocks}},
+                               scalars));
+    ++i;
   }
   return cases;
 }

@@ -1,7 +1,8 @@
 // Every CPU reference against its formula in double, over the sweep of odd shapes.
+#include "kernels_templates/base/reference.h"
 #include "kernels_templates/sample/philox.h"
 #include "runtime/executor/host_math.h"
-#include "tests/unit/family_cases.h"
+#include "tests/unit/kernel_cases.h"
 
 #include <gtest/gtest.h>
 
@@ -14,6 +15,7 @@
 namespace {
 
 using nanotest::Case;
+using nanotest::valueOf;
 using Formula = std::function<double(const Case &, size_t)>; // element i of the outputs, one behind another
 
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
@@ -26,7 +28,7 @@ double dot(const Case &c, size_t a, size_t i, size_t b, size_t j, size_t n) {
 }
 
 /// Element i of x w^T, buffers 0 and 1.
-double product(const Case &c, size_t i) {
+double dotProduct(const Case &c, size_t i) {
   const size_t K = c.params["K"], N = c.params["N"];
   return dot(c, 0, i / N * K, 1, i % N * K, K);
 }
@@ -143,13 +145,13 @@ double sample(const Case &c, size_t row) {
   return choice;
 }
 
-/// act(s * x w^T), as gemv and gemm say.
-double scaledProduct(const Case &c, size_t i) {
+/// s * x w^T
+double product(const Case &c, size_t i) {
   const size_t K = c.params["K"], N = c.params["N"], row = i / N * K;
-  double sum = product(c, i);
+  double sum = dotProduct(c, i);
   if (c.params["norm"])
     sum /= std::sqrt(dot(c, 0, row, 0, row, K) / K + std::ldexp(1.0, -23));
-  return c.params["relu2"] ? std::pow(std::max(sum, 0.0), 2) : sum;
+  return sum;
 }
 
 double productAdd(const Case &c, size_t i) { return c.get(2, i) + product(c, i); }
@@ -161,8 +163,8 @@ double productMix(const Case &c, size_t i) {
 
 double productBackout(const Case &c, size_t i) { return productAdd(c, i) - c.get(4, 0) * c.get(3, i); }
 
-/// qkv_prepare and, if `gated`, qkv_prepare_ve.
-double qkvPrepare(const Case &c, size_t i, bool gated) {
+/// prepare_qkv and, if `gated`, prepare_qkv_gate.
+double prepareQkv(const Case &c, size_t i, bool gated) {
   const size_t heads = c.params["heads"], kvHeads = c.params["kv_heads"], D = c.params["D"], half = D / 2;
   const size_t n = c.scalars[1].i, queries = n * heads * D, keys = n * kvHeads * D;
   auto at = [&](size_t t, size_t head) { return (t * (heads + 2 * kvHeads) + head) * D; };
@@ -210,28 +212,18 @@ const std::map<std::string_view, Formula> formulas = {
     {"embed_norm_mix", [](const Case &c, size_t i) { return embedNorm(c, 0, 1, i); }},
     {"embed_smear", embedSmear},
     {"embed_smear_mix", embedSmear},
-    {"linear", product},
-    {"gemv", scaledProduct},
-    {"gemv_add", productAdd},
-    {"gemv_mix", productMix},
-    {"gemv_mix_sum", productAdd},
-    {"gemm_mix_sum", productAdd},
-    {"gemv_backout", productBackout},
-    {"gemm", scaledProduct},
-    {"gemm_add", productAdd},
-    {"gemm_mix", productMix},
-    {"gemm_backout", productBackout},
-    {"wgemm", scaledProduct},
-    {"wgemm_add", productAdd},
-    {"wgemm_mix", productMix},
-    {"wgemm_mix_sum", productAdd},
-    {"wgemm_backout", productBackout},
-    {"qkv_prepare", [](const Case &c, size_t i) { return qkvPrepare(c, i, false); }},
-    {"qkv_prepare_ve", [](const Case &c, size_t i) { return qkvPrepare(c, i, true); }},
+    {"product", product},
+    {"product_relu2", [](const Case &c, size_t i) { return std::pow(std::max(product(c, i), 0.0), 2); }},
+    {"product_add", productAdd},
+    {"product_mix", productMix},
+    {"product_mix_sum", productAdd},
+    {"product_backout", productBackout},
+    {"prepare_qkv", [](const Case &c, size_t i) { return prepareQkv(c, i, false); }},
+    {"prepare_qkv_gate", [](const Case &c, size_t i) { return prepareQkv(c, i, true); }},
     {"rope", rope},
     {"scale", [](const Case &c, size_t i) { return c.scalars[0].f * c.get(0, i); }},
     {"value_gate", valueGate},
-    {"attention", attention},
+    {"attention_chunk", attention},
     {"add", [](const Case &c, size_t i) { return c.get(0, i) + c.get(1, i); }},
     {"relu2", [](const Case &c, size_t i) { return std::pow(std::max(c.get(0, i), 0.0), 2); }},
     {"mix", [](const Case &c,
@@ -247,7 +239,7 @@ const std::map<std::string_view, Formula> formulas = {
     {"nll", nll},
 };
 
-/// The second output of families that have two.
+/// The second output of meanings that have two.
 const std::map<std::string_view, Formula> secondFormulas = {
     {"embed_norm_mix",
      [](const Case &c, size_t i) {
@@ -259,42 +251,45 @@ const std::map<std::string_view, Formula> secondFormulas = {
        const size_t layer = c.scalars[0].i;
        return (c.get(5, layer) + c.get(6, layer)) * embedSmear(c, i);
      }},
-    {"gemv_mix_sum", productMix},
-    {"gemm_mix_sum", productMix},
-    {"wgemm_mix_sum", productMix},
+    {"product_mix_sum", productMix},
 };
 
-class Formulas : public testing::TestWithParam<const kernels::Family *> {};
-class Families : public testing::TestWithParam<const kernels::Family *> {};
+class Formulas : public testing::TestWithParam<const kernels::Kernel *> {};
+class Kernels : public testing::TestWithParam<const kernels::Kernel *> {};
 
-/// All but those that change a ring in place (see KvWrite and AttentionDecode), feed and advance (see Generation), and
-/// attention_prefill and attention_mma, whose reference is attention's.
-std::vector<const kernels::Family *> familiesWithFormula() {
-  std::vector<const kernels::Family *> families;
-  for (const kernels::Family *family : codegen::allFamilies())
-    if (family->name != "kv_write" && !family->name.starts_with("attention_") && family->name != "feed" &&
-        family->name != "advance")
-      families.push_back(family);
-  return families;
+std::vector<const kernels::Kernel *> allKernels() {
+  std::vector<const kernels::Kernel *> all;
+  for (const kernels::Kernel &kernel : kernels::catalogue().allKernels())
+    all.push_back(&kernel);
+  return all;
+}
+
+/// All but those that change a ring in place (see KvWrite and AttentionStep), and feed and advance (see Generation).
+std::vector<const kernels::Kernel *> kernelsWithFormula() {
+  std::vector<const kernels::Kernel *> some;
+  for (const kernels::Kernel *kernel : allKernels())
+    if (formulas.contains(kernel->meaning.name))
+      some.push_back(kernel);
+  return some;
 }
 
 /// The bound is the one that `check --against` grants a kernel: a reference further from the truth would spend it
 /// alone.
 TEST_P(Formulas, ReferenceAgrees) {
-  const kernels::Family &family = *GetParam();
+  const kernels::Kernel &kernel = *GetParam();
   auto math = nanort::makeHostMath(3);
-  for (Case &c : nanotest::casesOf(family.name)) {
-    ASSERT_EQ(family.constraint(c.params), "") << c.label();
+  for (Case &c : nanotest::casesOf(kernel)) {
+    ASSERT_EQ(kernel.constraint(c.params), "") << c.label();
     const Case inputs = c;
     c.runCpu(*math);
     size_t outputs = 0, before = 0; // elements of earlier outputs
     for (size_t b = 0; b < c.buffers.size(); ++b) {
-      if (c.decls[b].kind != kernels::ArgKind::Out) {
-        ASSERT_EQ(c.buffers[b], inputs.buffers[b]) << c.label() << " changed its input " << c.decls[b].name;
+      if (c.arg(b).access != kernels::Access::Out) {
+        ASSERT_EQ(c.buffers[b], inputs.buffers[b]) << c.label() << " changed its input " << c.arg(b).name;
         continue;
       }
-      const bool second = outputs++ > 0 && secondFormulas.count(family.name);
-      const Formula &formula = (second ? secondFormulas : formulas).at(family.name);
+      const bool second = outputs++ > 0 && secondFormulas.contains(kernel.meaning.name);
+      const Formula &formula = (second ? secondFormulas : formulas).at(kernel.meaning.name);
       std::vector<double> want(c.elements(b));
       double largest = 0;
       for (size_t i = 0; i < want.size(); ++i) {
@@ -302,18 +297,18 @@ TEST_P(Formulas, ReferenceAgrees) {
         largest = std::max(largest, std::abs(want[i]));
       }
       before += want.size();
-      const double bound = family.tolerance(c.params) * largest + 1e-15; // the formula rounds too
+      const double bound = kernel.meaning.tolerance(c.params) * largest + 1e-15; // the formula rounds too
       for (size_t i = 0; i < want.size(); ++i)
         ASSERT_TRUE(std::abs(c.get(b, i) - want[i]) <= bound)
-            << c.label() << " " << c.decls[b].name << "[" << i << "]: " << c.get(b, i) << ", formula " << want[i]
+            << c.label() << " " << c.arg(b).name << "[" << i << "]: " << c.get(b, i) << ", formula " << want[i]
             << " +- " << bound;
     }
   }
 }
 
-TEST_P(Families, ThreadsDoNotChangeTheResult) {
+TEST_P(Kernels, ThreadsDoNotChangeTheResult) {
   auto one = nanort::makeHostMath(1), many = nanort::makeHostMath(5);
-  for (Case &c : nanotest::casesOf(GetParam()->name)) {
+  for (Case &c : nanotest::casesOf(*GetParam())) {
     Case again = c;
     c.runCpu(*one);
     again.runCpu(*many);
@@ -321,21 +316,23 @@ TEST_P(Families, ThreadsDoNotChangeTheResult) {
   }
 }
 
-TEST_P(Families, ShapeCoversAndCostCounts) {
-  for (const Case &c : nanotest::casesOf(GetParam()->name)) {
-    const kernels::LaunchShape shape = c.family->shape(c.params, c.scalars);
-    const uint64_t threads = uint64_t{shape.block[0]} * shape.block[1] * shape.block[2];
-    EXPECT_GE(threads, 32u) << c.label();
-    EXPECT_LE(threads, 1024u) << c.label();
-    EXPECT_GE(shape.grid[0], 1u) << c.label();
-    EXPECT_LE(shape.grid[1], 65535u) << c.label();
-    EXPECT_GT(c.family->cost(c.params, c.scalars).bytes, 0u) << c.label();
+TEST_P(Kernels, ShapeCoversAndCostCounts) {
+  for (const Case &c : nanotest::casesOf(*GetParam())) {
+    EXPECT_GT(c.kernel->cost(c.launch()).bytes, 0u) << c.label();
+    if (!c.kernel->engine)
+      continue;
+    const kernels::LaunchShape shape = c.kernel->shape(c.launch());
+    EXPECT_GE(shape.threads, 32u) << c.label();
+    EXPECT_LE(shape.threads, 1024u) << c.label();
+    EXPECT_GE(shape.blocks, 1u) << c.label();
+    EXPECT_GE(c.kernel->tolerance(c.params), c.kernel->meaning.tolerance(c.params)) << c.label();
   }
 }
 
-TEST_P(Families, TensorMapsStayInsideTheirBuffersAndTheDriversLimits) {
-  for (const Case &c : nanotest::casesOf(GetParam()->name))
-    for (const auto &[arg, map] : kernels::tensorMaps(*c.family, c.params, c.scalars, c.limits)) {
+TEST_P(Kernels, TensorMapsStayInsideTheirBuffersAndTheDriversLimits) {
+  for (const Case &c : nanotest::casesOf(*GetParam()))
+    for (const kernels::TensorMap &map : c.kernel->maps(c.launch(), c.limits)) {
+      const size_t arg = c.kernel->indexOf(map.arg);
       ASSERT_GE(map.extents.size(), 2u) << c.label();
       ASSERT_EQ(map.strides.size() + 1, map.extents.size()) << c.label();
       ASSERT_EQ(map.box.size(), map.extents.size()) << c.label();
@@ -355,63 +352,71 @@ TEST_P(Families, TensorMapsStayInsideTheirBuffersAndTheDriversLimits) {
     }
 }
 
-std::string nameOfFamily(const testing::TestParamInfo<const kernels::Family *> &info) {
-  return std::string(info.param->name);
+std::string nameOfKernel(const testing::TestParamInfo<const kernels::Kernel *> &info) {
+  return info.param->meaning.name + "_" + std::string(info.param->engine ? info.param->engine->name : "reference");
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Formulas, testing::ValuesIn(familiesWithFormula()), nameOfFamily);
-INSTANTIATE_TEST_SUITE_P(All, Families, testing::ValuesIn(codegen::allFamilies().begin(), codegen::allFamilies().end()),
-                         nameOfFamily);
+INSTANTIATE_TEST_SUITE_P(All, Formulas, testing::ValuesIn(kernelsWithFormula()), nameOfKernel);
+INSTANTIATE_TEST_SUITE_P(All, Kernels, testing::ValuesIn(allKernels()), nameOfKernel);
 
-TEST(Registry, KnowsOnlyItsFamilies) {
-  EXPECT_EQ(codegen::findFamily("rms_nom"), nullptr);
-  EXPECT_EQ(codegen::findCpuKernel("rms_nom"), nullptr);
+TEST(References, EveryMeaningHasOne) {
+  for (const kernels::Meaning &meaning : kernels::catalogue().allMeanings())
+    EXPECT_NE(kernels::findReference(meaning.name), nullptr) << meaning.name;
+  EXPECT_EQ(kernels::findReference("rms_nom"), nullptr);
 }
 
 TEST(Fallbacks, NameTheNearestShapeThatTheFastPathServes) {
-  auto reason = [](std::string_view family, std::vector<std::pair<std::string, int64_t>> values) {
-    return kernels::fallbackOf(*codegen::findFamily(family), {std::move(values)});
+  auto reason = [](std::string_view meaning, std::string_view engine, const kernels::Values &values) {
+    return kernels::catalogue().kernel(meaning, engine)->fallback(values);
   };
-  constexpr int64_t f32 = 0, bf16 = 1;
-  for (const char *family : {"gemv", "gemv_add", "gemv_mix", "gemv_mix_sum", "gemv_backout", "gemm", "gemm_add",
-                             "gemm_mix", "gemm_mix_sum", "gemm_backout"}) {
-    EXPECT_EQ(reason(family, {{"T", bf16}, {"K", 12}}), "K is 12, not a multiple of 8; the nearest that works is 16");
-    EXPECT_EQ(reason(family, {{"T", bf16}, {"K", 40}}), "");
-    EXPECT_EQ(reason(family, {{"T", f32}, {"K", 12}}), ""); // general by choice
-  }
-  for (const char *family : {"attention_decode", "attention_decode_ve"}) {
-    EXPECT_EQ(reason(family, {{"T", bf16}, {"D", 80}}), "D is 80, not a multiple of 32; the nearest that works is 96");
-    EXPECT_EQ(reason(family, {{"T", bf16}, {"D", 8}}), "D is 8; the nearest that works is 32");
-    EXPECT_EQ(reason(family, {{"T", bf16}, {"D", 280}}), "D is 280; the nearest that works is 256");
-    EXPECT_EQ(reason(family, {{"T", bf16}, {"D", 128}}), "");
-    EXPECT_EQ(reason(family, {{"T", f32}, {"D", 80}}), "");
+  constexpr int64_t f32 = valueOf(kernels::DType::F32), bf16 = valueOf(kernels::DType::BF16);
+  for (const char *meaning :
+       {"product", "product_relu2", "product_add", "product_mix", "product_mix_sum", "product_backout"})
+    for (const char *engine : {"stream", "mma"}) {
+      EXPECT_EQ(reason(meaning, engine, {{"T", bf16}, {"K", 12}}),
+                "K is 12, not a multiple of 8; the nearest that works is 16");
+      EXPECT_EQ(reason(meaning, engine, {{"T", bf16}, {"K", 40}}), "");
+      EXPECT_EQ(reason(meaning, engine, {{"T", f32}, {"K", 12}}), ""); // general by choice
+    }
+  for (const char *meaning : {"attention_step", "attention_step_gate"}) {
+    auto step = [&](int64_t T, int64_t D) { return reason(meaning, "cluster", {{"T", T}, {"D", D}}); };
+    EXPECT_EQ(step(bf16, 80), "D is 80, not a multiple of 32; the nearest that works is 96");
+    EXPECT_EQ(step(bf16, 8), "D is 8; the nearest that works is 32");
+    EXPECT_EQ(step(bf16, 280), "D is 280; the nearest that works is 256");
+    EXPECT_EQ(step(bf16, 128), "");
+    EXPECT_EQ(step(f32, 80), "");
   }
   auto attention = [&](int64_t T, int64_t heads, int64_t D) {
-    return reason("attention", {{"T", T}, {"heads", heads}, {"kv_heads", 1}, {"D", D}, {"ring", 128}});
+    return reason("attention_chunk", "simt", {{"T", T}, {"heads", heads}, {"kv_heads", 1}, {"D", D}, {"ring", 128}});
   };
   EXPECT_EQ(attention(bf16, 2, 12),
-            "attention_decode does not serve it: D is 12, not a multiple of 8; the nearest that works is 16");
+            "attention_step does not serve it: D is 12, not a multiple of 8; the nearest that works is 16");
   EXPECT_EQ(attention(bf16, 9, 64),
-            "attention_decode does not serve it: heads is 9, which are 9 for each of kv_heads; 8 works");
+            "attention_step does not serve it: heads is 9, which are 9 for each of kv_heads; 8 works");
   EXPECT_EQ(attention(bf16, 2, 80), "");
   EXPECT_EQ(attention(f32, 2, 12), "");
-  EXPECT_EQ(reason("rms_norm", {{"T", bf16}, {"width", 7}}), "");
+  EXPECT_EQ(reason("rms_norm", "simt", {{"T", bf16}, {"width", 7}}), "");
 }
 
 TEST(Constraints, NameTheNearestValueThatWorks) {
-  auto violation = [](std::string_view family, std::vector<std::pair<std::string, int64_t>> values) {
-    return codegen::findFamily(family)->constraint({std::move(values)});
+  auto violation = [](std::string_view meaning, const kernels::Values &values) {
+    return kernels::catalogue().meaning(meaning)->constraint(values);
   };
-  EXPECT_EQ(violation("rope", {{"T", 1}, {"P", 1}, {"heads", 6}, {"D", 33}}),
-            "D is 33, not a multiple of 2; the nearest that works is 34");
-  EXPECT_EQ(violation("attention", {{"T", 1}, {"heads", 6}, {"kv_heads", 4}, {"D", 64}, {"ring", 9}}),
+  EXPECT_EQ(
+      violation("rope",
+                {{"T", valueOf(kernels::DType::BF16)}, {"P", valueOf(kernels::DType::BF16)}, {"heads", 6}, {"D", 33}}),
+      "D is 33, not a multiple of 2; the nearest that works is 34");
+  EXPECT_EQ(violation("attention_chunk",
+                      {{"T", valueOf(kernels::DType::BF16)}, {"heads", 6}, {"kv_heads", 4}, {"D", 64}, {"ring", 9}}),
             "heads is 6, not a multiple of kv_heads; the nearest that works is 8");
-  EXPECT_EQ(violation("attention", {{"T", 1}, {"heads", 6}, {"kv_heads", 0}, {"D", 64}, {"ring", 9}}),
+  EXPECT_EQ(violation("attention_chunk",
+                      {{"T", valueOf(kernels::DType::BF16)}, {"heads", 6}, {"kv_heads", 0}, {"D", 64}, {"ring", 9}}),
             "kv_heads is 0; the nearest that works is 1");
-  EXPECT_EQ(violation("attention", {{"T", 1}, {"heads", 6}, {"kv_heads", 2}, {"D", 513}, {"ring", 9}}),
+  EXPECT_EQ(violation("attention_chunk",
+                      {{"T", valueOf(kernels::DType::BF16)}, {"heads", 6}, {"kv_heads", 2}, {"D", 513}, {"ring", 9}}),
             "D is 513; the nearest that works is 512");
   EXPECT_EQ(violation("softcap", {{"V", 65}, {"Vp", 64}}), "V is 65; the nearest that works is 64");
-  EXPECT_EQ(violation("embed", {{"T", 2}, {"C", 64}}), "T must be f32 or bf16");
+  EXPECT_EQ(violation("embed", {{"T", valueOf(kernels::DType::I32)}, {"C", 64}}), "T must be f32 or bf16");
 }
 
 } // namespace

@@ -1,5 +1,5 @@
-// The sweeps of attention_prefill and attention_mma: attention's launches, with what their tiles may get wrong.
-#include "tests/unit/family_cases.h"
+// The sweeps of attention_chunk by mma and wgmma: launches with what their tiles may get wrong.
+#include "tests/unit/kernel_cases.h"
 
 #include <algorithm>
 #include <limits>
@@ -19,7 +19,7 @@ struct Layout {
 
 struct Tiles {
   int64_t queries, keys, stages;
-  int64_t blocks = 3; // few, so that each takes several items; of attention_prefill alone
+  int64_t blocks = 3; // few, so that each takes several items; of wgmma alone
 };
 
 /// Slot `t` belongs to nobody, and nothing may come of what it holds.
@@ -32,18 +32,15 @@ void clearSlot(Case &c, size_t t) {
   }
 }
 
-Case makeTiled(const char *family, const Layout &l, const Tiles &tiles) {
+Case makeTiled(const Kernel &kernel, const Layout &l, const Tiles &tiles) {
   Case c = makeAttention(DType::BF16, l.heads, l.kvHeads, l.D, l.ring, l.window, l.pieces, l.padding);
-  c.family = codegen::findFamily(family);
-  c.params.values.insert(c.params.values.end(),
-                         {{"tile_q", tiles.queries}, {"tile_k", tiles.keys}, {"stages", tiles.stages}});
-  if (c.family->params.back().name == "blocks") {
-    c.params.values.emplace_back("blocks", tiles.blocks);
-    c.types.insert(c.types.end() - 1, DType::U32);
-    c.buffers.insert(c.buffers.end() - 1, std::vector<std::byte>(sizeof(uint32_t))); // the counter
+  c.kernel = &kernel;
+  c.params = c.params.with({{"tile_q", tiles.queries}, {"tile_k", tiles.keys}, {"stages", tiles.stages}});
+  if (kernel.engine->name == "wgmma") {
+    c.params.set("blocks", tiles.blocks);
+    c.types.push_back(DType::U32);
+    c.buffers.emplace_back(sizeof(uint32_t)); // the counter
   }
-  c.decls.resize(c.buffers.size());
-  std::copy_n(c.family->args.begin(), c.decls.size(), c.decls.begin());
   size_t slot = 0;
   for (size_t i = 0; i < l.pieces.size(); ++i) {
     slot += l.pieces[i].count;
@@ -74,43 +71,47 @@ const Layout layouts[] = {
 
 } // namespace
 
-std::vector<Case> attentionPrefillCases() {
+static std::vector<Case> wgmmaCases(const Kernel &kernel) {
   const Tiles every[] = {{64, 64, 2}, {64, 128, 1}, {128, 64, 3}, {128, 128, 2}, {128, 64, 2, 1}, {128, 64, 1, 2}};
   std::vector<Case> cases;
   for (const Tiles &tiles : every)
-    cases.push_back(makeTiled("attention_prefill", mixed, tiles));
+    cases.push_back(makeTiled(kernel, mixed, tiles));
   size_t next = 0;
   for (const Layout &l : layouts)
     for (int i = 0; i < 2; ++i)
-      cases.push_back(makeTiled("attention_prefill", l, every[next++ % std::size(every)]));
+      cases.push_back(makeTiled(kernel, l, every[next++ % std::size(every)]));
   return cases;
 }
 
-std::vector<Case> attentionMmaCases() {
+static std::vector<Case> mmaCases(const Kernel &kernel) {
   const Tiles every[] = {{64, 64, 1}, {128, 64, 2}, {64, 64, 2}, {128, 32, 1}, {64, 32, 3}};
   std::vector<Case> cases;
   for (const Tiles &tiles : every)
-    cases.push_back(makeTiled("attention_mma", mixed, tiles));
+    cases.push_back(makeTiled(kernel, mixed, tiles));
   size_t next = 0;
   for (const Layout &l : layouts)
     for (int i = 0; i < 2; ++i)
-      cases.push_back(makeTiled("attention_mma", l, every[next++ % std::size(every)]));
+      cases.push_back(makeTiled(kernel, l, every[next++ % std::size(every)]));
   // Heads whose rows are padded in shared memory: the smallest and odd numbers of 16; two tiles of padding at the front
   // and in the middle, between rows whose rings have wrapped.
   for (int D : {16, 48, 80, 112})
     cases.push_back(makeTiled(
-        "attention_mma", {4, 2, D, 70, 65, {{0, 0, 130}, {1, 141, 70}, {2, 0, 129}, {3, 300, 20}}, 3, {130, 2, 129, 0}},
+        kernel, {4, 2, D, 70, 65, {{0, 0, 130}, {1, 141, 70}, {2, 0, 129}, {3, 300, 20}}, 3, {130, 2, 129, 0}},
         every[D / 16 % 4]));
   return cases;
 }
 
-std::vector<Case> attentionPrefillManyCases() {
+std::vector<Case> attentionTileCases(const Kernel &kernel) {
+  return kernel.engine->name == "wgmma" ? wgmmaCases(kernel) : mmaCases(kernel);
+}
+
+std::vector<Case> attentionManyCases() {
+  const Kernel &kernel = *catalogue().kernel("attention_chunk", "wgmma");
   // 30 prompts, every third a second chunk; 12,000 tokens are 94 tiles of 128 queries or 188 of 64, for each head.
   Layout prompts = {4, 2, 128, 41, 40, {}, 0}; // a short window, for the sake of the reference
   for (int row = 0; row < 30; ++row)
     prompts.pieces.push_back({row, row % 3 == 2 ? 200 + row : 0, 300 + 200 * (row % 2)});
-  return {makeTiled("attention_prefill", prompts, {128, 128, 2, 132}),
-          makeTiled("attention_prefill", prompts, {64, 64, 2, 264})};
+  return {makeTiled(kernel, prompts, {128, 128, 2, 132}), makeTiled(kernel, prompts, {64, 64, 2, 264})};
 }
 
 } // namespace nanotest

@@ -1,5 +1,5 @@
-// The sweeps of attention_decode and attention_batch: launches of one token per slot.
-#include "tests/unit/family_cases.h"
+// The sweeps of attention_step: launches of one token per slot.
+#include "tests/unit/kernel_cases.h"
 
 #include <algorithm>
 #include <cmath>
@@ -19,26 +19,25 @@ struct Heads {
   int heads, kvHeads, D, ring, window;
 };
 
-/// `spread` are the parameters behind the ring, by which the family spreads the work.
-Case makeDecode(std::string_view family, DType type, DType table, const Heads &h, std::vector<int64_t> spread,
-                const std::vector<Token> &tokens) {
+/// `spread` are the engine's parameters.
+Case makeStep(const Kernel &kernel, DType type, DType table, const Heads &h, const Values &spread,
+              const std::vector<Token> &tokens) {
   Limits limits{tokens.size(), 1, 29, 1};
   for (const Token &token : tokens) {
     limits.rows = std::max<uint64_t>(limits.rows, token.row + 1);
     limits.positions = std::max<uint64_t>(limits.positions, token.position + 1);
   }
-  std::vector<int64_t> params = {
-      static_cast<int64_t>(type), static_cast<int64_t>(table), h.heads, h.kvHeads, h.D, h.ring};
-  params.insert(params.end(), spread.begin(), spread.end());
+  Values params = {{"T", valueOf(type)}, {"P", valueOf(table)}, {"heads", h.heads}, {"kv_heads", h.kvHeads},
+                   {"D", h.D},           {"ring", h.ring}};
   std::vector<Scalar> scalars = {{.f = 1.2f},
                                  {.i = h.window},
                                  {.f = 1 / std::sqrt(static_cast<float>(h.D))},
                                  {.i = static_cast<int32_t>(tokens.size())}};
-  if (family.ends_with("_ve")) {
-    params.insert(params.end(), {h.heads * h.D, std::min(h.D, 12)});
+  if (kernel.meaning.name == "attention_step_gate") {
+    params = params.with({{"C", h.heads * h.D}, {"channels", std::min(h.D, 12)}});
     scalars.push_back({.f = 3});
   }
-  Case c = makeCase(std::string(family).c_str(), params, scalars, limits);
+  Case c = makeCase(kernel, params.with(spread), scalars, limits);
   std::vector<bool> held(limits.rows * h.ring);
   for (size_t t = 0; t < tokens.size(); ++t) {
     const auto [row, position] = tokens[t];
@@ -57,9 +56,6 @@ Case makeDecode(std::string_view family, DType type, DType table, const Heads &h
     else
       c.at<float>(4)[i] = nan;
   }
-  for (size_t b = 0; b < c.buffers.size(); ++b)
-    if (c.decls[b].name == "counters")
-      std::fill_n(c.at<uint32_t>(b), c.elements(b), 0);
   return c;
 }
 
@@ -80,7 +76,7 @@ std::vector<Token> mixed(int count, int most) {
 
 } // namespace
 
-std::vector<Case> attentionDecodeCases(std::string_view family) {
+static std::vector<Case> clusterCases(const Kernel &kernel) {
   struct Layout {
     Heads heads;
     int cluster;
@@ -104,11 +100,12 @@ std::vector<Case> attentionDecodeCases(std::string_view family) {
   for (DType type : {DType::F32, DType::BF16})
     for (const Layout &l : layouts)
       for (DType table : {type, DType::BF16})
-        cases.push_back(makeDecode(family, type, table, l.heads, {l.cluster}, l.tokens));
+        cases.push_back(makeStep(kernel, type, table, l.heads,
+                                 kernel.engine ? Values{{"cluster", l.cluster}} : Values{}, l.tokens));
   return cases;
 }
 
-std::vector<Case> attentionBatchCases(std::string_view family) {
+static std::vector<Case> spreadCases(const Kernel &kernel) {
   struct Layout {
     Heads heads;
     int64_t chunk, blocks;
@@ -131,8 +128,13 @@ std::vector<Case> attentionBatchCases(std::string_view family) {
   std::vector<Case> cases;
   for (const Layout &l : layouts)
     for (DType table : {DType::F32, DType::BF16})
-      cases.push_back(makeDecode(family, DType::BF16, table, l.heads, {l.chunk, l.blocks}, l.tokens));
+      cases.push_back(
+          makeStep(kernel, DType::BF16, table, l.heads, {{"chunk", l.chunk}, {"blocks", l.blocks}}, l.tokens));
   return cases;
+}
+
+std::vector<Case> attentionStepCases(const Kernel &kernel) {
+  return kernel.engine && kernel.engine->name == "spread" ? spreadCases(kernel) : clusterCases(kernel);
 }
 
 } // namespace nanotest

@@ -1,6 +1,6 @@
 // The ring: what attention reads after kv_write has written it.
 #include "runtime/executor/host_math.h"
-#include "tests/unit/family_cases.h"
+#include "tests/unit/kernel_cases.h"
 
 #include <gtest/gtest.h>
 
@@ -119,7 +119,7 @@ TEST(Attention, WindowCountsThePositionsBeforeThisOne) {
 }
 
 TEST(KvWrite, HoldsTheNewestPositionsAndNothingElse) {
-  for (Case &c : nanotest::casesOf("kv_write")) {
+  for (Case &c : nanotest::casesOf(*kernels::catalogue().kernel("kv_write", ""))) {
     const Case before = c;
     c.runCpu(*nanort::makeHostMath(2));
     const int64_t heads = c.params["kv_heads"], D = c.params["D"], ring = c.params["ring"], n = c.scalars[0].i;
@@ -138,17 +138,17 @@ TEST(KvWrite, HoldsTheNewestPositionsAndNothingElse) {
   }
 }
 
-/// What the fused reference does in one step, by the references of the families it replaces. Intermediate results in
+/// What the fused reference does in one step, by the references of the meanings it replaces. Intermediate results in
 /// bf16 round where the fused ones do not.
-class AttentionDecode : public testing::TestWithParam<const char *> {};
+class AttentionStep : public testing::TestWithParam<const kernels::Kernel *> {};
 
-TEST_P(AttentionDecode, EqualsTheFamiliesItFuses) {
+TEST_P(AttentionStep, EqualsTheMeaningsItFuses) {
   auto math = nanort::makeHostMath(2);
-  for (Case &c : nanotest::casesOf(GetParam())) {
-    const bool gated = c.family->name.ends_with("_ve");
+  for (Case &c : nanotest::casesOf(*GetParam())) {
+    const bool gated = c.kernel->meaning.name == "attention_step_gate";
     const int64_t heads = c.params["heads"], G = c.params["kv_heads"], D = c.params["D"], n = c.scalars[3].i;
     const int64_t T = c.params["T"];
-    const size_t size = sizeOf(c.types[0]), y = c.buffers.size() - 1;
+    const size_t size = sizeOf(c.types[0]), y = c.kernel->indexOf("y");
     std::vector<nanotest::Piece> pieces;
     int padding = 0;
     // Slots in the order of makeAttention: padding last.
@@ -176,16 +176,17 @@ TEST_P(AttentionDecode, EqualsTheFamiliesItFuses) {
     auto position = [&](int64_t first, int64_t count) {
       const auto count32 = static_cast<int32_t>(n);
       const kernels::Limits limits{.positions = c.elements(1) / D};
-      Case rope = nanotest::makeCase("rope", {T, c.params["P"], count, D}, {{.i = count32}}, limits);
+      Case rope = nanotest::makeCase("rope", {{"T", T}, {"P", c.params["P"]}, {"heads", count}, {"D", D}},
+                                     {{.i = count32}}, limits);
       rope.buffers[0] = headsOf(first, count);
       rope.buffers[1] = c.buffers[1];
       for (int64_t t = 0; t < n; ++t)
         rope.at<int>(2)[t] = c.at<int>(3)[slots[t]];
       rope.runCpu(*math);
-      Case norm = nanotest::makeCase("rms_norm", {T, D}, {{.i = static_cast<int32_t>(n * count)}});
+      Case norm = nanotest::makeCase("rms_norm", {{"T", T}, {"width", D}}, {{.i = static_cast<int32_t>(n * count)}});
       norm.buffers[0] = rope.buffers[3];
       norm.runCpu(*math);
-      Case scale = nanotest::makeCase("scale", {T}, {c.scalars[0], {.i = static_cast<int32_t>(n * count * D)}});
+      Case scale = nanotest::makeCase("scale", {{"T", T}}, {c.scalars[0], {.i = static_cast<int32_t>(n * count * D)}});
       scale.buffers[0] = norm.buffers[1];
       scale.runCpu(*math);
       return scale.buffers[1];
@@ -195,18 +196,19 @@ TEST_P(AttentionDecode, EqualsTheFamiliesItFuses) {
     std::vector<std::byte> v = headsOf(heads + G, G);
     if (gated) {
       const int64_t C = c.params["C"];
-      Case norm = nanotest::makeCase("rms_norm", {T, C}, {{.i = static_cast<int32_t>(n)}});
-      norm.buffers[0] = c.buffers[5];
+      Case norm = nanotest::makeCase("rms_norm", {{"T", T}, {"width", C}}, {{.i = static_cast<int32_t>(n)}});
+      norm.buffers[0] = c.buffers[c.kernel->indexOf("x")];
       norm.runCpu(*math);
-      Case gate = nanotest::makeCase("value_gate", {T, G, D, C, c.params["channels"]},
-                                     {c.scalars[4], {.i = static_cast<int32_t>(n)}}, {.vocab = c.elements(7) / G / D});
+      Case gate = nanotest::makeCase(
+          "value_gate", {{"T", T}, {"heads", G}, {"D", D}, {"C", C}, {"channels", c.params["channels"]}},
+          {c.scalars[4], {.i = static_cast<int32_t>(n)}}, {.vocab = c.elements(c.kernel->indexOf("embeds")) / G / D});
       gate.buffers[0] = v;
       for (int64_t t = 0; t < n; ++t) {
         std::memcpy(gate.buffers[1].data() + t * C * size, norm.buffers[1].data() + slots[t] * C * size, C * size);
-        gate.at<int>(2)[t] = c.at<int>(6)[slots[t]];
+        gate.at<int>(2)[t] = c.at<int>("tokens")[slots[t]];
       }
-      gate.buffers[3] = c.buffers[7];
-      gate.buffers[4] = c.buffers[8];
+      gate.buffers[3] = c.buffers[c.kernel->indexOf("embeds")];
+      gate.buffers[4] = c.buffers[c.kernel->indexOf("gate")];
       gate.runCpu(*math);
       v = gate.buffers[5];
     }
@@ -216,7 +218,7 @@ TEST_P(AttentionDecode, EqualsTheFamiliesItFuses) {
     write.runCpu(*math);
     c.runCpu(*math);
 
-    const double bound = 3 * c.family->tolerance(c.params);
+    const double bound = 3 * c.kernel->tolerance(c.params);
     auto compare = [&](size_t b, size_t i, const Case &other, size_t otherB, size_t otherI, double largest) {
       const double x = c.get(b, i), want = other.get(otherB, otherI);
       if (!std::isnan(x) || !std::isnan(want)) {
@@ -231,8 +233,16 @@ TEST_P(AttentionDecode, EqualsTheFamiliesItFuses) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, AttentionDecode,
-                         testing::Values("attention_decode", "attention_decode_ve", "attention_batch",
-                                         "attention_batch_ve"));
+std::vector<const kernels::Kernel *> steps() {
+  std::vector<const kernels::Kernel *> all;
+  for (const char *meaning : {"attention_step", "attention_step_gate"})
+    for (const kernels::Kernel *kernel : kernels::catalogue().kernels(meaning))
+      all.push_back(kernel);
+  return all;
+}
+INSTANTIATE_TEST_SUITE_P(All, AttentionStep, testing::ValuesIn(steps()),
+                         [](const testing::TestParamInfo<const kernels::Kernel *> &info) {
+                           return info.param->meaning.name + "_" + std::string(info.param->engine->name);
+                         });
 
 } // namespace

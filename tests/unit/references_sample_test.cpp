@@ -1,7 +1,7 @@
 // Sampling: the generator's published vectors, ties, top-k, and the distribution.
 #include "kernels_templates/sample/philox.h"
 #include "runtime/executor/host_math.h"
-#include "tests/unit/family_cases.h"
+#include "tests/unit/kernel_cases.h"
 
 #include <gtest/gtest.h>
 
@@ -23,7 +23,7 @@ int draw(const std::vector<float> &z, const SampleSettings &settings, float cap 
   c.at<int>(2)[0] = step;
   static auto math = nanort::makeHostMath(1);
   c.runCpu(*math);
-  return c.at<int>(6)[0];
+  return c.at<int>("next")[0];
 }
 
 // Random123's known answers for philox4x32-10.
@@ -87,7 +87,7 @@ TEST(Sample, RowsHaveTheirOwnStreamWhereverTheyRun) {
     std::copy_n(all.at<float>(0) + row * 1024, 1024, one.at<float>(0));
     one.at<int>(2)[0] = all.at<int>(2)[row];
     one.runCpu(*math);
-    EXPECT_EQ(one.at<int>(6)[0], all.at<int>(6)[row]) << "row " << row;
+    EXPECT_EQ(one.at<int>("next")[0], all.at<int>("next")[row]) << "row " << row;
   }
 }
 

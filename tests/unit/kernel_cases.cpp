@@ -1,5 +1,6 @@
-#include "tests/unit/family_cases.h"
+#include "tests/unit/kernel_cases.h"
 
+#include "kernels_templates/base/reference.h"
 #include "kernels_templates/sample/philox.h"
 
 #include <array>
@@ -14,7 +15,7 @@ using namespace kernels;
 
 namespace {
 
-constexpr int64_t f32 = static_cast<int64_t>(DType::F32), bf16Type = static_cast<int64_t>(DType::BF16);
+constexpr int64_t f32 = valueOf(DType::F32), bf16Type = valueOf(DType::BF16);
 
 Scalar integer(int32_t value) { return {.i = value}; }
 Scalar number(float value) { return {.f = value}; }
@@ -68,16 +69,13 @@ void copyInts(Case &c, size_t b, const std::vector<int> &values) {
 } // namespace
 
 std::string Case::label() const {
-  std::string text(family->name);
-  for (const ParamDecl &param : family->params)
+  std::string text = kernel->text();
+  for (const Param &param : kernel->params)
     text += " " + (param.isType ? std::string(nameOf(params.type(param.name))) : std::to_string(params[param.name]));
-  size_t scalar = 0;
-  for (const ArgDecl &arg : family->args) {
-    if (!isScalar(arg.kind))
-      continue;
-    const Scalar value = scalars[scalar++];
-    text += " " + std::string(arg.name) + "=" +
-            (arg.kind == ArgKind::F32 ? std::to_string(value.f) : std::to_string(value.i));
+  for (size_t i = 0; i < scalars.size(); ++i) {
+    const Arg &scalar = kernel->args[buffers.size() + i];
+    text += " " + std::string(scalar.name) + "=" +
+            (scalar.access == Access::F32 ? std::to_string(scalars[i].f) : std::to_string(scalars[i].i));
   }
   return text;
 }
@@ -99,25 +97,23 @@ void Case::runCpu(HostMath &math) {
   std::vector<void *> pointers;
   for (auto &buffer : buffers)
     pointers.push_back(buffer.data());
-  codegen::findCpuKernel(family->name)({params, pointers, scalars, math});
+  findReference(kernel->meaning.name)({*kernel, params, pointers, scalars, math});
 }
 
-Case makeCase(const char *name, std::vector<int64_t> values, std::vector<Scalar> scalars, const Limits &limits) {
+Case makeCase(const Kernel &kernel, const Values &params, std::vector<Scalar> scalars, const Limits &limits) {
   Case c;
-  c.family = codegen::findFamily(name);
-  for (size_t i = 0; i < values.size(); ++i)
-    c.params.values.emplace_back(c.family->params[i].name, values[i]);
+  c.kernel = &kernel;
+  c.params = params;
   c.scalars = std::move(scalars);
   c.limits = limits;
-  const std::vector<uint64_t> extents = c.family->extents(c.params, c.scalars, limits);
-  for (const ArgDecl &arg : c.family->args) {
-    if (isScalar(arg.kind))
+  const Values launch = c.launch();
+  for (const Arg &arg : kernel.args) {
+    if (isScalar(arg.access))
       continue;
-    const size_t b = c.buffers.size(), count = extents[b];
-    c.decls.push_back(arg);
+    const size_t b = c.buffers.size(), count = kernel.elements(arg, launch, limits);
     c.types.push_back(elementType(arg, c.params));
-    c.buffers.emplace_back(count * sizeOf(c.types[b]), std::byte{0xff});
-    if (arg.kind == ArgKind::Out || arg.kind == ArgKind::Scratch)
+    c.buffers.emplace_back(count * sizeOf(c.types[b]), arg.role == Role::Counters ? std::byte{0} : std::byte{0xff});
+    if (arg.access == Access::Out || arg.access == Access::Scratch || arg.role == Role::Counters)
       continue;
     for (size_t i = 0; i < count; ++i) {
       const uint32_t word = noise(static_cast<uint32_t>(b), i);
@@ -131,13 +127,17 @@ Case makeCase(const char *name, std::vector<int64_t> values, std::vector<Scalar>
   return c;
 }
 
+Case makeCase(std::string_view meaning, const Values &params, std::vector<Scalar> scalars, const Limits &limits) {
+  return makeCase(*catalogue().kernel(meaning, ""), params, std::move(scalars), limits);
+}
+
 Case makeAttention(DType type, int heads, int kvHeads, int D, int ring, int window, const std::vector<Piece> &pieces,
                    int padding) {
   const Slots slots = slotsOf(pieces, padding);
   const Limits limits{slots.rows.size(), slots.starts.size(), 0, 1u << 20};
-  Case c =
-      makeCase("attention", {static_cast<int64_t>(type), heads, kvHeads, D, ring},
-               {integer(window), number(1 / std::sqrt(static_cast<float>(D))), integer(slots.rows.size())}, limits);
+  Case c = makeCase(
+      "attention_chunk", {{"T", valueOf(type)}, {"heads", heads}, {"kv_heads", kvHeads}, {"D", D}, {"ring", ring}},
+      {integer(window), number(1 / std::sqrt(static_cast<float>(D))), integer(slots.rows.size())}, limits);
   copyInts(c, 4, slots.rows);
   copyInts(c, 5, slots.positions);
   copyInts(c, 6, slots.starts);
@@ -157,7 +157,8 @@ Case makeAttention(DType type, int heads, int kvHeads, int D, int ring, int wind
 Case makeKvWrite(DType type, int kvHeads, int D, int ring, const std::vector<Piece> &pieces, int padding) {
   const Slots slots = slotsOf(pieces, padding);
   const Limits limits{slots.rows.size(), slots.starts.size(), 0, 1u << 20};
-  Case c = makeCase("kv_write", {static_cast<int64_t>(type), kvHeads, D, ring}, {integer(slots.rows.size())}, limits);
+  Case c = makeCase("kv_write", {{"T", valueOf(type)}, {"kv_heads", kvHeads}, {"D", D}, {"ring", ring}},
+                    {integer(slots.rows.size())}, limits);
   copyInts(c, 2, slots.rows);
   copyInts(c, 3, slots.positions);
   copyInts(c, 4, slots.ends);
@@ -165,7 +166,11 @@ Case makeKvWrite(DType type, int kvHeads, int D, int ring, const std::vector<Pie
 }
 
 Case makeSample(int V, int Vp, int rows, float cap, const SampleSettings &settings) {
-  Case c = makeCase("sample", {V, Vp}, {number(cap), integer(rows)});
+  return makeSample(*catalogue().kernel("sample", ""), V, Vp, rows, cap, settings);
+}
+
+Case makeSample(const Kernel &kernel, int V, int Vp, int rows, float cap, const SampleSettings &settings) {
+  Case c = makeCase(kernel, {{"V", V}, {"Vp", Vp}}, {number(cap), integer(rows)});
   float *z = c.at<float>(0);
   for (size_t i = 0; i < c.elements(0); ++i)
     z[i] = std::round(z[i] * 24) / 8;
@@ -188,22 +193,11 @@ Case makeSample(int V, int Vp, int rows, float cap, const SampleSettings &settin
                              static_cast<uint32_t>(settings.seed), static_cast<uint32_t>(settings.seed >> 32),
                              settings.rowBase};
   std::memcpy(c.at<uint32_t>(3), words, sizeof words);
-  std::fill_n(c.at<uint32_t>(4), c.elements(4), 0);
   return c;
 }
 
-static void addElementWise(std::vector<Case> &cases, const std::string &name, int64_t T) {
-  for (int count : {1, 7, 64, 1003}) {
-    if (name == "scale")
-      cases.push_back(makeCase("scale", {T}, {number(0.375f), integer(count)}));
-    else if (name == "mix")
-      cases.push_back(makeCase("mix", {T}, {integer(count % 4), integer(count)}));
-    else
-      cases.push_back(makeCase(name.c_str(), {T}, {integer(count)}));
-  }
-}
-
-static void addAttention(std::vector<Case> &cases, DType T, bool write) {
+static void addAttention(std::vector<Case> &cases, const Kernel &kernel, DType T) {
+  const bool write = kernel.meaning.name == "kv_write";
   struct Layout {
     int heads, kvHeads, D, ring, window;
     std::vector<Piece> pieces;
@@ -221,12 +215,41 @@ static void addAttention(std::vector<Case> &cases, DType T, bool write) {
       {2, 2, 33, 11, 10, {{0, 5, 9}}, 0},
       {1, 1, 264, 40, 39, {{0, 37, 6}}, 0},
   };
-  for (const Layout &l : layouts)
+  for (const Layout &l : layouts) {
     cases.push_back(write ? makeKvWrite(T, l.kvHeads, l.D, l.ring, l.pieces, l.padding)
                           : makeAttention(T, l.heads, l.kvHeads, l.D, l.ring, l.window, l.pieces, l.padding));
+    cases.back().kernel = &kernel; // the engine adds no arguments
+  }
 }
 
-static void addGemv(std::vector<Case> &cases, const std::string &name, int64_t T) {
+/// Calls add(params, scalars) for every kind of product of K by N: types of output, norms, and the epilogue's scalars.
+template <typename F> static void forProducts(const Kernel &kernel, int64_t T, int K, int N, int M, F add) {
+  const bool plain = kernel.meaning.name == "product" || kernel.meaning.name == "product_relu2";
+  for (int64_t O : plain &&T != f32 ? std::vector<int64_t>{T, f32} : std::vector<int64_t>{T})
+    for (int64_t norm : {0, 1}) {
+      std::vector<Scalar> scalars = {integer(M)};
+      if (kernel.meaning.name.starts_with("product_mix"))
+        scalars.insert(scalars.begin(), integer(M % 4)); // the layer
+      add(Values{{"T", T}, {"O", O}, {"K", K}, {"N", N}, {"norm", norm}}, scalars);
+    }
+}
+
+static void addReferences(std::vector<Case> &cases, const Kernel &kernel, int64_t T) {
+  for (auto [K, N, n] : {std::tuple{32, 48, 1},
+                         {33, 17, 3},
+                         {96, 65, 8},
+                         {80, 130, 9},
+                         {88, 63, 65},
+                         {256, 64, 70},
+                         {7, 5, 130},
+                         {768, 1000, 2},
+                         {512, 321, 5}})
+    forProducts(kernel, T, K, N, n, [&](const Values &params, const std::vector<Scalar> &scalars) {
+      cases.push_back(makeCase(kernel, params, scalars));
+    });
+}
+
+static void addStream(std::vector<Case> &cases, const Kernel &kernel, int64_t T) {
   // Split over K in one round and in several, K not a multiple of 32 and of 8, more K than is in flight; a warp per
   // column at N = 8,448 and more.
   for (auto [K, N, M] : {std::tuple{32, 48, 1},
@@ -238,19 +261,13 @@ static void addGemv(std::vector<Case> &cases, const std::string &name, int64_t T
                          {4104, 136, 7},
                          {3072, 768, 1},
                          {40, 8451, 3},
-                         {776, 9000, 6}}) {
-    if (name == "gemv")
-      for (int64_t O : {T, f32})
-        for (auto [norm, relu2] : {std::pair{0, 0}, {1, 0}, {0, 1}, {1, 1}})
-          cases.push_back(makeCase("gemv", {T, O, K, N, M, norm, relu2}, {}));
-    else if (name == "gemv_mix" || name == "gemv_mix_sum")
-      cases.push_back(makeCase(name.c_str(), {T, K, N, M}, {integer(M % 4)}));
-    else
-      cases.push_back(makeCase(name.c_str(), {T, K, N, M}, {}));
-  }
+                         {776, 9000, 6}})
+    forProducts(kernel, T, K, N, M, [&, M = M](const Values &params, const std::vector<Scalar> &scalars) {
+      cases.push_back(makeCase(kernel, params.with({{"M", M}}), scalars));
+    });
 }
 
-static void addGemm(std::vector<Case> &cases, const std::string &name, int64_t T) {
+static void addMma(std::vector<Case> &cases, const Kernel &kernel, int64_t T) {
   // Every tile; rows, columns and K at, below and above a tile's border; one stage of K and more than are in flight; K
   // that 16-byte loads do not divide.
   for (auto [K, N, M, tileM, tileN] : {std::tuple{8, 1, 1, 32, 32},
@@ -264,19 +281,14 @@ static void addGemm(std::vector<Case> &cases, const std::string &name, int64_t T
                                        {75, 130, 130, 128, 128},
                                        {520, 131, 257, 128, 128},
                                        {256, 128, 128, 128, 128},
-                                       {64, 40, 200, 128, 32}}) {
-    if (name == "gemm")
-      for (int64_t O : {T, f32})
-        for (auto [norm, relu2] : {std::pair{0, 0}, {1, 0}, {0, 1}, {1, 1}})
-          cases.push_back(makeCase("gemm", {T, O, K, N, tileM, tileN, norm, relu2}, {integer(M)}));
-    else if (name.starts_with("gemm_mix"))
-      cases.push_back(makeCase(name.c_str(), {T, K, N, tileM, tileN}, {integer(M % 4), integer(M)}));
-    else
-      cases.push_back(makeCase(name.c_str(), {T, K, N, tileM, tileN}, {integer(M)}));
-  }
+                                       {64, 40, 200, 128, 32}})
+    forProducts(kernel, T, K, N, M,
+                [&, tileM = tileM, tileN = tileN](const Values &params, const std::vector<Scalar> &scalars) {
+                  cases.push_back(makeCase(kernel, params.with({{"tile_m", tileM}, {"tile_n", tileN}}), scalars));
+                });
 }
 
-static void addQkvPrepare(std::vector<Case> &cases, int64_t T, bool gated) {
+static void addPrepareQkv(std::vector<Case> &cases, const Kernel &kernel, int64_t T) {
   for (int64_t P : {f32, bf16Type})
     for (auto [heads, kvHeads, D, n] : {std::tuple{1, 1, 2, 1},
                                         {3, 3, 32, 9},
@@ -286,39 +298,39 @@ static void addQkvPrepare(std::vector<Case> &cases, int64_t T, bool gated) {
                                         {8, 2, 96, 7},
                                         {16, 16, 128, 4},
                                         {1, 1, 264, 6}}) {
-      std::vector<int64_t> params = {T, P, heads, kvHeads, D};
+      Values params = {{"T", T}, {"P", P}, {"heads", heads}, {"kv_heads", kvHeads}, {"D", D}};
       std::vector<Scalar> scalars = {number(1.2f), integer(n)};
-      if (gated) {
-        params.insert(params.end(), {heads * D, std::min(D, 12)});
+      if (kernel.meaning.name == "prepare_qkv_gate") {
+        params = params.with({{"C", heads * D}, {"channels", std::min(D, 12)}});
         scalars.push_back(number(3));
       }
-      cases.push_back(
-          makeCase(gated ? "qkv_prepare_ve" : "qkv_prepare", params, scalars, {.vocab = 29, .positions = 37}));
+      cases.push_back(makeCase(kernel, params, scalars, {.vocab = 29, .positions = 37}));
     }
 }
 
-static void addTyped(std::vector<Case> &cases, const std::string &name, int64_t T) {
-  auto add = [&](std::vector<int64_t> params, std::vector<Scalar> scalars, Limits limits = {}) {
-    cases.push_back(makeCase(name.c_str(), std::move(params), std::move(scalars), limits));
+static void addTyped(std::vector<Case> &cases, const Kernel &kernel, int64_t T) {
+  const std::string &name = kernel.meaning.name;
+  auto add = [&](const Values &params, std::vector<Scalar> scalars, Limits limits = {}) {
+    cases.push_back(makeCase(kernel, params.with({{"T", T}}), std::move(scalars), limits));
   };
   if (name == "embed" || name == "last") {
     for (auto [C, n] : {std::pair{1, 3}, {32, 1}, {33, 7}, {90, 65}, {768, 9}})
-      add({T, C}, {integer(n)}, {.tokens = 13, .vocab = 101});
+      add({{"C", C}}, {integer(n)}, {.tokens = 13, .vocab = 101});
   } else if (name == "embed_norm") {
     for (auto [C, n] : {std::pair{1, 3}, {32, 4}, {33, 7}, {90, 65}, {768, 9}, {2048, 1}})
-      add({T, C}, {integer(n)}, {.vocab = 101});
+      add({{"C", C}}, {integer(n)}, {.vocab = 101});
   } else if (name == "embed_norm_mix") {
     for (auto [C, n] : {std::pair{1, 3}, {32, 4}, {33, 7}, {90, 65}, {768, 9}, {2048, 1}})
-      add({T, C}, {integer(n % 3), integer(n)}, {.vocab = 101});
+      add({{"C", C}}, {integer(n % 3), integer(n)}, {.vocab = 101});
   } else if (name == "embed_smear_mix") {
     for (auto [C, channels, n] : {std::tuple{24, 24, 4}, {33, 12, 7}, {90, 1, 9}, {768, 24, 1}, {2048, 24, 8}})
-      add({T, C, channels}, {integer(n % 3), integer(n)}, {.vocab = 101});
+      add({{"C", C}, {"channels", channels}}, {integer(n % 3), integer(n)}, {.vocab = 101});
   } else if (name == "embed_smear") {
     for (auto [C, channels, n] : {std::tuple{24, 24, 4}, {33, 12, 7}, {90, 1, 9}, {768, 24, 1}, {2048, 24, 8}})
-      add({T, C, channels}, {integer(n)}, {.vocab = 101});
+      add({{"C", C}, {"channels", channels}}, {integer(n)}, {.vocab = 101});
   } else if (name == "rms_norm") {
     for (auto [width, n] : {std::pair{1, 3}, {32, 9}, {80, 5}, {88, 4}, {97, 7}, {768, 3}, {2048, 1}}) {
-      add({T, width}, {integer(n)});
+      add({{"width", width}}, {integer(n)});
       // Rows of 1, 1e-3, 1e-4 and 0: 2^-23 is the mean square of 3.5e-4, so that another epsilon shows.
       Case &c = cases.back();
       for (size_t i = 0; i < c.elements(0); ++i)
@@ -326,55 +338,49 @@ static void addTyped(std::vector<Case> &cases, const std::string &name, int64_t 
     }
   } else if (name == "smear") {
     for (auto [C, channels, n] : {std::tuple{24, 24, 1}, {33, 12, 7}, {90, 1, 5}, {768, 24, 9}})
-      add({T, C, channels}, {integer(n)});
-  } else if (name == "linear") {
-    for (int64_t O : {T, f32})
-      for (auto [K, N, n] : {std::tuple{32, 48, 1},
-                             {33, 17, 3},
-                             {96, 65, 8},
-                             {80, 130, 9},
-                             {88, 63, 65},
-                             {256, 64, 70},
-                             {7, 5, 130},
-                             {768, 1000, 2},
-                             {512, 321, 5}})
-        add({T, O, K, N}, {integer(n)});
-  } else if (name.starts_with("gemv")) {
-    addGemv(cases, name, T);
-  } else if (name.starts_with("gemm")) {
-    addGemm(cases, name, T);
-  } else if (name.starts_with("qkv_prepare")) {
-    addQkvPrepare(cases, T, name == "qkv_prepare_ve");
+      add({{"C", C}, {"channels", channels}}, {integer(n)});
+  } else if (name.starts_with("product")) {
+    (!kernel.engine ? addReferences : kernel.engine->name == "stream" ? addStream : addMma)(cases, kernel, T);
+  } else if (name.starts_with("prepare_qkv")) {
+    addPrepareQkv(cases, kernel, T);
   } else if (name == "rope") {
     for (int64_t P : {f32, bf16Type})
       for (auto [heads, D, n] : {std::tuple{1, 2, 1}, {3, 32, 5}, {6, 64, 7}, {2, 80, 9}, {5, 88, 4}, {4, 128, 33}})
-        add({T, P, heads, D}, {integer(n)}, {.positions = 37});
+        add({{"P", P}, {"heads", heads}, {"D", D}}, {integer(n)}, {.positions = 37});
   } else if (name == "value_gate") {
     for (auto [heads, D, C, channels, n] :
          {std::tuple{1, 32, 32, 32, 1}, {3, 33, 99, 12, 7}, {2, 80, 160, 1, 9}, {6, 128, 768, 12, 5}})
-      add({T, heads, D, C, channels}, {number(3), integer(n)}, {.vocab = 50});
-  } else if (name == "attention" || name == "kv_write") {
-    addAttention(cases, static_cast<DType>(T), name == "kv_write");
-  } else {
-    addElementWise(cases, name, T);
+      add({{"heads", heads}, {"D", D}, {"C", C}, {"channels", channels}}, {number(3), integer(n)}, {.vocab = 50});
+  } else if (name == "attention_chunk" || name == "kv_write") {
+    addAttention(cases, kernel, static_cast<DType>(T));
+  } else { // element by element
+    for (int count : {1, 7, 64, 1003}) {
+      std::vector<Scalar> scalars = {integer(count)};
+      if (name == "scale")
+        scalars.insert(scalars.begin(), number(0.375f));
+      else if (name == "mix")
+        scalars.insert(scalars.begin(), integer(count % 4));
+      add({}, scalars);
+    }
   }
 }
 
-static void addLogits(std::vector<Case> &cases, const std::string &name) {
+static void addLogits(std::vector<Case> &cases, const Kernel &kernel) {
+  const std::string &name = kernel.meaning.name;
   if (name == "nll") {
     for (auto [V, n] : {std::pair{1, 2}, {5, 9}, {1000, 4}, {32768, 3}})
-      cases.push_back(makeCase("nll", {V}, {integer(n)}, {.vocab = static_cast<uint64_t>(V)}));
+      cases.push_back(makeCase(kernel, {{"V", V}}, {integer(n)}, {.vocab = static_cast<uint64_t>(V)}));
     return;
   }
   for (float cap : {0.0f, 15.0f})
     for (auto [V, Vp, n] : {std::tuple{1, 1, 1}, {5, 64, 3}, {257, 257, 6}, {1000, 1024, 5}, {32768, 32768, 4}}) {
       if (name == "softcap") {
-        cases.push_back(makeCase("softcap", {V, Vp}, {number(cap), integer(n)}));
+        cases.push_back(makeCase(kernel, {{"V", V}, {"Vp", Vp}}, {number(cap), integer(n)}));
         continue;
       }
       for (float temperature : {0.0f, 0.7f, 1.5f})
         for (int topK : {0, 1, 4, 50, V - 1, V + 3})
-          cases.push_back(makeSample(V, Vp, n, cap, {temperature, topK, 0x1234567890abcdefull + topK, 7}));
+          cases.push_back(makeSample(kernel, V, Vp, n, cap, {temperature, topK, 0x1234567890abcdefull + topK, 7}));
     }
   if (name == "softcap")
     return;
@@ -397,30 +403,27 @@ static void addLogits(std::vector<Case> &cases, const std::string &name) {
     for (float temperature : {0.0f, 0.8f})
       for (int topK : s.topK)
         if (temperature > 0 || topK == 0)
-          cases.push_back(makeSample(s.V, s.Vp, s.rows, 15, {temperature, topK, 99u + topK, 3}));
+          cases.push_back(makeSample(kernel, s.V, s.Vp, s.rows, 15, {temperature, topK, 99u + topK, 3}));
 }
 
-std::vector<Case> casesOf(std::string_view family) {
-  const std::string name(family);
+std::vector<Case> casesOf(const Kernel &kernel) {
+  const std::string &name = kernel.meaning.name;
+  const std::string_view engine = kernel.engine ? kernel.engine->name : "";
   std::vector<Case> cases;
   if (name == "nll" || name == "softcap" || name == "sample") {
-    addLogits(cases, name);
+    addLogits(cases, kernel);
     return cases;
   }
   if (name == "feed" || name == "advance")
-    return generationCases(name);
-  if (name == "attention_prefill")
-    return attentionPrefillCases();
-  if (name == "attention_mma")
-    return attentionMmaCases();
-  if (name.starts_with("attention_decode"))
-    return attentionDecodeCases(name);
-  if (name.starts_with("attention_batch"))
-    return attentionBatchCases(name);
-  if (name.starts_with("wgemm"))
-    return wgemmCases(name);
-  addTyped(cases, name, f32);
-  addTyped(cases, name, bf16Type);
+    return generationCases(kernel);
+  if (name == "attention_chunk" && (engine == "mma" || engine == "wgmma"))
+    return attentionTileCases(kernel);
+  if (name.starts_with("attention_step"))
+    return attentionStepCases(kernel);
+  if (name.starts_with("product") && engine == "wgmma")
+    return productWgmmaCases(kernel);
+  addTyped(cases, kernel, f32);
+  addTyped(cases, kernel, bf16Type);
   return cases;
 }
 

@@ -1,5 +1,5 @@
-// Every kernel family on the device against its CPU reference, over the sweep of odd shapes; and matrix products by
-// cuBLASLt against the reference of family linear.
+// Every kernel on the device against its CPU reference, over the sweep of odd shapes; and matrix products by cuBLASLt
+// against the product's reference.
 #include "runtime/cuda/cublaslt.h"
 #include "runtime/executor/host_math.h"
 #include "tests/gpu/device_case.h"
@@ -12,11 +12,12 @@ using namespace nanotest;
 
 namespace {
 
-std::vector<std::string> familyNames() {
-  std::vector<std::string> names;
-  for (const kernels::Family *family : codegen::allFamilies())
-    names.emplace_back(family->name);
-  return names;
+std::vector<const kernels::Kernel *> kernelsWithEngine() {
+  std::vector<const kernels::Kernel *> some;
+  for (const kernels::Kernel &kernel : kernels::catalogue().allKernels())
+    if (kernel.engine)
+      some.push_back(&kernel);
+  return some;
 }
 
 /// Two runs: on outputs full of NaN patterns and on zeros. Both must give the same bits (nothing of an output is read
@@ -24,7 +25,8 @@ std::vector<std::string> familyNames() {
 /// launched twice in each: they must be as they were.
 void check(const Case &c, const Launch &launch, kernels::HostMath &math, double &worst) {
   std::string why;
-  const bool counts = std::ranges::any_of(c.decls, [](const kernels::ArgDecl &arg) { return arg.name == "counters"; });
+  const bool counts =
+      std::ranges::any_of(c.kernel->args, [](const kernels::Arg &arg) { return arg.role == kernels::Role::Counters; });
   auto run = [&](const std::vector<nanort::cuda::DevicePtr> &buffers) {
     for (int times = counts ? 2 : 1; times > 0; --times)
       launch(buffers);
@@ -44,7 +46,7 @@ void check(const Case &c, const Launch &launch, kernels::HostMath &math, double 
   worst = std::max(worst, ratio);
 }
 
-class Family : public testing::TestWithParam<std::string> {};
+class Kernels : public testing::TestWithParam<const kernels::Kernel *> {};
 
 void checkAll(std::vector<Case> cases, const std::string &what) {
   std::erase_if(cases, [](const Case &c) { return !isForTarget(c); });
@@ -55,22 +57,24 @@ void checkAll(std::vector<Case> cases, const std::string &what) {
   double worst = 0;
   for (size_t i = 0; i < cases.size(); ++i)
     check(cases[i], kernelLaunch(cases[i], functions[i]), *math, worst);
-  std::printf("family %-12s %4zu cases, worst difference %.3f of the tolerance\n", what.c_str(), cases.size(), worst);
+  std::printf("%-32s %4zu cases, worst difference %.3f of the tolerance\n", what.c_str(), cases.size(), worst);
 }
 
-TEST_P(Family, EqualsItsReference) {
-  std::vector<Case> cases = casesOf(GetParam());
-  ASSERT_FALSE(cases.empty()) << "no cases: tests/unit/family_cases.cpp";
-  checkAll(cases, GetParam());
+TEST_P(Kernels, EqualsItsReference) {
+  std::vector<Case> cases = casesOf(*GetParam());
+  ASSERT_FALSE(cases.empty()) << "no cases: tests/unit/kernel_cases.cpp";
+  checkAll(cases, GetParam()->text());
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Family, testing::ValuesIn(familyNames()),
-                         [](const testing::TestParamInfo<std::string> &info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(All, Kernels, testing::ValuesIn(kernelsWithEngine()),
+                         [](const testing::TestParamInfo<const kernels::Kernel *> &info) {
+                           return info.param->meaning.name + "_" + std::string(info.param->engine->name);
+                         });
 
 /// Blocks of an SM apiece, and two, that draw their items at the same time.
-TEST(AttentionPrefill, DrawsHundredsOfItems) { checkAll(attentionPrefillManyCases(), "attention_prefill, many items"); }
+TEST(AttentionChunk, DrawsHundredsOfItems) { checkAll(attentionManyCases(), "attention_chunk by wgmma, many items"); }
 
-TEST(CublasLt, EqualsFamilyLinear) {
+TEST(CublasLt, EqualsTheReference) {
   const nanort::cuda::Device &device = testDevice();
   nanort::cuda::CublasLt library(device);
   constexpr uint64_t WorkspaceBytes = 32 << 20;
@@ -79,11 +83,13 @@ TEST(CublasLt, EqualsFamilyLinear) {
   driver.check(driver.cuMemAlloc(&workspace, WorkspaceBytes), "cuMemAlloc", "workspace");
   auto math = nanort::makeHostMath(0);
   double worst = 0;
-  std::vector<Case> cases = casesOf("linear");
+  std::vector<Case> cases = casesOf(*kernels::catalogue().kernel("product", ""));
+  std::erase_if(cases, [](const Case &c) { return c.params["norm"] != 0; });
   // The shapes of a model, where the library splits K and uses tensor cores.
-  for (int64_t type : {0, 1})
+  for (int64_t type : {valueOf(kernels::DType::F32), valueOf(kernels::DType::BF16)})
     for (int32_t tokens : {1, 8, 128})
-      cases.push_back(makeCase("linear", {type, type, 768, 3072}, {kernels::Scalar{.i = tokens}}));
+      cases.push_back(makeCase("product", {{"T", type}, {"O", type}, {"K", 768}, {"N", 3072}, {"norm", 0}},
+                               {kernels::Scalar{.i = tokens}}));
   for (const Case &c : cases) {
     nanort::cuda::GemmShape shape{static_cast<uint64_t>(c.scalars[0].i), static_cast<uint64_t>(c.params["N"]),
                                   static_cast<uint64_t>(c.params["K"]), c.params.type("T"), c.params.type("O")};

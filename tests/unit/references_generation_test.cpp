@@ -1,7 +1,7 @@
 // feed and advance against the words they should leave behind, computed row by row.
 #include "kernels_templates/generation/words.h"
 #include "runtime/executor/host_math.h"
-#include "tests/unit/family_cases.h"
+#include "tests/unit/kernel_cases.h"
 
 #include <gtest/gtest.h>
 
@@ -11,6 +11,9 @@ using namespace nanotest;
 namespace words = kernels::generation;
 
 namespace {
+
+const kernels::Kernel &feed = *kernels::catalogue().kernel("feed", "");
+const kernels::Kernel &advance = *kernels::catalogue().kernel("advance", "");
 
 std::vector<int32_t> ints(const Case &c, size_t buffer) {
   return {c.at<int32_t>(buffer), c.at<int32_t>(buffer) + c.elements(buffer)};
@@ -34,7 +37,7 @@ using Pairs = std::vector<std::pair<int, int>>;
 
 TEST_F(Generation, FeedPacksThePromptsEndToEnd) {
   // Prompts 3, 1, 7: the second chunk of 4 holds the first tokens of row 2.
-  Case c = makeFeed({{3, 1, 7}, {}, 5, 0, 0, false}, 4, 4, 3, 16, true);
+  Case c = makeFeed(feed, {{3, 1, 7}, {}, 5, 0, 0, false}, 4, 4, 3, 16, true);
   const Case before = c;
   c.runCpu(*math);
   const int32_t *prompt = c.at<int32_t>(0);
@@ -74,7 +77,7 @@ TEST_F(Generation, FeedPacksThePromptsEndToEnd) {
 }
 
 TEST_F(Generation, TheFirstFeedAcceptsNothingAndClearsEveryRow) {
-  Case c = makeFeed({{3, 1}, {}, 5, 77, 9, false}, 8, 3, 4, 16, false);
+  Case c = makeFeed(feed, {{3, 1}, {}, 5, 77, 9, false}, 8, 3, 4, 16, false);
   c.runCpu(*math);
   EXPECT_EQ(c.at<int32_t>(5)[words::ringCount], 0);
   EXPECT_EQ(ints(c, 3), (std::vector<int32_t>{0, 0, 0, 0, 0, 0, 0, 0}));
@@ -101,7 +104,7 @@ TEST_F(Generation, AdvanceEndsRows) {
       {{{5, 1, 9, 4}, {7}, 90, 0, 3, true}, {{0, 0}, {0, -5}, {1, -2}, {3, 21}, {3, -5}}, false},
   };
   for (const Expected &expected : cases) {
-    Case c = makeAdvance(expected.moment, 5, 16);
+    Case c = makeAdvance(advance, expected.moment, 5, 16);
     const Case before = c;
     c.runCpu(*math);
     EXPECT_EQ(added(before, c, 4), expected.pairs);
@@ -125,11 +128,11 @@ TEST_F(Generation, AdvanceEndsRows) {
 }
 
 TEST_F(Generation, EveryCaseOfTheSweepKeepsItsWordsInRange) {
-  for (const char *family : {"feed", "advance"})
-    for (Case &c : casesOf(family)) {
+  for (const kernels::Kernel *kernel : {&feed, &advance})
+    for (Case &c : casesOf(*kernel)) {
       const Case before = c;
       c.runCpu(*math);
-      const size_t ring = family[0] == 'f' ? 5 : 4;
+      const size_t ring = kernel->indexOf("ring");
       for (auto [row, id] : added(before, c, ring)) {
         EXPECT_GE(row, 0) << c.label();
         EXPECT_LT(id, 50) << c.label();

@@ -1,0 +1,2 @@
+// On the emulator: tests/emulator/device.h.
+#pragma once
