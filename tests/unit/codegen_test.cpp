@@ -147,6 +147,14 @@ TEST(Templates, ASourceHasWhatItsHeaderIncludesAndNoMore) {
           << path << " includes " << included;
 }
 
+// A plan keeps files without their include directives; its kernels' text, by which images are cached, is the build's.
+TEST(Templates, APlansTextIsTheBuilds) {
+  for (const std::string &path : codegen::closureOf("kernels_templates/product/wgmma.cuh")) {
+    const std::string_view text = codegen::templateText(path);
+    EXPECT_EQ(codegen::included(path, codegen::withoutIncludes(text)), codegen::included(path, text)) << path;
+  }
+}
+
 TEST(DeviceModel, EveryTargetButTheCpuIsPredicted) {
   for (const char *target : {"sm_80", "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_103a", "sm_120a"}) {
     const kernels::Target *device = kernels::findTarget(target);

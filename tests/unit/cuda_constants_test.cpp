@@ -1,6 +1,6 @@
 // What the upload of constants puts into device memory: every part in the layout that its recipe gives the device.
-#include "runtime/executor/host_math.h"
 #include "runtime/executor/executor.h"
+#include "runtime/executor/host_math.h"
 #include "runtime/weights/constants.h"
 #include "tests/unit/constant_json.h"
 #include "tests/unit/cuda_fake.h"

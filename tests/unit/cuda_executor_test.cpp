@@ -406,6 +406,17 @@ TEST_F(CudaExecutor, AnImageForAnotherArchitectureNeedsNvrtcOrAnotherTarget) {
   expectNothingLeft();
 }
 
+TEST_F(CudaExecutor, WhatASourceIncludesComesBeforeItInThePlansOrder) {
+  setenv("NANORT_NVRTC", NANO_FAKE_CUDA, 1);
+  setenv("NANORT_CACHE_DIR", folder.c_str(), 1);
+  make({.cubins = false, .sources = true});
+  unsetenv("NANORT_CACHE_DIR");
+  const std::string text = "#line 1 \"/kernels_templates/early.cuh\"\n// early\n"
+                           "#line 1 \"/kernels_templates/late.cuh\"\n// late\nextern \"C\" __global__ void ";
+  EXPECT_THAT(fake().compiled, testing::UnorderedElementsAre(testing::StartsWith(text + "embed_f32_4("),
+                                                             testing::StartsWith(text + "scale_f32(")));
+}
+
 TEST_F(CudaExecutor, AnOlderMinorVersionsImageRuns) {
   fake().major = 8;
   fake().minor = 9;

@@ -59,6 +59,7 @@ struct FakeCuda {
   std::vector<size_t> copies;                  // to the device, in bytes
   std::map<std::string, int> sharedAttribute;  // by kernel
   std::vector<unsigned> hostFlags;             // of cuMemHostAlloc
+  std::vector<std::string> compiled;           // sources that its NVRTC got, in any order
   int contexts = 0, streams = 0, events = 0, modules = 0, handles = 0, heuristics = 0, largestCopy = 0;
   int liveGraphs = 0, liveExecs = 0, uploads = 0, graphLaunches = 0, synchronizations = 0;
   uint64_t conditions = 0; // handles made: 1, 2, ...

@@ -44,8 +44,13 @@ struct Builder {
     const Sha256 hash = codegen::descriptionHash(*kernels::catalogue().kernel(meaning, engine ? engine : ""));
     const std::vector<uint8_t> description(hash.begin(), hash.end());
     const bool sources = engine && options.sources, cubins = engine && options.cubins;
-    return schema::CreateKernelDirect(fbb, name, meaning, engine, &params, &description, nullptr,
-                                      sources ? "// source" : nullptr, cubins ? &cubin : nullptr);
+    const std::vector<uint32_t> includes = {1, 0};
+    std::string source;
+    for (const char *letter = arguments; *letter; ++letter)
+      source += (source.empty() ? "" : ", ") + std::string(*letter == 'b' ? "void *a" : "int a");
+    source = "extern \"C\" __global__ void " + std::string(name) + "(" + source + ") {}\n";
+    return schema::CreateKernelDirect(fbb, name, meaning, engine, &params, &description, sources ? &includes : nullptr,
+                                      sources ? source.c_str() : nullptr, cubins ? &cubin : nullptr);
   }
 
   Offset<schema::Arg> address(uint32_t buffer) { return schema::CreateArg(fbb, schema::ArgKind::Buffer, buffer); }
@@ -117,7 +122,9 @@ std::shared_ptr<const Plan> CudaPlan::open(const std::filesystem::path &path, co
       schema::CreateEntryDirect(fbb, "decode_1", schema::EntryKind::Decode, 1, 1, &inputs, &outputs, &nodes)};
   auto memory = schema::CreateMemory(fbb, ConstantBytes, 0, StateBytes, ArenaBytes, WorkspaceBytes);
   const std::vector<Offset<schema::Ring>> rings;
-  const std::vector<Offset<schema::Source>> sources;
+  const std::vector<Offset<schema::Source>> sources = {
+      schema::CreateSourceDirect(fbb, "kernels_templates/late.cuh", "// late\n"),
+      schema::CreateSourceDirect(fbb, "kernels_templates/early.cuh", "// early\n")};
   std::vector<Offset<schema::Program>> programs = {
       schema::CreateProgramDirect(fbb, options.target.c_str(), "f32", options.minDriver, 1, &buffers, &constants,
                                   &rings, &kernels, &entries, memory)};

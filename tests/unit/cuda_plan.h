@@ -9,9 +9,9 @@
 struct CudaPlanOptions {
   std::string target = "sm_90a";
   uint32_t minDriver = 12000;
-  bool cubins = true, sources = false;
-  bool programmatic = false; // the edge between the two kernels
-  std::string library = {};  // the version of cuBLASLt whose algorithm was measured
+  bool cubins = true, sources = false; // sources come behind early.cuh and late.cuh
+  bool programmatic = false;           // the edge between the two kernels
+  std::string library = {};            // the version of cuBLASLt whose algorithm was measured
   uint32_t algorithm = 0;
 };
 

@@ -111,8 +111,8 @@ TEST_F(CudaDriver, TensorMapsArriveAsThePlanDescribesThem) {
   EXPECT_EQ(map.interleave, 0);
   EXPECT_EQ(map.fill, 0); // zeros outside
   for (auto [bytes, mode] : {std::pair{0u, 0}, {32u, 1}, {64u, 2}}) {
-    cuda::encode(*driver, {"x", {16, 8, 4}, {64, 512}, {bytes ? bytes / 4 : 16, 2, 1}, bytes}, kernels::DType::F32, 0x2000,
-                 "a launch");
+    cuda::encode(*driver, {"x", {16, 8, 4}, {64, 512}, {bytes ? bytes / 4 : 16, 2, 1}, bytes}, kernels::DType::F32,
+                 0x2000, "a launch");
     EXPECT_EQ(fake().maps.back().swizzle, mode);
     EXPECT_EQ(fake().maps.back().type, 7);
   }

@@ -2,6 +2,7 @@
 #include "tests/unit/cuda_fake.h"
 
 #include <cstring>
+#include <mutex>
 
 namespace {
 
@@ -27,6 +28,8 @@ std::string lettersOf(const std::string &source) {
 
 extern "C" {
 
+FakeCuda *fakeCudaState();
+
 // A version of its own: images are cached by it.
 int nvrtcVersion(int *major, int *minor) { return *major = 99, *minor = 0; }
 const char *nvrtcGetErrorString(int) { return "fake error"; }
@@ -37,6 +40,11 @@ int nvrtcCreateProgram(Program **program, const char *source, const char *, int,
 int nvrtcDestroyProgram(Program **program) { return delete *program, 0; }
 // As the real one, whose cache keeps no log, it tells of stack and spills only if it is kept from caching.
 int nvrtcCompileProgram(Program *program, int count, const char *const *options) {
+  static std::mutex mutex; // kernels are compiled on all cores
+  {
+    const std::lock_guard lock(mutex);
+    fakeCudaState()->compiled.push_back(program->source);
+  }
   for (int i = 0; i < count; ++i)
     if (!std::strcmp(options[i], "--no-cache"))
       program->log = "ptxas info    : 0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads";
