@@ -85,7 +85,8 @@ std::vector<Choice> choicesFor(const Problem &problem, std::string_view target) 
     if (!device->has(engine.needs))
       continue;
     std::vector<std::pair<double, Choice>> own;
-    for (Values &params : engine.candidates ? engine.candidates(*kernel, problem.values, *device) : std::vector(1, Values()))
+    for (Values &params :
+         engine.candidates ? engine.candidates(*kernel, problem.values, *device) : std::vector(1, Values()))
       if (Choice choice{std::string(engine.name), std::move(params)};
           std::optional<Instance> instance = instanceOf(problem, choice, target, why))
         own.emplace_back(predict(*device, *instance).us(), std::move(choice));

@@ -7,8 +7,8 @@
 namespace codegen {
 
 /// SHA-256 over what a kernel says of itself to those who make launches of it and to those who run them: its meaning's
-/// name and version, the names and kinds of its parameters, and the name, access, role, element type, shape and input of
-/// each argument. Not over its device code, its launch shape or its cost: a plan has those as they were.
+/// name and version, the names and kinds of its parameters, and the name, access, role, element type, shape and input
+/// of each argument. Not over its device code, its launch shape or its cost: a plan has those as they were.
 nanort::Sha256 descriptionHash(const kernels::Kernel &kernel);
 
 } // namespace codegen

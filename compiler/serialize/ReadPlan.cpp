@@ -1,7 +1,7 @@
 // plan.fb to `plan` IR.
-#include "kernels_templates/base/catalogue.h"
 #include "compiler/analysis/KernelLaunch.h"
 #include "compiler/serialize/PlanFile.h"
+#include "kernels_templates/base/catalogue.h"
 
 #include "dialects/nano/Nano.h"
 #include "dialects/plan/Plan.h"

@@ -189,8 +189,8 @@ LogicalResult ProductOp::verify() {
     return emitOpError() << "(n, k) x (m, k)ᵀ -> (n, m) expected, have " << x << ", " << w << " -> " << y;
   if (x.getElementType() != w.getElementType())
     return emitOpError() << "x and weight must have the same element type";
-  if (StringRef name = incomplete(
-          {{"x0", !!getX0()}, {"resid", !!getResid()}, {"skip", !!getSkip()}, {"layer", !!getLayer()}});
+  if (StringRef name =
+          incomplete({{"x0", !!getX0()}, {"resid", !!getResid()}, {"skip", !!getSkip()}, {"layer", !!getLayer()}});
       !name.empty())
     return emitOpError() << "mixes by x0, resid, skip and layer together; " << name << " says otherwise";
   if (!getMid() != !getLambda())
@@ -208,12 +208,12 @@ LogicalResult ProductOp::verify() {
 }
 
 KernelCall ProductOp::getKernelCall() {
-  Call call(*this, Twine("product") + (getRelu2()  ? "_relu2"
-                                       : getSum()  ? "_mix_sum"
-                                       : getX0()   ? "_mix"
-                                       : getMid()  ? "_backout"
-                                       : getR()    ? "_add"
-                                                   : ""));
+  Call call(*this, Twine("product") + (getRelu2() ? "_relu2"
+                                       : getSum() ? "_mix_sum"
+                                       : getX0()  ? "_mix"
+                                       : getMid() ? "_backout"
+                                       : getR()   ? "_add"
+                                                  : ""));
   call.buffer("x", getX())
       .buffer("w", getWeight())
       .buffer("r", getR())

@@ -12,7 +12,6 @@ struct __align__(64) TensorMap {
   unsigned long long words[16];
 };
 
-
 __device__ inline void prefetchMap(const TensorMap *map) {
 #if __CUDA_ARCH__ >= 900
   asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");

@@ -46,8 +46,7 @@ __device__ inline void mmaTensor(const Grid &grid, unsigned char *shared, const 
     const int piece = threadIdx.x % 8, k = step * 64 + piece * 8;
     for (int row = threadIdx.x / 8; row < rows; row += threads / 8) {
       const bool inside = first + row < end && (K % 64 == 0 || k < K);
-      copyOrZero(to + mmaPiece(row, piece), inside ? from + static_cast<long long>(first + row) * K + k : from,
-                 inside);
+      copyOrZero(to + mmaPiece(row, piece), inside ? from + static_cast<long long>(first + row) * K + k : from, inside);
     }
   };
   auto copyX = [&](int step) { copy(x, firstRow, M, tileM, step, base + step % stages * stageBytes); };
@@ -84,8 +83,8 @@ __device__ inline void mmaTensor(const Grid &grid, unsigned char *shared, const 
         loadMatrices(a[i], xs + mmaPiece(warpM * (tileM / 2) + i * 16 + lane % 16, k * 2 + lane / 16));
 #pragma unroll
       for (int j = 0; j < blocksN; ++j)
-        loadMatrices(
-            b[j], ws + mmaPiece(warpN * (tileN / warpsN) + j * 16 + lane / 16 * 8 + lane % 8, k * 2 + lane / 8 % 2));
+        loadMatrices(b[j],
+                     ws + mmaPiece(warpN * (tileN / warpsN) + j * 16 + lane / 16 * 8 + lane % 8, k * 2 + lane / 8 % 2));
       if (norm && k % warpsN == warpN)
 #pragma unroll
         for (int i = 0; i < blocksM; ++i) {

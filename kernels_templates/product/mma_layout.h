@@ -16,8 +16,8 @@ struct MmaLayout {
   long long plainBytes;  // of the general path: both tiles transposed, padded by a float
 
   BOTH constexpr MmaLayout(long long tileM, long long tileN)
-      : threads(tileN == 128 ? 256 : 128), stageBytes((tileM + tileN) * depth * 2), stages(leastOf(6, room / stageBytes)),
-        squares(stages * stageBytes), sharedBytes(squares + 4 * tileM * 4),
+      : threads(tileN == 128 ? 256 : 128), stageBytes((tileM + tileN) * depth * 2),
+        stages(leastOf(6, room / stageBytes)), squares(stages * stageBytes), sharedBytes(squares + 4 * tileM * 4),
         plainBytes(plainDepth * (tileM + tileN + 2) * 4) {}
 };
 

@@ -89,7 +89,8 @@ template <size_t i> static void addProduct(Catalogue &catalogue) {
 }
 
 void add_product(Catalogue &catalogue) {
-  [&]<size_t... i>(std::index_sequence<i...>) { (addProduct<i>(catalogue), ...); }(std::make_index_sequence<6>());
+  [&]<size_t... i>(std::index_sequence<i...>) { (addProduct<i>(catalogue), ...); }
+  (std::make_index_sequence<6>());
 }
 
 } // namespace kernels

@@ -7,7 +7,8 @@
 
 namespace kernels {
 
-/// What becomes of a product's sums; product/epilogue.cuh has the device's traits, product/reference.cpp what they mean.
+/// What becomes of a product's sums; product/epilogue.cuh has the device's traits, product/reference.cpp what they
+/// mean.
 struct Epilogue {
   std::string_view name;  // behind "product_"; empty: the sums themselves
   std::string_view trait; // on the device

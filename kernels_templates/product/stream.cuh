@@ -42,12 +42,12 @@ __device__ inline void streamTensor(const Grid &grid, unsigned char *shared, con
   constexpr int chunk = layout.chunk, chunks = layout.chunks, pitch = layout.pitch, stages = layout.stages;
   constexpr int groups = (tiles + held - 1) / held;
   constexpr bool refill = stages < tiles * chunks;
-  constexpr int units = chunk / (32 * streamWarps);           // of 32 k, for one warp of a stage
+  constexpr int units = chunk / (32 * streamWarps);         // of 32 k, for one warp of a stage
   constexpr int depth = chunks > 3 ? 2 : chunks;            // stages of x that a thread has under way
   constexpr bool straight = groups == 1 && chunks <= 3;     // short enough to be unrolled
   constexpr int chains = !straight ? 1 : held <= 3 ? 2 : 1; // sums of a tile
   constexpr int early =
-      straight ? least(held * chunks, layout.vectors / units - depth) : 0; // stages in registers before the wait
+      straight ? least(held * chunks, layout.vectors / units - depth) : 0;     // stages in registers before the wait
   float *partial = reinterpret_cast<float *>(shared + stages * width * pitch); // [warps][held][M][8]
   Barrier *full = reinterpret_cast<Barrier *>(shared + layout.barriers), *empty = full + stages;
   auto &squaresOf = *reinterpret_cast<float(*)[streamWarps][8]>(shared + layout.squares);

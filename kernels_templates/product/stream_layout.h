@@ -7,11 +7,11 @@ namespace kernels {
 
 struct StreamLayout {
   static constexpr int warps = 8, consumers = 32 * warps, threads = consumers + 32;
-  static constexpr int mostRows = 8;    // of x: an operand of mma m16n8k16 transposed
-  static constexpr int sms = 132;       // blocks of a full wave
-  static constexpr int mostTiles = 5;   // of 8 columns, whose sums a thread holds at a time
-  static constexpr int vectors = 16;    // of 16 bytes that a thread holds, of x and of weights
-  static constexpr int mostStages = 32; // a lane initialises the barriers of each
+  static constexpr int mostRows = 8;          // of x: an operand of mma m16n8k16 transposed
+  static constexpr int sms = 132;             // blocks of a full wave
+  static constexpr int mostTiles = 5;         // of 8 columns, whose sums a thread holds at a time
+  static constexpr int vectors = 16;          // of 16 bytes that a thread holds, of x and of weights
+  static constexpr int mostStages = 32;       // a lane initialises the barriers of each
   static constexpr long long room = 96 << 10; // bytes of the ring and the partial sums, on every target
 
   long long columns;     // of a block

@@ -111,8 +111,8 @@ static std::vector<Values> candidates(const Kernel &kernel, const Values &proble
 }
 
 /// The constants are those with which 570 launches, nanort tune's on an H100 80GB HBM3 for models d12 to d32 and 1 to
-/// 16,384 tokens, came out best. Of the 2,437 in codegen/tuning/h100.json they are off by 12 % on average, and what they
-/// choose takes 3 % longer than the best. The norm's are counts of instructions and bytes.
+/// 16,384 tokens, came out best. Of the 2,437 in codegen/tuning/h100.json they are off by 12 % on average, and what
+/// they choose takes 3 % longer than the best. The norm's are counts of instructions and bytes.
 static double predict(const LaunchToPredict &l) {
   constexpr uint64_t depth = 64;                              // of K, in a step
   constexpr double flopsPerUs = 885e6;                        // at the clock of short launches
@@ -131,9 +131,8 @@ static double predict(const LaunchToPredict &l) {
   const uint64_t cluster = split * share, clusters = std::max<uint64_t>(1, l.shape.blocks / cluster);
   const uint64_t units = ceilDiv(v.count("n"), tileM) * ceilDiv(v.count("N"), tileN * share);
   // Blocks of an SM, by threads' registers and shared memory.
-  const uint64_t fit =
-      std::max<uint64_t>(1, std::min<uint64_t>({4, 576 / l.shape.threads,
-                                                (l.device.blockShared + 1024) / (l.shape.sharedBytes + 1024)}));
+  const uint64_t fit = std::max<uint64_t>(
+      1, std::min<uint64_t>({4, 576 / l.shape.threads, (l.device.blockShared + 1024) / (l.shape.sharedBytes + 1024)}));
   const uint64_t slots =
       cluster <= 2 ? sms * fit / cluster : static_cast<uint64_t>(inClusters * sms * static_cast<double>(fit)) / cluster;
   const uint64_t together = std::clamp<uint64_t>(ceilDiv(l.shape.blocks, sms), 1, fit);
@@ -153,18 +152,17 @@ static double predict(const LaunchToPredict &l) {
                             (split > 1 ? splitUs + usPerReceivedByte * static_cast<double>(received) : 0)));
 }
 
-const Engine productWgmma = {
-    .name = "wgmma",
-    .header = "product/wgmma.cuh",
-    .body = "productWgmma",
-    .params = {{"tile_m"}, {"tile_n"}, {"stages"}, {"split"}, {"share"}, {"blocks"}},
-    .constraint = constraint,
-    .shape = shape,
-    .maps = maps,
-    .waitsItself = true,
-    .tensorCores = true,
-    .needs = needs,
-    .candidates = candidates,
-    .predict = predict};
+const Engine productWgmma = {.name = "wgmma",
+                             .header = "product/wgmma.cuh",
+                             .body = "productWgmma",
+                             .params = {{"tile_m"}, {"tile_n"}, {"stages"}, {"split"}, {"share"}, {"blocks"}},
+                             .constraint = constraint,
+                             .shape = shape,
+                             .maps = maps,
+                             .waitsItself = true,
+                             .tensorCores = true,
+                             .needs = needs,
+                             .candidates = candidates,
+                             .predict = predict};
 
 } // namespace kernels

@@ -28,11 +28,10 @@ struct Wgmma : WgmmaBlock<T, K, N, tileM, tileN, stages, split, share, norm> {
       Block::depth, Block::M, Block::rank, Block::firstStep, Block::endStep, Block::first, Block::stride, Block::count,
       Block::staging, Block::receive, Block::squares, Block::full, Block::received, Block::squared, Block::read;
   using Block::tileOf, Block::weightsOf, Block::tokensOf, Block::release;
-  using typename Block::Slot;
   using typename Block::Layout;
+  using typename Block::Slot;
   // An epilogue goes in rounds of up to 32 tokens, each in passes of 16: 8 threads a token, 8 features a thread.
-  static constexpr int octetsOfRound = Block::layout.round,
-                       rounds = (owned + octetsOfRound - 1) / octetsOfRound;
+  static constexpr int octetsOfRound = Block::layout.round, rounds = (owned + octetsOfRound - 1) / octetsOfRound;
   static constexpr int passes = (octetsOfRound + 1) / 2;
   using Operands = typename E::Operands;
   // What depends on the sums alone becomes bf16 before it is staged: half the traffic, twice the tokens in a round.
@@ -287,13 +286,14 @@ struct Wgmma : WgmmaBlock<T, K, N, tileM, tileN, stages, split, share, norm> {
   }
 };
 
-// Engine `wgmma`: P has T, O, K, N, norm, tile_m, tile_n, stages, split, share and blocks (which the host's grid obeys).
+// Engine `wgmma`: P has T, O, K, N, norm, tile_m, tile_n, stages, split, share and blocks (which the host's grid
+// obeys).
 template <typename P, template <typename> class Epilogue, typename Args>
 __device__ inline void productWgmma(const Grid &grid, unsigned char *shared, const Args &a) {
   constexpr int tileM = P::tile_m, tileN = P::tile_n;
   constexpr bool norm = P::norm != 0;
-  using Kernel = Wgmma<typename P::T, typename P::O, P::K, P::N, tileM, tileN, P::stages, P::split, P::share, norm,
-                       Epilogue<P>>;
+  using Kernel =
+      Wgmma<typename P::T, typename P::O, P::K, P::N, tileM, tileN, P::stages, P::split, P::share, norm, Epilogue<P>>;
   const Epilogue<P> epilogue(a);
   const TensorMap *xMap = a.x_map, *wMap = a.w_map;
   const Kernel kernel(grid, shared, xMap, wMap, a.y, a.n, epilogue);

@@ -22,7 +22,7 @@ struct WgmmaBlock {
   static constexpr int warpgroups = tileN / 64, consumers = 128 * warpgroups, cluster = split * share;
   static constexpr int octets = tileM / 8, owned = layout.owned;
   static constexpr int stageBytes = layout.stageBytes;
-  static constexpr int depth = Layout::row / static_cast<int>(sizeof(T));     // of K, in a stage
+  static constexpr int depth = Layout::row / static_cast<int>(sizeof(T));  // of K, in a stage
   static constexpr int steps = (K + depth - 1) / depth;                    // of K, a stage each
   static constexpr int across = (N + tileN * share - 1) / (tileN * share); // clusters' widths in a row of y
 

@@ -202,10 +202,10 @@ private:
   TensorMapImage &tensorMap(const schema::Launch &node, const schema::TensorMap &map) {
     const schema::Buffer &buffer = *program.buffers()->Get(node.args()->Get(map.arg())->buffer());
     auto list = [](const auto &values) { return std::vector(values->begin(), values->end()); };
-    return tensorMaps.emplace_back(encode(gpu.driver(),
-                                          {{}, list(map.extents()), list(map.strides()), list(map.box()), map.swizzle()},
-                                          static_cast<kernels::DType>(buffer.dtype()), spaces.at(buffer),
-                                          "kernel " + program.kernels()->Get(node.kernel())->name()->str()));
+    return tensorMaps.emplace_back(
+        encode(gpu.driver(), {{}, list(map.extents()), list(map.strides()), list(map.box()), map.swizzle()},
+               static_cast<kernels::DType>(buffer.dtype()), spaces.at(buffer),
+               "kernel " + program.kernels()->Get(node.kernel())->name()->str()));
   }
 
   Step gemm(const schema::Library &node) {

@@ -44,9 +44,8 @@ std::vector<std::vector<char>> compileTimed(const Device &device, const std::vec
   std::vector<codegen::CompileJob> jobs;
   for (uint32_t index : wanted) {
     const KernelInstance &kernel = kernels[index];
-    jobs.push_back(
-        {kernel.kernel->instanceName(kernel.params),
-         codegen::instantiate(*kernel.kernel, kernel.params, codegen::Timing::Stamps).text()});
+    jobs.push_back({kernel.kernel->instanceName(kernel.params),
+                    codegen::instantiate(*kernel.kernel, kernel.params, codegen::Timing::Stamps).text()});
   }
   return compile(*nvrtc, jobs, nativeTarget(device.arch()), options);
 }
@@ -75,8 +74,8 @@ std::string textOf(const schema::Plan &plan, const schema::Kernel &kernel) {
 
 /// Images for `device` of the kernels at `missing`, compiled from the plan's sources or out of the cache.
 std::vector<std::vector<char>> compileMissing(const Device &device, const schema::Plan &plan,
-                                              const schema::Program &program,
-                                              const std::vector<uint32_t> &missing, const CudaOptions &options) {
+                                              const schema::Program &program, const std::vector<uint32_t> &missing,
+                                              const CudaOptions &options) {
   std::string target = nativeTarget(device.arch());
   const schema::Kernel &first = *program.kernels()->Get(missing.front());
   std::string situation = "kernel " + first.name()->str() + " of program " + program.target()->str() +

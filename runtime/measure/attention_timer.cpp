@@ -41,8 +41,7 @@ std::vector<KernelTime> AttentionTimer::chunk(const codegen::Problem &attention,
 
   const ChainData data = bench.data(
       candidates,
-      {static_cast<uint64_t>(tokens), static_cast<uint64_t>(prompts.count), 1, static_cast<uint64_t>(length)},
-      {});
+      {static_cast<uint64_t>(tokens), static_cast<uint64_t>(prompts.count), 1, static_cast<uint64_t>(length)}, {});
   std::vector<int32_t> rows(static_cast<size_t>(tokens)), positions(rows);
   for (int64_t t = 0; t < tokens; ++t) {
     rows[static_cast<size_t>(t)] = static_cast<int32_t>(t / length);

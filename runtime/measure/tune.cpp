@@ -37,8 +37,8 @@ Tuning tune(const Plan &plan, uint32_t index, const TuneOptions &options,
   cuda::Workbench bench(options.device, program.target()->str(), options.rounds, options.cacheDir, options.noCache);
   cuda::ProductTimer products(bench);
   cuda::AttentionTimer attentions(bench);
-  Tuning result{program.target()->str(), bench.gpu.name(), cuda::versionText(bench.gpu.driver().version()),
-                bench.compiler(), {}};
+  Tuning result{
+      program.target()->str(), bench.gpu.name(), cuda::versionText(bench.gpu.driver().version()), bench.compiler(), {}};
   auto refused = [&](const std::string &why) { progress("not measured: " + why.substr(0, why.find('\n'))); };
   // A problem of few choices is no choice, unless a library is one.
   std::vector<codegen::Problem> problems = problemsOf(program, plan.kernels(index));

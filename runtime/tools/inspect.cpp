@@ -58,8 +58,9 @@ void printKernels(const schema::Program &program) {
     const char *image = kernel.cubin() && kernel.cubin()->size() > 0 ? ", cubin"
                         : kernel.source()                            ? ", source only"
                                                                      : "";
-    print("  kernel " + kernel.name()->str() + ": " + kernel.meaning()->str() + (kernel.engine() ? " by " + kernel.engine()->str() : "") + ", in " + number(launches[i]) +
-          " launches" + image + "\n");
+    print("  kernel " + kernel.name()->str() + ": " + kernel.meaning()->str() +
+          (kernel.engine() ? " by " + kernel.engine()->str() : "") + ", in " + number(launches[i]) + " launches" +
+          image + "\n");
   }
 }
 

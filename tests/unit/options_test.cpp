@@ -1,5 +1,5 @@
 // Times that nanort tune has measured, as the compiler finds them.
-#include "compiler/pipeline/Options.h"
+#include "compiler/options/Options.h"
 
 #include <gtest/gtest.h>
 
