@@ -24,9 +24,8 @@ echo "fuzz: building (build/fuzz)"
 cmake --preset fuzz >/dev/null
 cmake --build build/fuzz --target fuzz_seeds nanocc "${targets[@]/#/fuzz_}"
 
-# The compiler's libraries are not instrumented: their vectors say nothing of their capacity to ours, and nothing that
-# they keep until the process ends is a leak of ours.
-export ASAN_OPTIONS=detect_container_overflow=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
+# MLIR is not instrumented: its vectors and arenas say nothing of their capacity to ours.
+export ASAN_OPTIONS=detect_container_overflow=0:allow_user_poisoning=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
 corpus=build/fuzz/corpus
 build/fuzz/bin/fuzz_seeds $corpus
 mkdir -p $corpus/model
