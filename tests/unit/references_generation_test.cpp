@@ -12,9 +12,6 @@ namespace words = kernels::generation;
 
 namespace {
 
-const kernels::Kernel &feed = *kernels::catalogue().kernel("feed", "");
-const kernels::Kernel &advance = *kernels::catalogue().kernel("advance", "");
-
 std::vector<int32_t> ints(const Case &c, size_t buffer) {
   return {c.at<int32_t>(buffer), c.at<int32_t>(buffer) + c.elements(buffer)};
 }
@@ -30,6 +27,8 @@ std::vector<std::pair<int, int>> added(const Case &before, const Case &after, si
 
 class Generation : public testing::Test {
 protected:
+  const kernels::Kernel &feed = *kernels::catalogue().kernel("feed", "");
+  const kernels::Kernel &advance = *kernels::catalogue().kernel("advance", "");
   std::unique_ptr<kernels::HostMath> math = nanort::makeHostMath(1);
 };
 

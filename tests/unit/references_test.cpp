@@ -172,12 +172,12 @@ double prepareQkv(const Case &c, size_t i, bool gated) {
     i -= queries + keys;
     const size_t t = i / D / kvHeads, g = i / D % kvHeads;
     const double value = c.get(0, at(t, heads + kvHeads + g) + i % D);
-    if (!gated || c.get(4, t) < 0)
+    if (!gated || c.get(7, t) < 0)
       return value;
     const size_t C = c.params["C"], channels = c.params["channels"];
-    const double norm = std::sqrt(dot(c, 3, t * C, 3, t * C, C) / C + std::ldexp(1.0, -23));
-    const double gate = sigmoid(dot(c, 3, t * C, 6, g * channels, channels) / norm);
-    return value + c.scalars[2].f * gate * c.get(5, (static_cast<size_t>(c.get(4, t)) * kvHeads + g) * D + i % D);
+    const double norm = std::sqrt(dot(c, 6, t * C, 6, t * C, C) / C + std::ldexp(1.0, -23));
+    const double gate = sigmoid(dot(c, 6, t * C, 9, g * channels, channels) / norm);
+    return value + c.scalars[2].f * gate * c.get(8, (static_cast<size_t>(c.get(7, t)) * kvHeads + g) * D + i % D);
   }
   const bool key = i >= queries;
   if (key)

@@ -4,8 +4,8 @@
 // TARGET: error: {{.*}}sm_1
 // RUN: not nanocc-opt %t.mlir --nano-set-options="tuning=%t.none" 2>&1 | FileCheck %s --check-prefix=FILE
 // FILE: error: {{.*}}.none
-// RUN: echo '{"format": 2}' > %t.json && not nanocc-opt %t.mlir --nano-set-options="tuning=%t.json" 2>&1 | FileCheck %s --check-prefix=FORMAT
-// FORMAT: error: {{.*}}.json: it is not a tuning file of format 1
+// RUN: echo '{"format": 3}' > %t.json && not nanocc-opt %t.mlir --nano-set-options="tuning=%t.json" 2>&1 | FileCheck %s --check-prefix=FORMAT
+// FORMAT: error: {{.*}}.json: it is not a tuning file of format 2
 
 // expected-error @+1 {{--max-seq 64 contradicts the input, which was emitted with 32}}
 module attributes {nano.options = {targets = ["cpu"], batches = array<i64: 1>, prefill = array<i64: 32>, max_seq = 32, precision = "f32", fuse = "all"}} {}
