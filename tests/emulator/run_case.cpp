@@ -69,16 +69,13 @@ std::optional<std::vector<std::vector<std::byte>>> runCase(const Case &c, const 
   std::vector<TileMap> tiles;
   tiles.reserve(described.size());
   std::vector<const TileMap *> maps; // a kernel's TensorMap is one such pointer
-  std::vector<const void *> mapPointers;
   for (const kernels::TensorMap &map : described) {
     const size_t arg = c.kernel->indexOf(map.arg);
     tiles.push_back(tileMap(map, c.types[arg], static_cast<std::byte *>(buffers[arg])));
   }
   for (const TileMap &tile : tiles)
     maps.push_back(&tile);
-  for (const TileMap *const &map : maps)
-    mapPointers.push_back(&map);
-  for (const void *&map : mapPointers)
+  for (const TileMap *&map : maps)
     arguments.push_back(&map);
 
   launch.kernel = [&] { kernel(arguments.data()); };
