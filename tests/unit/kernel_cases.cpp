@@ -226,7 +226,7 @@ static void addAttention(std::vector<Case> &cases, const Kernel &kernel, DType T
 template <typename F> static void forProducts(const Kernel &kernel, int64_t T, int K, int N, int M, F add) {
   const bool plain = kernel.meaning.name == "product" || kernel.meaning.name == "product_relu2";
   for (int64_t O : plain &&T != f32 ? std::vector<int64_t>{T, f32} : std::vector<int64_t>{T})
-    for (int64_t norm : {0, 1}) {
+    for (int64_t norm : plain ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}) { // no pass norms before a sum
       std::vector<Scalar> scalars = {integer(M)};
       if (kernel.meaning.name.starts_with("product_mix"))
         scalars.insert(scalars.begin(), integer(M % 4)); // the layer
