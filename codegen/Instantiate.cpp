@@ -4,8 +4,6 @@
 #include "codegen/Templates.h"
 #include "kernels_templates/base/predict.h"
 
-#include <algorithm>
-
 namespace codegen {
 
 using kernels::Access;

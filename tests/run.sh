@@ -24,6 +24,8 @@ git ls-files '*.cpp' '*.h' '*.c' '*.cuh' | xargs clang-format-14 --dry-run -Werr
 say "building (build/ci)"
 cmake --preset ci >/dev/null
 cmake --build build/ci
+say "names, includes, common mistakes (clang-tidy)"
+tests/tidy.py
 say "testing"
 ctest --test-dir build/ci --output-on-failure -j "$(nproc)" --no-tests=error
 

@@ -14,13 +14,13 @@ using nanort::Exit;
 
 namespace {
 
-constexpr const char *kUsage =
+constexpr const char *usageText =
     R"(Usage: nanocc-import CHECKPOINT_DIR -o OUT_DIR [options]
        nanocc-import --preset d4|d12|d20|d24|d26|d32|d34 [--generation G] -o OUT_DIR
 
 Turns a nanochat checkpoint into the compiler's input.)";
 
-constexpr const char *kDetails = R"(
+constexpr const char *detailsText = R"(
 CHECKPOINT_DIR holds either upstream's files (model_N.pt, meta_N.json, tokenizer.pkl) or Hugging Face's (config.json,
 model.safetensors or its shards, tokenizer.json). Pickles are read as plain data; nothing in them is executed.
 
@@ -64,7 +64,7 @@ private:
   int percent = -1;
 };
 
-/// kUsage says the usage.
+/// usageText says the usage.
 struct Formatter : CLI::Formatter {
   Formatter() { column_width(28); }
   std::string make_usage(const CLI::App *, std::string) const override { return ""; }
@@ -118,7 +118,7 @@ int main(int argc, char **argv) {
   std::string preset, generation;
   bool quiet = false;
 
-  CLI::App app(kUsage, "nanocc-import");
+  CLI::App app(usageText, "nanocc-import");
   app.formatter(std::make_shared<Formatter>());
   app.set_help_flag("-h", "This overview");
   app.set_help_all_flag("--help", "All of it, with examples");
@@ -153,7 +153,7 @@ int main(int argc, char **argv) {
     std::cout << app.help();
     return 0;
   } catch (const CLI::CallForAllHelp &) {
-    std::cout << app.help() << kDetails;
+    std::cout << app.help() << detailsText;
     return 0;
   } catch (const CLI::CallForVersion &version) {
     std::cout << version.what() << '\n';

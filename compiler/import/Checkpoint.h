@@ -40,10 +40,10 @@ public:
   /// The file that holds the tensors, for messages.
   const std::filesystem::path &path() const { return file; }
 
-  /// Calls `sink` with the tensor's bytes (row-major, little endian) in order, at most kPiece at a time, whole elements
-  /// each.
+  /// Calls `sink` with the tensor's bytes (row-major, little endian) in order, at most pieceBytes at a time, whole
+  /// elements each.
   virtual void read(const std::string &name, const std::function<void(std::span<const std::byte>)> &sink) const = 0;
-  static constexpr size_t kPiece = size_t{4} << 20;
+  static constexpr size_t pieceBytes = size_t{4} << 20;
 
 protected:
   Metadata meta;

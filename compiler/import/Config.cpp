@@ -14,8 +14,8 @@ using nanort::quote;
 
 namespace {
 
-constexpr uint32_t kSmearChannels = 24;
-constexpr uint32_t kVocabMultiple = 64;
+constexpr uint32_t smearChannels = 24;
+constexpr uint32_t vocabMultiple = 64;
 
 /// What a generation fixes (reference: upstream's history, commits 3a5e0bc, 201d705, a91743c, 6ed7d1d, a825e63).
 struct Generation {
@@ -28,7 +28,7 @@ struct Generation {
   float gateRange;
   bool smearAndBackout;
 };
-constexpr Generation kGenerations[] = {
+constexpr Generation generationNames[] = {
     {'A', 10'000, true, 1.0f, false, 0, 0.0f, false},    //
     {'B', 10'000, true, 1.0f, true, 0, 0.0f, false},     //
     {'C', 10'000, true, 1.0f, true, 32, 2.0f, false},    //
@@ -55,7 +55,7 @@ void checkDimensions(const ModelConfig &config) {
           "head width " + std::to_string(config.headDim) + " is odd, rotary halves need it even");
   require(config.heads % config.kvHeads == 0, std::to_string(config.heads) + " heads cannot share " +
                                                   std::to_string(config.kvHeads) + " key-value heads evenly");
-  const uint32_t channels = std::max(config.gateChannels, config.smear ? kSmearChannels : 0);
+  const uint32_t channels = std::max(config.gateChannels, config.smear ? smearChannels : 0);
   require(config.width >= channels, width + " is less than the " + std::to_string(channels) + " channels a gate reads");
 }
 
@@ -85,9 +85,9 @@ std::vector<uint32_t> windowsOf(uint32_t layers, uint32_t sequenceLen, const std
 }
 
 void applyGeneration(ModelConfig &config, char generation, const std::string &windowPattern) {
-  const auto *rules = std::find_if(std::begin(kGenerations), std::end(kGenerations),
+  const auto *rules = std::find_if(std::begin(generationNames), std::end(generationNames),
                                    [&](const Generation &known) { return known.letter == generation; });
-  if (rules == std::end(kGenerations))
+  if (rules == std::end(generationNames))
     fail(Exit::Usage, "generation " + quote({&generation, 1}) + " is none of A, B, C, D, E");
   config.generation = generation;
   config.ropeBase = rules->ropeBase;
@@ -100,7 +100,7 @@ void applyGeneration(ModelConfig &config, char generation, const std::string &wi
   config.softcap = 15;
   checkDimensions(config);
   if (config.paddedVocab == 0)
-    config.paddedVocab = roundUp(config.vocab, kVocabMultiple);
+    config.paddedVocab = roundUp(config.vocab, vocabMultiple);
   // Value embeddings: every other layer, counted so that the last layer has them.
   config.valueEmbeds.assign(config.layers, false);
   for (uint32_t i = 0; i < config.layers && config.gateChannels > 0; ++i)
@@ -153,7 +153,7 @@ std::vector<ParameterDecl> parametersOf(const ModelConfig &config) {
     list.push_back({"x0_lambdas", {config.layers}});
   }
   if (config.smear) {
-    list.push_back({"smear_gate.weight", {1, kSmearChannels}});
+    list.push_back({"smear_gate.weight", {1, smearChannels}});
     list.push_back({"smear_lambda", {1}});
   }
   if (config.backout)

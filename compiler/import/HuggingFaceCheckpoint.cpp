@@ -56,7 +56,7 @@ public:
   void read(const std::string &name, const std::function<void(std::span<const std::byte>)> &sink) const override {
     std::span<const std::byte> data = contents.at(name)->data;
     while (!data.empty()) {
-      const size_t size = std::min(data.size(), kPiece);
+      const size_t size = std::min(data.size(), pieceBytes);
       sink(data.first(size));
       data = data.subspan(size);
     }

@@ -20,18 +20,18 @@ using Kind = PickleValue::Kind;
 namespace {
 
 /// dtype of a storage class in a pickle.
-const std::map<std::string, std::string> kStorages{{"torch.FloatStorage", "F32"}, {"torch.BFloat16Storage", "BF16"},
-                                                   {"torch.HalfStorage", "F16"},  {"torch.DoubleStorage", "F64"},
-                                                   {"torch.LongStorage", "I64"},  {"torch.IntStorage", "I32"},
-                                                   {"torch.ShortStorage", "I16"}, {"torch.CharStorage", "I8"},
-                                                   {"torch.ByteStorage", "U8"},   {"torch.BoolStorage", "BOOL"}};
-constexpr const char *kTensor = "torch._utils._rebuild_tensor_v2";
-constexpr const char *kParameter = "torch._utils._rebuild_parameter";
-constexpr const char *kDict = "collections.OrderedDict";
+const std::map<std::string, std::string> storageDtypes{{"torch.FloatStorage", "F32"}, {"torch.BFloat16Storage", "BF16"},
+                                                       {"torch.HalfStorage", "F16"},  {"torch.DoubleStorage", "F64"},
+                                                       {"torch.LongStorage", "I64"},  {"torch.IntStorage", "I32"},
+                                                       {"torch.ShortStorage", "I16"}, {"torch.CharStorage", "I8"},
+                                                       {"torch.ByteStorage", "U8"},   {"torch.BoolStorage", "BOOL"}};
+constexpr const char *tensorCall = "torch._utils._rebuild_tensor_v2";
+constexpr const char *parameterCall = "torch._utils._rebuild_parameter";
+constexpr const char *dictClass = "collections.OrderedDict";
 
 std::set<std::string> allowedGlobals() {
-  std::set<std::string> names{kTensor, kParameter, kDict};
-  for (const auto &[storage, dtype] : kStorages)
+  std::set<std::string> names{tensorCall, parameterCall, dictClass};
+  for (const auto &[storage, dtype] : storageDtypes)
     names.insert(storage);
   return names;
 }
@@ -99,7 +99,7 @@ public:
       refuse("cannot be read at " + what + " (" + zip_strerror(handle) + ")");
     if (offset > 0 && zip_fseek(file.get(), static_cast<zip_int64_t>(offset), SEEK_SET) != 0)
       refuse("cannot be read at " + what + " (" + zip_file_strerror(file.get()) + ")");
-    std::vector<std::byte> piece(std::min<uint64_t>(size, Checkpoint::kPiece));
+    std::vector<std::byte> piece(std::min<uint64_t>(size, Checkpoint::pieceBytes));
     while (size > 0) {
       const uint64_t want = std::min<uint64_t>(size, piece.size());
       for (uint64_t got = 0; got < want;) {
@@ -175,7 +175,7 @@ private:
   }
 
   void readTensors(const PickleValue &root) {
-    if (!root.is(Kind::Dict) && !root.isCallOf(kDict))
+    if (!root.is(Kind::Dict) && !root.isCallOf(dictClass))
       archive.refuse("holds something else than a dictionary of tensors");
     for (const auto &[key, value] : root.entries) {
       if (!key->is(Kind::Text))
@@ -192,9 +192,9 @@ private:
   /// _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks): offset and stride in elements.
   void readTensor(const std::string &name, const PickleValue &value) {
     const PickleValue *call = &value;
-    if (call->isCallOf(kParameter) && !call->items.empty())
+    if (call->isCallOf(parameterCall) && !call->items.empty())
       call = call->items[0];
-    if (!call->isCallOf(kTensor) || call->items.size() < 4 || !call->items[0]->is(Kind::Persistent) ||
+    if (!call->isCallOf(tensorCall) || call->items.size() < 4 || !call->items[0]->is(Kind::Persistent) ||
         !call->items[1]->is(Kind::Integer))
       archive.refuse("has an entry " + quote(name) + " that is not a tensor");
     TensorInfo info;
@@ -247,8 +247,8 @@ private:
     const PickleValue &id = *persistent.target;
     const bool formed = id.is(Kind::Tuple) && id.items.size() == 5 && id.items[1]->is(Kind::Global) &&
                         id.items[2]->is(Kind::Text) && id.items[4]->is(Kind::Integer) && id.items[4]->integer >= 0;
-    const auto dtype = formed ? kStorages.find(id.items[1]->text) : kStorages.end();
-    if (dtype == kStorages.end())
+    const auto dtype = formed ? storageDtypes.find(id.items[1]->text) : storageDtypes.end();
+    if (dtype == storageDtypes.end())
       archive.refuse("has a tensor " + quote(name) + " with a malformed storage");
     const std::optional<Archive::Entry> entry = archive.find(stem + "/data/" + id.items[2]->text);
     if (!entry)

@@ -1,7 +1,6 @@
 // Measured times and overrides: what kern-choose-templates goes by besides its model.
 #include "compiler/options/Options.h"
 
-#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/GlobPattern.h"
 #include "llvm/Support/JSON.h"
 

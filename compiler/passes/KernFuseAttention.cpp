@@ -1,8 +1,10 @@
 // Attention: q, k and v from one product, and all that follows them in one launch; of one token up to the ring, else up
 // to the attention.
-#include "compiler/analysis/KernelLaunch.h"
+#include "codegen/Choices.h"
 #include "compiler/passes/Fusion.h"
 #include "compiler/passes/Passes.h"
+
+#include "dialects/ElementTypes.h"
 
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/Statistic.h"

@@ -1,11 +1,11 @@
 // plan.fb to `plan` IR.
-#include "compiler/analysis/KernelLaunch.h"
 #include "compiler/serialize/PlanFile.h"
 #include "kernels_templates/base/catalogue.h"
 
+#include "dialects/ElementTypes.h"
 #include "dialects/nano/Nano.h"
 #include "dialects/plan/Plan.h"
-#include "runtime/plan/plan.h"
+#include "runtime/plan/machine_code.h"
 
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/Builders.h"
@@ -19,7 +19,7 @@ namespace {
 
 class Reader {
 public:
-  Reader(MLIRContext &context, const fb::Plan &root) : root(root), builder(&context) {}
+  Reader(MLIRContext &context, const nanort::Plan &file) : file(file), root(file.root()), builder(&context) {}
 
   OwningOpRef<ModuleOp> run() {
     OwningOpRef<ModuleOp> module = ModuleOp::create(builder.getUnknownLoc());
@@ -32,8 +32,8 @@ public:
     }
     for (const fb::Source *source : *root.sources())
       plan::SourceOp::create(builder, builder.getUnknownLoc(), source->path()->str(), source->text()->str());
-    for (const fb::Program *program : *root.programs())
-      read(*program);
+    for (uint32_t i = 0; i < root.programs()->size(); ++i)
+      read(*root.programs()->Get(i), nanort::MachineCode(file, i));
     return module;
   }
 
@@ -57,7 +57,7 @@ private:
     module->setAttr(nano::NanoDialect::stageAttr, builder.getStringAttr("plan"));
   }
 
-  void read(const fb::Program &source) {
+  void read(const fb::Program &source, const nanort::MachineCode &code) {
     Location loc = builder.getUnknownLoc();
     const fb::Memory &memory = *source.memory();
     auto bytes = [&](StringRef name, uint64_t value) { return builder.getNamedAttr(name, number(value)); };
@@ -90,7 +90,7 @@ private:
       plan::RingOp::create(builder, loc, ring->name()->str(), builder.getArrayAttr(parts));
     }
     for (const fb::Kernel *kernel : *source.kernels())
-      read(source, *kernel);
+      read(source, *kernel, code.of(*kernel));
     for (const fb::Entry *entry : *source.entries())
       read(source, *entry);
   }
@@ -152,7 +152,7 @@ private:
     llvm_unreachable("a verified plan has steps of known kinds");
   }
 
-  void read(const fb::Program &program, const fb::Kernel &kernel) {
+  void read(const fb::Program &program, const fb::Kernel &kernel, ArrayRef<char> code) {
     SmallVector<NamedAttribute> params;
     // The plan was verified: there is such a kernel.
     const kernels::Kernel &known = *kernels::catalogue().kernel(kernel.meaning()->string_view(),
@@ -167,13 +167,12 @@ private:
       params.push_back(builder.getNamedAttr(param->name()->str(), value));
     }
     ElementsAttr cubin;
-    if (kernel.cubin()) {
-      auto type = RankedTensorType::get({static_cast<int64_t>(kernel.cubin()->size())},
+    if (!code.empty()) {
+      auto type = RankedTensorType::get({static_cast<int64_t>(code.size())},
                                         IntegerType::get(builder.getContext(), 8, IntegerType::Unsigned));
-      ArrayRef<char> data(reinterpret_cast<const char *>(kernel.cubin()->data()), kernel.cubin()->size());
       cubin =
           cast<ElementsAttr>(DenseResourceElementsAttr::get(type, program.target()->str() + "." + kernel.name()->str(),
-                                                            HeapAsmResourceBlob::allocateAndCopyInferAlign(data)));
+                                                            HeapAsmResourceBlob::allocateAndCopyInferAlign(code)));
     }
     SmallVector<Attribute> includes;
     if (kernel.includes())
@@ -287,6 +286,7 @@ private:
     return FileLineColLoc::get(builder.getContext(), file, number, 1);
   }
 
+  const nanort::Plan &file;
   const fb::Plan &root;
   OpBuilder builder;
 };
@@ -295,5 +295,5 @@ private:
 
 OwningOpRef<ModuleOp> nanocc::readPlan(MLIRContext &context, const std::filesystem::path &path) {
   std::shared_ptr<const nanort::Plan> file = nanort::Plan::open(path);
-  return Reader(context, file->root()).run();
+  return Reader(context, *file).run();
 }

@@ -9,7 +9,7 @@
 #include "dialects/nano/Nano.h"
 #include "dialects/plan/Plan.h"
 #include "runtime/base/version.h"
-#include "runtime/plan/plan.h"
+#include "runtime/plan/machine_code.h"
 #include "runtime/report/report.h"
 
 #include "mlir/IR/DialectResourceBlobManager.h"
@@ -65,7 +65,7 @@ public:
     auto programList = builder.CreateVector(programs);
     auto sourceList = builder.CreateVector(sources);
     auto root = [&](Offset<flatbuffers::String> report) {
-      return fb::CreatePlan(builder, nanort::kPlanFormatVersion, schemaHash, digest, maker, facts, weights,
+      return fb::CreatePlan(builder, nanort::planFormatVersion, schemaHash, digest, maker, facts, weights,
                             tokenizerPath, parameterList, programList, sourceList, report);
     };
     // The plan holds the report that is made of it: a root without one comes first, and stays in the file as some bytes
@@ -128,6 +128,7 @@ private:
       rings.push_back(fb::CreateRing(builder, text(ring.getRing()), builder.CreateVector(parts)));
     }
     std::vector<Offset<fb::Kernel>> kernels;
+    code.clear();
     for (plan::KernelOp kernel : program.getOps<plan::KernelOp>()) {
       kernelIndex[kernel.getSymName()] = kernels.size();
       FailureOr<Offset<fb::Kernel>> written = write(kernel);
@@ -135,6 +136,7 @@ private:
         return failure();
       kernels.push_back(*written);
     }
+    const Offset<flatbuffers::Vector<uint8_t>> packed = code.empty() ? 0 : builder.CreateVector(nanort::packCode(code));
     std::vector<Offset<fb::Entry>> entries;
     for (plan::EntryOp entry : program.getOps<plan::EntryOp>())
       entries.push_back(write(entry, entryIndex));
@@ -146,8 +148,8 @@ private:
                                    bytes("workspace"), bytes("mapped"));
     return fb::CreateProgram(builder, text(program.getSymName()), text(program.getPrecision()), program.getMinDriver(),
                              /*ranks=*/1, builder.CreateVector(buffers), builder.CreateVector(constants),
-                             builder.CreateVector(rings), builder.CreateVector(kernels), builder.CreateVector(entries),
-                             memory);
+                             builder.CreateVector(rings), builder.CreateVector(kernels), packed,
+                             builder.CreateVector(entries), memory);
   }
 
   Offset<fb::Constant> write(plan::ConstantOp constant) {
@@ -221,16 +223,18 @@ private:
     const nanort::Sha256 hash = codegen::descriptionHash(*known);
     auto description = builder.CreateVector(hash.data(), hash.size());
     Offset<flatbuffers::String> source = kernel.getSource() ? text(*kernel.getSource()) : 0;
-    Offset<flatbuffers::Vector<uint8_t>> cubin;
+    std::optional<fb::CodeRange> range;
     if (auto blob = dyn_cast_or_null<DenseResourceElementsAttr>(kernel.getCubinAttr())) {
       if (!blob.getRawHandle().getBlob())
         return kernel.emitOpError("has lost its machine code: the resource of 'cubin' is not in the file");
       ArrayRef<char> data = blob.getData();
-      cubin = builder.CreateVector(reinterpret_cast<const uint8_t *>(data.data()), data.size());
+      range.emplace(code.size(), data.size());
+      code.insert(code.end(), data.begin(), data.end());
     }
     return fb::CreateKernel(builder, text(kernel.getSymName()), text(kernel.getMeaning()),
                             kernel.getEngine() ? text(*kernel.getEngine()) : 0, builder.CreateVector(params),
-                            description, includes.empty() ? 0 : builder.CreateVector(includes), source, cubin);
+                            description, includes.empty() ? 0 : builder.CreateVector(includes), source,
+                            range ? &*range : nullptr);
   }
 
   Offset<fb::Entry> write(plan::EntryOp entry, const llvm::StringMap<int32_t> &entryIndex) {
@@ -323,6 +327,7 @@ private:
 
   ModuleOp module;
   flatbuffers::FlatBufferBuilder builder{1 << 20};
+  std::vector<char> code; // of the program being written
   llvm::StringMap<uint32_t> parameterIndex, sourceIndex, bufferIndex, kernelIndex;
 };
 

@@ -2,7 +2,6 @@
 #include "dialects/kern/Kern.h"
 
 #include "mlir/IR/OpImplementation.h"
-#include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
 using namespace nanocc::kern;

@@ -23,7 +23,7 @@ enum class Exit : int {
 /// What a tool prints as its one last line. The message names the thing, the place (file, line, tensor) and the remedy.
 class Error : public std::runtime_error {
 public:
-  Error(Exit code, std::string message) : std::runtime_error(std::move(message)), code(code) {}
+  Error(Exit code, std::string message) : std::runtime_error(message), code(code) {}
   Exit code;
 };
 

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <cstdlib>
 #include <dlfcn.h>
-#include <iterator>
 
 namespace nanort {
 
@@ -14,15 +13,15 @@ namespace {
 // of callbacks, and through it for tables of addresses where it leaves its functions. A slot that it leaves alone is
 // null.
 using Slot = void (*)();
-constexpr uint32_t CallbacksTable = 1, VersionTable = 3; // export tables
-constexpr int CoreModule = 1, DomainModule = 5;          // groups of functions
-constexpr size_t Push = 9, Pop = 11, SlotCount = 16;     // nvtxRangePushA and nvtxRangePop among the core's functions
+constexpr uint32_t callbacksTable = 1, versionTable = 3; // export tables
+constexpr int coreModule = 1, domainModule = 5;          // groups of functions
+constexpr size_t push = 9, pop = 11, slotCount = 16;     // nvtxRangePushA and nvtxRangePop among the core's functions
 
-Slot core[SlotCount], domains[SlotCount];
+Slot core[slotCount], domains[slotCount];
 
-template <Slot (&slots)[SlotCount]> Slot **addressesOf() {
-  static Slot *addresses[SlotCount + 1]; // the first is none, and null ends them
-  for (size_t i = 1; i < SlotCount; ++i)
+template <Slot (&slots)[slotCount]> Slot **addressesOf() {
+  static Slot *addresses[slotCount + 1]; // the first is none, and null ends them
+  for (size_t i = 1; i < slotCount; ++i)
     addresses[i] = &slots[i];
   return addresses;
 }
@@ -30,11 +29,11 @@ template <Slot (&slots)[SlotCount]> Slot **addressesOf() {
 /// 1 for success. Modules with functions that are never called here have none to attach to.
 int functionTable(int module, Slot ***table, unsigned *size) {
   static Slot *none[2];
-  const bool known = module == CoreModule || module == DomainModule;
+  const bool known = module == coreModule || module == domainModule;
   if (table)
-    *table = module == CoreModule ? addressesOf<core>() : module == DomainModule ? addressesOf<domains>() : none;
+    *table = module == coreModule ? addressesOf<core>() : module == domainModule ? addressesOf<domains>() : none;
   if (size)
-    *size = known ? SlotCount : 1;
+    *size = known ? slotCount : 1;
   return 1;
 }
 void injectionVersion(uint32_t) {}
@@ -49,7 +48,7 @@ const void *exportTable(uint32_t id) {
     uint32_t version, reserved;
     void (*set)(uint32_t);
   } version = {sizeof version, 3, 0, injectionVersion};
-  return id == CallbacksTable ? static_cast<const void *>(&callbacks) : id == VersionTable ? &version : nullptr;
+  return id == callbacksTable ? static_cast<const void *>(&callbacks) : id == versionTable ? &version : nullptr;
 }
 
 /// True if a profiler takes ranges. Its library stays loaded.
@@ -59,7 +58,7 @@ bool attach() {
   void *start = library ? dlsym(library, "InitializeInjectionNvtx2") : nullptr;
   if (!start || !reinterpret_cast<int (*)(const void *(*)(uint32_t))>(start)(exportTable))
     return false;
-  return core[Push] && core[Pop];
+  return core[push] && core[pop];
 }
 
 bool attached() {
@@ -71,12 +70,12 @@ bool attached() {
 
 Range::Range(const char *name) {
   if (attached())
-    reinterpret_cast<int (*)(const char *)>(core[Push])(name);
+    reinterpret_cast<int (*)(const char *)>(core[push])(name);
 }
 
 Range::~Range() {
   if (attached())
-    reinterpret_cast<int (*)()>(core[Pop])();
+    reinterpret_cast<int (*)()>(core[pop])();
 }
 
 } // namespace nanort

@@ -39,7 +39,7 @@ std::string replaceInvalidUtf8(std::string_view text) {
   out.reserve(text.size());
   while (!text.empty()) {
     const Utf8Step step = nextUtf8(text);
-    out += step.valid ? text.substr(0, step.size) : kReplacement;
+    out += step.valid ? text.substr(0, step.size) : replacementText;
     text.remove_prefix(step.size);
   }
   return out;

@@ -19,7 +19,7 @@ Utf8Step nextUtf8(std::string_view text);
 /// A copy with every ill-formed subpart replaced by U+FFFD, as Python's decode(errors="replace") does.
 std::string replaceInvalidUtf8(std::string_view text);
 
-inline constexpr std::string_view kReplacement = "\xef\xbf\xbd"; // U+FFFD
+inline constexpr std::string_view replacementText = "\xef\xbf\xbd"; // U+FFFD
 
 /// A code point as UTF-8 (1 to 4 bytes).
 std::string encodeUtf8(char32_t point);

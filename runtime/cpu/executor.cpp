@@ -2,7 +2,6 @@
 #include "runtime/executor/executor.h"
 #include "kernels_templates/base/reference.h"
 #include "runtime/base/error.h"
-#include "runtime/base/text.h"
 #include "runtime/executor/host_math.h"
 #include "runtime/weights/constants.h"
 

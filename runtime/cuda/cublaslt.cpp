@@ -10,14 +10,14 @@ namespace nanort::cuda {
 namespace {
 
 // The values of cublasLt.h and library_types.h that are used.
-constexpr int Compute32F = 68; // plain f32 arithmetic: TF32 has values of its own
-constexpr int Real32F = kernels::infoOf(kernels::DType::F32).cudaType; // of alpha and beta
-constexpr int DescTransA = 3;
-constexpr int PreferWorkspaceBytes = 1, PreferReductionSchemes = 3;
-constexpr int32_t Transpose = 1;
+constexpr int compute32F = 68; // plain f32 arithmetic: TF32 has values of its own
+constexpr int real32F = kernels::infoOf(kernels::DType::F32).cudaType; // of alpha and beta
+constexpr int descTransA = 3;
+constexpr int preferWorkspaceBytes = 1, preferReductionSchemes = 3;
+constexpr int32_t transpose = 1;
 // Partial sums of a split K may only be reduced in the compute type (f32): in place the order depends on timing, and in
 // the output type bf16 would be rounded more than once.
-constexpr uint32_t ReduceInComputeType = 2;
+constexpr uint32_t reduceInComputeType = 2;
 
 struct Algorithm {
   uint64_t words[8];
@@ -157,8 +157,8 @@ std::vector<size_t> CublasLt::choose(Product &product, int most) {
   const uint64_t workspaceBytes = product.workspaceLimit;
   // The library is column-major, where a row-major matrix reads as its transpose: y^T[n, tokens] = (w^T)^T * x^T.
   std::string thing = text(shape);
-  check(api->cublasLtMatmulDescCreate(&product.operation, Compute32F, Real32F), "cublasLtMatmulDescCreate", thing);
-  check(api->cublasLtMatmulDescSetAttribute(product.operation, DescTransA, &Transpose, sizeof Transpose),
+  check(api->cublasLtMatmulDescCreate(&product.operation, compute32F, real32F), "cublasLtMatmulDescCreate", thing);
+  check(api->cublasLtMatmulDescSetAttribute(product.operation, descTransA, &transpose, sizeof transpose),
         "cublasLtMatmulDescSetAttribute", thing);
   auto layout = [&](void **out, kernels::DType type, uint64_t rows, uint64_t columns) {
     check(api->cublasLtMatrixLayoutCreate(out, infoOf(type).cudaType, rows, columns, static_cast<int64_t>(rows)),
@@ -171,11 +171,11 @@ std::vector<size_t> CublasLt::choose(Product &product, int most) {
   void *preference = nullptr;
   check(api->cublasLtMatmulPreferenceCreate(&preference), "cublasLtMatmulPreferenceCreate", thing);
   std::unique_ptr<void, int (*)(void *)> owner(preference, api->cublasLtMatmulPreferenceDestroy);
-  check(api->cublasLtMatmulPreferenceSetAttribute(preference, PreferWorkspaceBytes, &workspaceBytes,
+  check(api->cublasLtMatmulPreferenceSetAttribute(preference, preferWorkspaceBytes, &workspaceBytes,
                                                   sizeof workspaceBytes),
         "cublasLtMatmulPreferenceSetAttribute", thing);
-  check(api->cublasLtMatmulPreferenceSetAttribute(preference, PreferReductionSchemes, &ReduceInComputeType,
-                                                  sizeof ReduceInComputeType),
+  check(api->cublasLtMatmulPreferenceSetAttribute(preference, preferReductionSchemes, &reduceInComputeType,
+                                                  sizeof reduceInComputeType),
         "cublasLtMatmulPreferenceSetAttribute", thing);
 
   std::vector<Heuristic> best(most);

@@ -37,19 +37,19 @@ int attribute(const Driver &driver, int device, int which) {
 }
 
 Arch archOf(const Driver &driver, int device) {
-  return {attribute(driver, device, AttributeComputeMajor), attribute(driver, device, AttributeComputeMinor), ""};
+  return {attribute(driver, device, attributeComputeMajor), attribute(driver, device, attributeComputeMinor), ""};
 }
 
 } // namespace
 
 Device::Device(std::shared_ptr<const Driver> driver, int index)
     : api(std::move(driver)), ordinal(openOrdinal(*api, index)), model(nameOf(*api, ordinal)),
-      capability(archOf(*api, ordinal)), sharedBytes(attribute(*api, ordinal, AttributeMaxSharedBytesOptin)) {
+      capability(archOf(*api, ordinal)), sharedBytes(attribute(*api, ordinal, attributeMaxSharedBytesOptin)) {
   api->check(api->cuDevicePrimaryCtxRetain(&context, ordinal), "cuDevicePrimaryCtxRetain", model);
   Result result = api->cuCtxSetCurrent(context);
-  if (result == Success)
-    result = api->cuStreamCreate(&queue, StreamNonBlocking);
-  if (result != Success) {
+  if (result == success)
+    result = api->cuStreamCreate(&queue, streamNonBlocking);
+  if (result != success) {
     api->cuDevicePrimaryCtxRelease(ordinal);
     api->raise(result, "cuStreamCreate", model);
   }
@@ -92,8 +92,7 @@ int cudaRank(const Plan &plan, uint32_t index, std::string_view arch) {
     const auto *launch = node.work_as_Launch();
     if (!launch)
       return;
-    const auto *image = program.kernels()->Get(launch->kernel())->cubin();
-    code.complete &= image && image->size() > 0;
+    code.complete &= program.kernels()->Get(launch->kernel())->code() != nullptr;
     if (const kernels::Engine *engine = plan.kernels(index)[launch->kernel()].kernel->engine)
       code.needs = code.needs | engine->needs;
   });

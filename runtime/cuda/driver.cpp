@@ -9,8 +9,8 @@ namespace {
 
 using GetProcAddress = Result (*)(const char *symbol, void **address, int version, uint64_t flags, int *status);
 
-constexpr int OldestDriver = 12000;
-constexpr int NewestKnown = 13000; // from here on cuGraphAddNode takes edge data
+constexpr int oldestDriver = 12000;
+constexpr int newestKnown = 13000; // from here on cuGraphAddNode takes edge data
 
 } // namespace
 
@@ -37,11 +37,11 @@ std::shared_ptr<const Driver> Driver::open(std::string &why) {
   }
 
   // A name means another signature in another version, so the version asked for is one this code was written against.
-  int wanted = OldestDriver;
+  int wanted = oldestDriver;
   auto bind = [&](const char *name, auto &function) {
     void *address = nullptr;
     int status = 0;
-    if (resolve(name, &address, wanted, 0, &status) != Success || !address) {
+    if (resolve(name, &address, wanted, 0, &status) != success || !address) {
       why = driver->library + from + " has no " + name + " of version " + versionText(wanted);
       return false;
     }
@@ -50,19 +50,19 @@ std::shared_ptr<const Driver> Driver::open(std::string &why) {
   };
   if (!bind("cuDriverGetVersion", driver->cuDriverGetVersion))
     return nullptr;
-  if (driver->cuDriverGetVersion(&driver->driverVersion) != Success || driver->driverVersion < OldestDriver) {
+  if (driver->cuDriverGetVersion(&driver->driverVersion) != success || driver->driverVersion < oldestDriver) {
     why = driver->library + from + " is a driver for CUDA " + versionText(driver->driverVersion) +
           "; 12.0 or newer is needed";
     return nullptr;
   }
-  if (driver->driverVersion >= NewestKnown)
-    wanted = NewestKnown;
+  if (driver->driverVersion >= newestKnown)
+    wanted = newestKnown;
 #define X(name, arguments)                                                                                             \
   if (!bind(#name, driver->name))                                                                                      \
     return nullptr;
   NANO_CUDA_DRIVER_FUNCTIONS(X)
 #undef X
-  if (wanted == NewestKnown && !(bind("cuGraphAddNode", driver->cuGraphAddNode) &&
+  if (wanted == newestKnown && !(bind("cuGraphAddNode", driver->cuGraphAddNode) &&
                                  bind("cuGraphConditionalHandleCreate", driver->cuGraphConditionalHandleCreate)))
     return nullptr;
 
@@ -89,7 +89,7 @@ std::string Driver::describe(Result result) const {
 }
 
 void Driver::raise(Result result, const char *call, std::string_view thing) const {
-  fail(result == OutOfMemory ? Exit::Memory : Exit::Cuda, std::string(thing) + ": " + call + ": " + describe(result));
+  fail(result == outOfMemory ? Exit::Memory : Exit::Cuda, std::string(thing) + ": " + call + ": " + describe(result));
 }
 
 } // namespace nanort::cuda

@@ -23,23 +23,23 @@ using GraphNode = struct GraphNodeTag *;
 using GraphExec = struct GraphExecTag *;
 
 // The values of cuda.h that this project uses.
-inline constexpr Result Success = 0;
-inline constexpr Result OutOfMemory = 2;
-inline constexpr int AttributeComputeMajor = 75;
-inline constexpr int AttributeComputeMinor = 76;
-inline constexpr int AttributeMaxSharedBytesOptin = 97;
-inline constexpr int FunctionRegisters = 4;
-inline constexpr int FunctionMaxDynamicSharedBytes = 8;
-inline constexpr int FunctionSharedCarveout = 9; // percent
-inline constexpr unsigned StreamNonBlocking = 1;
-inline constexpr unsigned EventDisableTiming = 2;
-inline constexpr int CaptureRelaxed = 2; // a library may load its kernels during the capture
-inline constexpr unsigned HostPortable = 1, HostMapped = 2;
-inline constexpr Result NotReady = 600;
-inline constexpr int NodeKernel = 0, NodeConditional = 13;
-inline constexpr int ConditionWhile = 1;
-inline constexpr unsigned ConditionAssignDefault = 1;
-inline constexpr unsigned char ProgrammaticPort = 1, ProgrammaticEdge = 1;
+inline constexpr Result success = 0;
+inline constexpr Result outOfMemory = 2;
+inline constexpr int attributeComputeMajor = 75;
+inline constexpr int attributeComputeMinor = 76;
+inline constexpr int attributeMaxSharedBytesOptin = 97;
+inline constexpr int functionRegisters = 4;
+inline constexpr int functionMaxDynamicSharedBytes = 8;
+inline constexpr int functionSharedCarveout = 9; // percent
+inline constexpr unsigned streamNonBlocking = 1;
+inline constexpr unsigned eventDisableTiming = 2;
+inline constexpr int captureRelaxed = 2; // a library may load its kernels during the capture
+inline constexpr unsigned hostPortable = 1, hostMapped = 2;
+inline constexpr Result notReady = 600;
+inline constexpr int nodeKernel = 0, nodeConditional = 13;
+inline constexpr int conditionWhile = 1;
+inline constexpr unsigned conditionAssignDefault = 1;
+inline constexpr unsigned char programmaticPort = 1, programmaticEdge = 1;
 
 /// CUDA_KERNEL_NODE_PARAMS, which its versions 2 and 3 share.
 struct KernelNodeParams {
@@ -160,7 +160,7 @@ public:
 
   /// Fails unless `result` is success. `call` is the entry point, `thing` what it was for.
   void check(Result result, const char *call, std::string_view thing) const {
-    if (result != Success)
+    if (result != success)
       raise(result, call, thing);
   }
   /// Exit::Memory for out of memory, else Exit::Cuda: the thing, the call, and the driver's own words.

@@ -155,9 +155,9 @@ public:
   bool finished() override {
     gpu.makeCurrent();
     const Result result = gpu.driver().cuStreamQuery(gpu.stream());
-    if (result != NotReady)
+    if (result != notReady)
       gpu.driver().check(result, "cuStreamQuery", lastRun);
-    return result == Success;
+    return result == success;
   }
 
 private:
@@ -235,7 +235,7 @@ private:
     if (const KernelLaunch &k = step.kernel; k.function) {
       Result result = driver.cuLaunchKernel(k.function, k.grid[0], k.grid[1], k.grid[2], k.block[0], k.block[1],
                                             k.block[2], k.sharedBytes, gpu.stream(), k.arguments, nullptr);
-      if (result != Success)
+      if (result != success)
         driver.raise(result, "cuLaunchKernel", text());
     } else if (int status = library->run(step.product, step.x, step.w, step.y, spaces.base(schema::Space::Workspace))) {
       library->raise(status, "cublasLtMatmul", text());

@@ -34,7 +34,7 @@ std::span<const GraphNode> GraphBody::producers(std::span<const GraphEdge> edges
 void GraphBody::addKernel(const KernelLaunch &launch, std::span<const GraphEdge> edges, const std::string &thing) {
   const Driver &driver = device.driver();
   GraphNodeParams params = {};
-  params.type = NodeKernel;
+  params.type = nodeKernel;
   KernelNodeParams &kernel = params.kernel;
   kernel = {};
   kernel.function = launch.function;
@@ -47,7 +47,7 @@ void GraphBody::addKernel(const KernelLaunch &launch, std::span<const GraphEdge>
   GraphHandle into = handle(thing);
   GraphNode node = nullptr;
   if (edges.size() == 1 && edges[0].programmatic && supportsProgrammaticEdges(device)) {
-    GraphEdgeData early = {ProgrammaticPort, 0, ProgrammaticEdge, {}};
+    GraphEdgeData early = {programmaticPort, 0, programmaticEdge, {}};
     driver.check(driver.cuGraphAddNode(&node, into, after.data(), &early, 1, &params), "cuGraphAddNode", thing);
   } else {
     driver.check(driver.cuGraphAddKernelNode(&node, into, after.data(), after.size(), &kernel), "cuGraphAddKernelNode",
@@ -59,13 +59,13 @@ void GraphBody::addKernel(const KernelLaunch &launch, std::span<const GraphEdge>
 void GraphBody::addCaptured(const std::function<void()> &enqueue, std::span<const GraphEdge> edges,
                             const std::string &thing) {
   const Driver &driver = device.driver();
-  driver.check(driver.cuStreamBeginCapture(device.stream(), CaptureRelaxed), "cuStreamBeginCapture", thing);
+  driver.check(driver.cuStreamBeginCapture(device.stream(), captureRelaxed), "cuStreamBeginCapture", thing);
   GraphHandle captured = nullptr;
   try {
     enqueue();
   } catch (...) {
     // The stream must leave capture whatever happened.
-    if (driver.cuStreamEndCapture(device.stream(), &captured) == Success && captured)
+    if (driver.cuStreamEndCapture(device.stream(), &captured) == success && captured)
       driver.cuGraphDestroy(captured);
     throw;
   }
@@ -83,7 +83,7 @@ unsigned long long GraphBody::addCondition(const std::string &thing) {
   const Driver &driver = device.driver();
   unsigned long long condition = 0;
   driver.check(
-      driver.cuGraphConditionalHandleCreate(&condition, handle(thing), device.handle(), 1, ConditionAssignDefault),
+      driver.cuGraphConditionalHandleCreate(&condition, handle(thing), device.handle(), 1, conditionAssignDefault),
       "cuGraphConditionalHandleCreate", thing);
   return condition;
 }
@@ -91,8 +91,8 @@ unsigned long long GraphBody::addCondition(const std::string &thing) {
 GraphBody GraphBody::addLoop(unsigned long long condition, std::span<const GraphEdge> edges, const std::string &thing) {
   const Driver &driver = device.driver();
   GraphNodeParams params = {};
-  params.type = NodeConditional;
-  params.conditional = {condition, ConditionWhile, 1, nullptr, device.handle()};
+  params.type = nodeConditional;
+  params.conditional = {condition, conditionWhile, 1, nullptr, device.handle()};
   std::span<const GraphNode> after = producers(edges);
   GraphNode node = nullptr;
   driver.check(driver.cuGraphAddNode(&node, handle(thing), after.data(), nullptr, after.size(), &params),

@@ -1,7 +1,5 @@
 #include "runtime/cuda/late_starters.h"
 
-#include "kernels_templates/base/predict.h"
-
 namespace nanort::cuda {
 
 namespace {
@@ -48,7 +46,7 @@ std::vector<std::string> lateStarters(const Device &device, const Modules &modul
       continue;
     const std::string name = "kernel " + program.kernels()->Get(i)->name()->str();
     int registers = 0;
-    device.driver().check(device.driver().cuFuncGetAttribute(&registers, FunctionRegisters, modules.function(i)),
+    device.driver().check(device.driver().cuFuncGetAttribute(&registers, functionRegisters, modules.function(i)),
                           "cuFuncGetAttribute", name);
     if (registers * uses[i].threads > static_cast<int>(kernels::halfSmRegisters))
       lines.push_back(name + ": " + std::to_string(registers) + " registers for each of " +

@@ -11,7 +11,7 @@ namespace nanort::cuda {
 
 namespace {
 
-constexpr size_t Alignment = 256;
+constexpr size_t alignment = 256;
 
 } // namespace
 
@@ -26,7 +26,7 @@ Spaces::Spaces(const Device &device, const schema::Program &program) : device(de
   set(schema::Space::Mapped, memory.mapped());
 
   const Driver &driver = device.driver();
-  for (size_t i = 0; i < Count; ++i) {
+  for (size_t i = 0; i < count; ++i) {
     if (sizes[i] == 0)
       continue;
     if (Result result = allocate(i)) {
@@ -53,7 +53,7 @@ Result Spaces::allocate(size_t space) {
   if (space != static_cast<size_t>(schema::Space::Mapped))
     return driver.cuMemAlloc(&bases[space], sizes[space]);
   if (Result result =
-          driver.cuMemHostAlloc(reinterpret_cast<void **>(&mapped), sizes[space], HostPortable | HostMapped)) {
+          driver.cuMemHostAlloc(reinterpret_cast<void **>(&mapped), sizes[space], hostPortable | hostMapped)) {
     mapped = nullptr;
     return result;
   }
@@ -62,7 +62,7 @@ Result Spaces::allocate(size_t space) {
 }
 
 void Spaces::release() {
-  for (size_t i = 0; i < Count; ++i)
+  for (size_t i = 0; i < count; ++i)
     if (bases[i] && i != static_cast<size_t>(schema::Space::Mapped))
       device.driver().cuMemFree(bases[i]);
   if (mapped)
@@ -80,12 +80,12 @@ void Spaces::fill(schema::Space space, unsigned char value) const {
 Staging::Staging(const Device &device) : device(device) {
   const Driver &driver = device.driver();
   for (Piece &piece : pieces) {
-    Result result = driver.cuMemHostAlloc(reinterpret_cast<void **>(&piece.host), PieceBytes, 0);
-    if (result == Success)
-      result = driver.cuEventCreate(&piece.sent, EventDisableTiming);
-    if (result != Success) {
+    Result result = driver.cuMemHostAlloc(reinterpret_cast<void **>(&piece.host), pieceBytes, 0);
+    if (result == success)
+      result = driver.cuEventCreate(&piece.sent, eventDisableTiming);
+    if (result != success) {
       release();
-      driver.raise(result, "cuMemHostAlloc", std::to_string(PieceBytes) + " bytes of page-locked host memory");
+      driver.raise(result, "cuMemHostAlloc", std::to_string(pieceBytes) + " bytes of page-locked host memory");
     }
   }
 }
@@ -105,7 +105,7 @@ void Staging::release() {
 }
 
 std::byte *Staging::reserve(size_t bytes) {
-  if (used + bytes > PieceBytes) {
+  if (used + bytes > pieceBytes) {
     const Driver &driver = device.driver();
     driver.check(driver.cuEventRecord(pieces[current].sent, device.stream()), "cuEventRecord", "staging");
     pieces[current].pending = true;
@@ -122,13 +122,13 @@ void Staging::send(DevicePtr to, size_t bytes) {
   const Driver &driver = device.driver();
   driver.check(driver.cuMemcpyHtoDAsync(to, pieces[current].host + used, bytes, device.stream()), "cuMemcpyHtoDAsync",
                std::to_string(bytes) + " bytes");
-  used = std::min(PieceBytes, (used + bytes + Alignment - 1) / Alignment * Alignment);
+  used = std::min(pieceBytes, (used + bytes + alignment - 1) / alignment * alignment);
 }
 
 void Staging::write(DevicePtr to, const void *from, size_t bytes) {
   auto source = static_cast<const std::byte *>(from);
   while (bytes > 0) {
-    size_t piece = std::min(bytes, PieceBytes);
+    size_t piece = std::min(bytes, pieceBytes);
     std::memcpy(reserve(piece), source, piece);
     send(to, piece);
     to += piece;
@@ -141,7 +141,7 @@ void Staging::read(void *to, DevicePtr from, size_t bytes, const std::string &th
   const Driver &driver = device.driver();
   auto target = static_cast<std::byte *>(to);
   do {
-    size_t piece = std::min(bytes, PieceBytes);
+    size_t piece = std::min(bytes, pieceBytes);
     // Stream order keeps this behind the copies that still read the piece.
     driver.check(driver.cuMemcpyDtoHAsync(pieces[0].host, from, piece, device.stream()), "cuMemcpyDtoHAsync", thing);
     device.synchronize(thing);
@@ -205,7 +205,7 @@ void uploadConstants(const schema::Program &program, const Weights &weights, con
       const schema::Buffer &buffer = *program.buffers()->Get(constant->parts()->Get(part)->buffer());
       const kernels::DType type = dtypeOf(buffer);
       const uint64_t elements = kernels::elementsIn(type, buffer.bytes()),
-                     piece = kernels::elementsIn(type, Staging::PieceBytes); // whole bytes
+                     piece = kernels::elementsIn(type, Staging::pieceBytes); // whole bytes
       for (uint64_t first = 0, count; first < elements; first += count) {
         count = std::min(piece, elements - first);
         const uint64_t bytes = kernels::bytesOf(type, count);

@@ -29,13 +29,13 @@ public:
   void fill(schema::Space space, unsigned char value) const;
 
 private:
-  static constexpr size_t Count = 6;
+  static constexpr size_t count = 6;
   Result allocate(size_t space);
   void release();
 
   const Device &device;
-  std::array<DevicePtr, Count> bases = {};
-  std::array<uint64_t, Count> sizes = {};
+  std::array<DevicePtr, count> bases = {};
+  std::array<uint64_t, count> sizes = {};
   std::byte *mapped = nullptr;
 };
 
@@ -48,7 +48,7 @@ public:
   Staging(const Staging &) = delete;
   Staging &operator=(const Staging &) = delete;
 
-  static constexpr size_t PieceBytes = size_t{8} << 20;
+  static constexpr size_t pieceBytes = size_t{8} << 20;
 
   void write(DevicePtr to, const void *from, size_t bytes);
   /// Room for at most PieceBytes to be filled by the caller, then sent by send().

@@ -3,6 +3,7 @@
 #include "codegen/Cache.h"
 #include "codegen/Instantiate.h"
 #include "codegen/Nvrtc.h"
+#include "runtime/plan/machine_code.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -12,7 +13,7 @@ namespace nanort::cuda {
 
 namespace {
 
-constexpr uint32_t DefaultSharedBytes = 48 << 10; // what a block may have without being asked for
+constexpr uint32_t defaultSharedBytes = 48 << 10; // what a block may have without being asked for
 
 std::string archText(const Device &device) {
   return device.name() + " (sm_" + std::to_string(device.arch().major * 10 + device.arch().minor) + ")";
@@ -113,13 +114,12 @@ Modules::Modules(const Device &device, const Plan &plan, uint32_t index, const C
   const schema::Program &program = plan.program(index);
   std::vector<std::optional<uint32_t>> shared = launchedKernels(program);
   std::optional<Arch> target = parseArch(program.target()->str());
-  bool fits = target && runsOn(*target, device.arch()) && chaos().empty();
+  const bool own = target && runsOn(*target, device.arch()) && chaos().empty() && !options.times;
 
   std::vector<uint32_t> missing;
   for (uint32_t i = 0; i < shared.size(); ++i)
     if (shared[i]) {
-      const auto *cubin = program.kernels()->Get(i)->cubin();
-      if (!fits || !cubin || cubin->size() == 0 || options.times)
+      if (!own || !program.kernels()->Get(i)->code())
         missing.push_back(i);
       else if (target->ptx && target->major < 9)
         allWait = false;
@@ -130,6 +130,8 @@ Modules::Modules(const Device &device, const Plan &plan, uint32_t index, const C
                              : compileMissing(device, plan.root(), program, missing, options);
   compiledCount = compiled.size();
 
+  const std::optional<MachineCode> planned =
+      own ? std::optional<MachineCode>(std::in_place, plan, index) : std::nullopt;
   modules.reserve(shared.size());
   try {
     for (uint32_t i = 0; i < shared.size(); ++i) {
@@ -138,8 +140,7 @@ Modules::Modules(const Device &device, const Plan &plan, uint32_t index, const C
       const schema::Kernel &kernel = *program.kernels()->Get(i);
       auto at = std::lower_bound(missing.begin(), missing.end(), i);
       bool made = at != missing.end() && *at == i;
-      load(kernel, i, made ? compiled[at - missing.begin()].data() : static_cast<const void *>(kernel.cubin()->data()),
-           *shared[i]);
+      load(kernel, i, made ? compiled[at - missing.begin()].data() : planned->of(kernel).data(), *shared[i]);
     }
   } catch (...) {
     for (Module module : modules)
@@ -161,10 +162,10 @@ void Modules::load(const schema::Kernel &kernel, uint32_t index, const void *ima
   Function function = nullptr;
   driver.check(driver.cuModuleGetFunction(&function, module, kernel.name()->c_str()), "cuModuleGetFunction", name);
   if (sharedBytes > 0) // what a kernel may have without asking counts its static memory as well
-    driver.check(driver.cuFuncSetAttribute(function, FunctionMaxDynamicSharedBytes, static_cast<int>(sharedBytes)),
+    driver.check(driver.cuFuncSetAttribute(function, functionMaxDynamicSharedBytes, static_cast<int>(sharedBytes)),
                  "cuFuncSetAttribute", name + " with " + std::to_string(sharedBytes) + " bytes of shared memory");
   // Kernels that overlap share an SM only if all leave it the same division of its memory into cache and shared.
-  driver.check(driver.cuFuncSetAttribute(function, FunctionSharedCarveout, 100), "cuFuncSetAttribute", name);
+  driver.check(driver.cuFuncSetAttribute(function, functionSharedCarveout, 100), "cuFuncSetAttribute", name);
   functions[index] = function;
 }
 

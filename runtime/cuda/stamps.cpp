@@ -2,7 +2,7 @@
 
 namespace nanort::cuda {
 
-Stamps::Stamps(const Device &device, size_t launches) : device(device), bytes(launches * WordsBytes) {
+Stamps::Stamps(const Device &device, size_t launches) : device(device), bytes(launches * wordsBytes) {
   device.driver().check(device.driver().cuMemAlloc(&base, bytes), "cuMemAlloc", "times of launches");
   clear();
 }

@@ -8,12 +8,12 @@ namespace nanort::cuda {
 
 namespace {
 
-constexpr std::string_view GeneralEngine = "simt";
+constexpr std::string_view generalEngine = "simt";
 
 // Pairs of a query and a key from which on one launch of the general engine makes a chain: it multiplies a key at a
 // time on the ordinary cores, so that 2^20 pairs of each head take far longer than what lies between two launches, and
 // 16,384 tokens have 256 times as many.
-constexpr double OncePairs = 1 << 20;
+constexpr double oncePairs = 1 << 20;
 
 std::vector<Candidate> candidatesOf(const codegen::Problem &attention, const std::string &target) {
   const float scale = 1 / std::sqrt(static_cast<float>(attention.values["D"]));
@@ -34,10 +34,10 @@ std::vector<KernelTime> AttentionTimer::chunk(const codegen::Problem &attention,
   const int64_t tokens = attention.values["n"], length = tokens / prompts.count;
   std::vector<Candidate> candidates = candidatesOf(attention, bench.target);
   if (!prompts.general)
-    std::erase_if(candidates, [](const Candidate &candidate) { return candidate.choice.engine == GeneralEngine; });
+    std::erase_if(candidates, [](const Candidate &candidate) { return candidate.choice.engine == generalEngine; });
   const auto seen = static_cast<double>(std::min(length, attention.values["window"] + 1));
   for (Candidate &candidate : candidates)
-    candidate.once = candidate.choice.engine == GeneralEngine && static_cast<double>(tokens) * seen > OncePairs;
+    candidate.once = candidate.choice.engine == generalEngine && static_cast<double>(tokens) * seen > oncePairs;
 
   const ChainData data = bench.data(
       candidates,

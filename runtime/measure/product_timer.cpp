@@ -1,12 +1,11 @@
 #include "runtime/measure/product_timer.h"
 
 #include "codegen/Instantiate.h"
-#include "codegen/Nvrtc.h"
 #include "runtime/base/error.h"
 
 namespace nanort::cuda {
 
-static constexpr uint64_t LibraryWorkspace = 32 << 20;
+static constexpr uint64_t libraryWorkspace = 32 << 20;
 
 /// A kernel that is launched before a product or behind it.
 class ProductTimer::PartLaunch {
@@ -125,11 +124,11 @@ void ProductTimer::addLibrary(const codegen::Problem &product, int algorithms, C
     return;
   if (!blas)
     blas = std::make_unique<CublasLt>(bench.gpu);
-  data.operands["workspace"] = std::make_unique<Operand>(bench.gpu, LibraryWorkspace);
+  data.operands["workspace"] = std::make_unique<Operand>(bench.gpu, libraryWorkspace);
   const kernels::Values &values = product.values;
   const GemmShape shape{values.count("n"), values.count("N"), values.count("K"), values.type("T"), values.type("O")};
   const std::shared_ptr<UnfusedParts> parts = unfusedParts(product, data);
-  const std::vector<size_t> plans = blas->plans(shape, LibraryWorkspace, algorithms);
+  const std::vector<size_t> plans = blas->plans(shape, libraryWorkspace, algorithms);
   for (size_t i = 0; i < plans.size(); ++i)
     chains.push_back(std::make_unique<LibraryChain>(bench.gpu, *blas, plans[i], i, data, parts));
 }

@@ -34,9 +34,9 @@ Image::Image(const Device &device, const std::vector<char> &bytes, const std::st
   try {
     driver.check(driver.cuModuleGetFunction(&function, module, name.c_str()), "cuModuleGetFunction", name);
     if (sharedBytes > 0)
-      driver.check(driver.cuFuncSetAttribute(function, FunctionMaxDynamicSharedBytes, static_cast<int>(sharedBytes)),
+      driver.check(driver.cuFuncSetAttribute(function, functionMaxDynamicSharedBytes, static_cast<int>(sharedBytes)),
                    "cuFuncSetAttribute", name);
-    driver.check(driver.cuFuncSetAttribute(function, FunctionSharedCarveout, 100), "cuFuncSetAttribute", name);
+    driver.check(driver.cuFuncSetAttribute(function, functionSharedCarveout, 100), "cuFuncSetAttribute", name);
   } catch (...) {
     driver.cuModuleUnload(module);
     throw;

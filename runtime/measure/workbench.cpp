@@ -13,9 +13,9 @@ namespace {
 
 // What a chain goes round in: three times the L2 of an H100 or H200. What is so small that the longest chain cannot
 // fill it stays in L2, as it does in a model that small.
-constexpr uint64_t ColdBytes = uint64_t{160} << 20;
-constexpr uint32_t ShortestChain = 20, LongestChain = 400; // launches between two readings of the clock
-constexpr uint64_t Alignment = 256;                        // of a copy, as of a plan's buffers
+constexpr uint64_t goesRound = uint64_t{160} << 20;
+constexpr uint32_t shortestChain = 20, longestChain = 400; // launches between two readings of the clock
+constexpr uint64_t alignment = 256;                        // of a copy, as of a plan's buffers
 
 class KernelChain : public TimedChain {
 public:
@@ -115,13 +115,13 @@ ChainData Workbench::data(const std::vector<Candidate> &candidates, const kernel
   uint64_t coldBytes = 0;
   for (std::string_view name : cold)
     if (auto need = needs.find(name); need != needs.end()) {
-      const uint64_t stride = (need->second.bytes + Alignment - 1) / Alignment * Alignment;
+      const uint64_t stride = (need->second.bytes + alignment - 1) / alignment * alignment;
       data.strides.emplace(name, stride);
       coldBytes += stride;
     }
   if (coldBytes > 0)
-    data.copies = std::clamp<uint64_t>((ColdBytes + coldBytes - 1) / coldBytes, 1, LongestChain);
-  data.launches = static_cast<uint32_t>(std::max<uint64_t>(data.copies, ShortestChain));
+    data.copies = std::clamp<uint64_t>((goesRound + coldBytes - 1) / coldBytes, 1, longestChain);
+  data.launches = static_cast<uint32_t>(std::max<uint64_t>(data.copies, shortestChain));
   uint64_t shift = 0; // odd, so that no row of one operand is one of another
   for (const auto &[name, need] : needs) {
     auto stride = data.strides.find(name);

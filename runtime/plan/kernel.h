@@ -11,7 +11,7 @@ namespace nanort {
 struct KernelInstance {
   const kernels::Kernel *kernel = nullptr;
   kernels::Values params;
-  bool hasImage = false; // source or cubin
+  bool hasImage = false; // source or machine code
 };
 
 /// By program, as Program.kernels has them.

@@ -3,7 +3,6 @@
 #include "plan_schema_hash.h"
 #include "runtime/base/error.h"
 #include "runtime/base/sha256.h"
-#include "runtime/base/text.h"
 #include "runtime/plan/verify.h"
 
 #include <algorithm>
@@ -12,14 +11,14 @@
 
 namespace nanort {
 
-std::span<const uint8_t, 32> schemaHash() { return kPlanSchemaHash; }
+std::span<const uint8_t, 32> schemaHash() { return planSchemaHash; }
 
 namespace {
 
-constexpr const char *kRemedy = "; compile the model again with nanocc";
+constexpr const char *remedy = "; compile the model again with nanocc";
 
 // Deep enough for the schema (Plan, Program, Entry, Node, Arg); tables only bound the verifier's time.
-constexpr flatbuffers::uoffset_t kMaxDepth = 16, kMaxTables = 1u << 25;
+constexpr flatbuffers::uoffset_t maxDepth = 16, maxTables = 1u << 25;
 
 Sha256 digestOf(std::span<const uint8_t> file, size_t fieldOffset) {
   std::vector<uint8_t> copy(file.begin(), file.end());
@@ -70,33 +69,32 @@ std::shared_ptr<const Plan> Plan::open(const std::filesystem::path &path) {
 
   // FlatBuffers 2 asserts on larger buffers, so this comes first.
   if (bytes.size() >= FLATBUFFERS_MAX_BUFFER_SIZE)
-    fail(Exit::Input, name + ": " + std::to_string(bytes.size()) + " bytes; a plan has fewer than 2 GiB" + kRemedy);
+    fail(Exit::Input, name + ": " + std::to_string(bytes.size()) + " bytes; a plan has fewer than 2 GiB" + remedy);
   if (bytes.size() < 8 || !flatbuffers::BufferHasIdentifier(data, schema::PlanIdentifier()))
     fail(Exit::Input, name + ": not a plan (no 'NANO' identifier at byte 4); pass a file that nanocc wrote");
 
-  flatbuffers::Verifier peek(data, bytes.size(), kMaxDepth, kMaxTables);
+  flatbuffers::Verifier peek(data, bytes.size(), maxDepth, maxTables);
   auto identity = identify(data, peek);
   if (!identity)
-    fail(Exit::Input, name + ": damaged plan (its root table leaves the file)" + kRemedy);
-  if (identity->version != kPlanFormatVersion)
+    fail(Exit::Input, name + ": damaged plan (its root table leaves the file)" + remedy);
+  if (identity->version != planFormatVersion)
     fail(Exit::Unsupported, name + ": plan format " + std::to_string(identity->version) +
-                                ", this nanort reads format " + std::to_string(kPlanFormatVersion) +
+                                ", this nanort reads format " + std::to_string(planFormatVersion) +
                                 "; use the nanort of that nanocc, or compile again");
-  if (!std::equal(identity->hash->begin(), identity->hash->end(), std::begin(kPlanSchemaHash),
-                  std::end(kPlanSchemaHash)))
-    fail(Exit::Input, name + ": made for another schema than this nanort's (schema hash differs)" + kRemedy);
+  if (!std::equal(identity->hash->begin(), identity->hash->end(), std::begin(planSchemaHash), std::end(planSchemaHash)))
+    fail(Exit::Input, name + ": made for another schema than this nanort's (schema hash differs)" + remedy);
 
-  flatbuffers::Verifier verifier(data, bytes.size(), kMaxDepth, kMaxTables);
+  flatbuffers::Verifier verifier(data, bytes.size(), maxDepth, maxTables);
   if (!schema::VerifyPlanBuffer(verifier))
-    fail(Exit::Input, name + ": damaged plan (FlatBuffers' verifier rejects it)" + kRemedy);
+    fail(Exit::Input, name + ": damaged plan (FlatBuffers' verifier rejects it)" + remedy);
   plan->table = schema::GetPlan(data);
 
   const auto *field = plan->table->digest();
   if (field->size() != 32)
-    fail(Exit::Input, name + ": the digest has " + std::to_string(field->size()) + " bytes instead of 32" + kRemedy);
+    fail(Exit::Input, name + ": the digest has " + std::to_string(field->size()) + " bytes instead of 32" + remedy);
   Sha256 digest = digestOf({data, bytes.size()}, field->Data() - data);
   if (!std::equal(digest.begin(), digest.end(), field->begin()))
-    fail(Exit::Input, name + ": damaged plan (its SHA-256 does not match)" + kRemedy);
+    fail(Exit::Input, name + ": damaged plan (its SHA-256 does not match)" + remedy);
 
   plan->instances = verifyPlan(*plan->table, name);
   return plan;

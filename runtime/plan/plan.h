@@ -42,7 +42,7 @@ private:
   KernelInstances instances;
 };
 
-inline constexpr uint32_t kPlanFormatVersion = 6;
+inline constexpr uint32_t planFormatVersion = 6;
 
 /// SHA-256 of the binary schema that this build reads and writes (Plan.schema_hash).
 std::span<const uint8_t, 32> schemaHash();

@@ -1,7 +1,5 @@
 #include "runtime/plan/recipe.h"
 
-#include "runtime/base/text.h"
-
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -13,7 +11,7 @@ using verify::Place;
 
 namespace {
 
-constexpr size_t kMaxSteps = 64;
+constexpr size_t maxSteps = 64;
 
 bool isPlain(DType type) { return type == DType::F32 || type == DType::BF16; }
 
@@ -30,8 +28,8 @@ public:
       made.push_back({DType::F32, Shape(shape.begin(), shape.end()), -1, static_cast<uint32_t>(made.size()), false});
     }
     const uint32_t steps = constant.steps()->size();
-    if (steps > kMaxSteps)
-      place.bad("its recipe has " + std::to_string(steps) + " steps; " + std::to_string(kMaxSteps) + " are the most");
+    if (steps > maxSteps)
+      place.bad("its recipe has " + std::to_string(steps) + " steps; " + std::to_string(maxSteps) + " are the most");
     for (uint32_t i = 0; i < steps; ++i)
       step(i, place.in("step " + std::to_string(i)));
     return std::move(made);

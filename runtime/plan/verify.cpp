@@ -1,9 +1,9 @@
 #include "runtime/plan/verify.h"
 
 #include "codegen/Description.h"
-#include "codegen/Instantiate.h"
 #include "kernels_templates/base/catalogue.h"
 #include "runtime/base/text.h"
+#include "runtime/plan/machine_code.h"
 
 #include <algorithm>
 #include <array>
@@ -14,8 +14,8 @@
 namespace nanort {
 namespace verify {
 
-constexpr uint64_t kMaxDims = 8;
-constexpr uint64_t kMaxMemory = uint64_t(1) << 48;
+constexpr uint64_t maxDims = 8;
+constexpr uint64_t maxMemory = uint64_t(1) << 48;
 
 std::string numbered(const char *what, size_t index, const flatbuffers::String *name) {
   return std::string(what) + " " + std::to_string(index) + " (" + quote(name->string_view()) + ")";
@@ -27,13 +27,13 @@ static bool isFloat(int64_t number) {
 }
 
 uint64_t checkShape(std::span<const uint64_t> shape, const Place &place) {
-  if (shape.empty() || shape.size() > kMaxDims)
+  if (shape.empty() || shape.size() > maxDims)
     place.bad("a shape has 1 to 8 extents, not " + std::to_string(shape.size()));
   uint64_t result = 1;
   for (uint64_t extent : shape) {
     if (extent == 0)
       place.bad("an extent of its shape is 0");
-    if (__builtin_mul_overflow(result, extent, &result) || result > kMaxMemory)
+    if (__builtin_mul_overflow(result, extent, &result) || result > maxMemory)
       place.bad("its shape is too large");
   }
   return result;
@@ -41,8 +41,8 @@ uint64_t checkShape(std::span<const uint64_t> shape, const Place &place) {
 
 namespace {
 
-constexpr uint64_t kMaxIndex = INT32_MAX; // kernels index tokens, rows and positions with 32-bit integers
-constexpr uint64_t kAlignment = 256;
+constexpr uint64_t maxIndex = INT32_MAX; // kernels index tokens, rows and positions with 32-bit integers
+constexpr uint64_t alignment = 256;
 
 uint64_t product(const flatbuffers::Vector<uint64_t> &shape, const Place &place) {
   // FlatBuffers' verifier aligns a vector's length, not its elements.
@@ -66,9 +66,9 @@ uint64_t totalOf(const schema::Memory &memory, schema::Space space) {
 
 void checkModel(const schema::Plan &plan, const Place &place) {
   const schema::Model &model = *plan.model();
-  if (model.vocab() == 0 || model.vocab() > kMaxIndex)
+  if (model.vocab() == 0 || model.vocab() > maxIndex)
     place.bad("vocabulary of " + std::to_string(model.vocab()));
-  if (model.max_seq() == 0 || model.max_seq() > kMaxIndex)
+  if (model.max_seq() == 0 || model.max_seq() > maxIndex)
     place.bad("max_seq of " + std::to_string(model.max_seq()));
 }
 
@@ -97,7 +97,7 @@ void checkBuffers(const schema::Program &program, const Place &place) {
       at.bad("unknown dtype " + std::to_string(static_cast<int>(b.dtype())));
     if (kernels::bytesOf(static_cast<kernels::DType>(b.dtype()), product(*b.shape(), at)) != b.bytes())
       at.bad(std::to_string(b.bytes()) + " bytes do not match its shape and dtype");
-    if (b.offset() % kAlignment != 0)
+    if (b.offset() % alignment != 0)
       at.bad("offset " + std::to_string(b.offset()) + " is not a multiple of 256");
     const uint64_t total = totalOf(*program.memory(), b.space());
     if (b.bytes() > total || b.offset() > total - b.bytes())
@@ -191,8 +191,7 @@ KernelInstance checkKernel(const schema::Plan &plan, const schema::Kernel &kerne
     for (uint32_t source : *kernel.includes())
       if (source >= plan.sources()->size())
         at.bad("it includes source " + std::to_string(source) + ", which does not exist");
-  instance.hasImage =
-      (kernel.source() && kernel.source()->size() > 0) || (kernel.cubin() && kernel.cubin()->size() > 0);
+  instance.hasImage = (kernel.source() && kernel.source()->size() > 0) || kernel.code();
   if (instance.hasImage && !instance.kernel->engine)
     at.bad("it has code, and no engine");
   return instance;
@@ -208,7 +207,7 @@ std::vector<KernelInstance> checkProgram(const schema::Plan &plan, const schema:
   if (program.ranks() > 1)
     place.unsupported("it is for " + std::to_string(program.ranks()) + " ranks; this build runs one");
   for (int space = 0; space <= static_cast<int>(schema::Space::Mapped); ++space)
-    if (totalOf(*program.memory(), static_cast<schema::Space>(space)) > kMaxMemory)
+    if (totalOf(*program.memory(), static_cast<schema::Space>(space)) > maxMemory)
       place.bad("a memory total exceeds 2^48 bytes");
   checkBuffers(program, place);
   checkOverlap(program, place);
@@ -221,12 +220,9 @@ std::vector<KernelInstance> checkProgram(const schema::Plan &plan, const schema:
     const Place at = place.in(numbered("kernel", i, kernel.name()));
     checkName(kernel.name(), names, at);
     context.kernels.push_back(checkKernel(plan, kernel, at));
-    // The driver reads PTX up to its zero.
-    if (const kernels::Target *target = kernels::findTarget(program.target()->string_view());
-        target && target->isPtx() && kernel.cubin() && kernel.cubin()->size() > 0 &&
-        kernel.cubin()->Get(kernel.cubin()->size() - 1) != 0)
-      at.bad("its PTX does not end with a zero");
   }
+  if (std::string fault = codeFault(program); !fault.empty())
+    place.bad(fault);
 
   const auto &entries = *program.entries();
   if (entries.size() == 0)
@@ -237,8 +233,8 @@ std::vector<KernelInstance> checkProgram(const schema::Plan &plan, const schema:
     checkName(entries[i]->name(), entryNames, at);
     if (entries[i]->kind() > schema::EntryKind::Generate)
       at.bad("unknown kind " + std::to_string(static_cast<int>(entries[i]->kind())));
-    if (entries[i]->tokens() == 0 || entries[i]->tokens() > kMaxIndex || entries[i]->rows() == 0 ||
-        entries[i]->rows() > kMaxIndex)
+    if (entries[i]->tokens() == 0 || entries[i]->tokens() > maxIndex || entries[i]->rows() == 0 ||
+        entries[i]->rows() > maxIndex)
       at.bad("tokens and rows are 1 or more");
     if (entries[i]->kind() == schema::EntryKind::Decode && entries[i]->tokens() != entries[i]->rows())
       at.bad("a decode entry has one token slot per row");

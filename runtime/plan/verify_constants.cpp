@@ -60,7 +60,7 @@ void checkConstants(ProgramContext &context, const Place &place) {
 }
 
 void checkRings(const schema::Program &program, const Place &place) {
-  constexpr uint32_t kShared = 4; // rows, 2, heads of keys, positions
+  constexpr uint32_t shared = 4; // rows, 2, heads of keys, positions
   const auto &buffers = *program.buffers();
   std::vector<bool> known(buffers.size());
   std::unordered_set<std::string_view> names;
@@ -82,7 +82,7 @@ void checkRings(const schema::Program &program, const Place &place) {
         in.bad("it is a part twice");
       known[part] = true;
       const auto &first = *buffers[ring.parts()->Get(0)]->shape(), &shape = *buffer.shape();
-      if (shape.size() < kShared || !std::equal(shape.begin(), shape.begin() + kShared, first.begin()))
+      if (shape.size() < shared || !std::equal(shape.begin(), shape.begin() + shared, first.begin()))
         in.bad("its rows, heads and positions are not those of the ring's first part");
     }
   }

@@ -15,8 +15,8 @@ using kernels::Arg;
 using kernels::Role;
 using Bindings = flatbuffers::Vector<flatbuffers::Offset<schema::Binding>>;
 
-constexpr uint32_t kMaxThreads = 1024, kMaxBlockZ = 64, kMaxGridYZ = 65535, kMaxGridX = INT32_MAX;
-constexpr uint32_t kMaxSharedBytes = kernels::mostBlockShared();
+constexpr uint32_t maxThreads = 1024, maxBlockZ = 64, maxGridYZ = 65535, maxGridX = INT32_MAX;
+constexpr uint32_t maxSharedBytes = kernels::mostBlockShared();
 
 /// How many elements of a bound buffer the session keeps up to date.
 enum class Count { Tokens, Rows, Sampling, Logits, Prompts, Request, Ring }; // the last three of generate entries
@@ -27,7 +27,7 @@ struct BindingRule {
   schema::DType type;
   Count count;
 };
-constexpr BindingRule kBindings[] = {
+constexpr BindingRule knownBindings[] = {
     {"tokens", true, schema::DType::I32, Count::Tokens},   {"prev", true, schema::DType::I32, Count::Tokens},
     {"rows", true, schema::DType::I32, Count::Tokens},     {"positions", true, schema::DType::I32, Count::Tokens},
     {"targets", true, schema::DType::I32, Count::Tokens},  {"starts", true, schema::DType::I32, Count::Rows},
@@ -39,7 +39,7 @@ constexpr BindingRule kBindings[] = {
 };
 
 const BindingRule *findRule(std::string_view name, bool input) {
-  for (const BindingRule &rule : kBindings)
+  for (const BindingRule &rule : knownBindings)
     if (rule.name == name && rule.input == input)
       return &rule;
   return nullptr;
@@ -253,18 +253,18 @@ private:
     if (std::string fault = kernels::featureFault(program.target()->string_view(), engine->needs); !fault.empty())
       place.bad("engine " + std::string(engine->name) + " " + fault);
     if (!kernel().hasImage)
-      place.bad("its kernel has neither source nor cubin");
+      place.bad("its kernel has neither source nor machine code");
     if (!work->grid() || work->grid()->size() != 3 || !work->block() || work->block()->size() != 3)
       place.bad("grid and block have 3 extents");
     const auto &grid = *work->grid(), &block = *work->block();
     for (uint32_t i = 0; i < 3; ++i)
-      if (grid[i] == 0 || grid[i] > (i == 0 ? kMaxGridX : kMaxGridYZ) || block[i] == 0 ||
-          block[i] > (i == 2 ? kMaxBlockZ : kMaxThreads))
+      if (grid[i] == 0 || grid[i] > (i == 0 ? maxGridX : maxGridYZ) || block[i] == 0 ||
+          block[i] > (i == 2 ? maxBlockZ : maxThreads))
         place.bad("grid or block is outside the device's limits");
-    if (uint64_t(block[0]) * block[1] * block[2] > kMaxThreads)
+    if (uint64_t(block[0]) * block[1] * block[2] > maxThreads)
       place.bad("a block has more than 1024 threads");
-    if (work->shared_bytes() > kMaxSharedBytes)
-      place.bad("it asks for more than " + std::to_string(kMaxSharedBytes >> 10) + " KiB of shared memory");
+    if (work->shared_bytes() > maxSharedBytes)
+      place.bad("it asks for more than " + std::to_string(maxSharedBytes >> 10) + " KiB of shared memory");
     // The bodies' indexing relies on the shape that their engine gives.
     const kernels::Values launch = kernel().kernel->launch(kernel().params, scalars);
     const kernels::LaunchShape shape = kernel().kernel->shape(launch);

@@ -11,7 +11,7 @@ namespace {
 
 namespace generation = kernels::generation;
 
-constexpr uint32_t kOldestDriver = 12040; // that knows conditional nodes
+constexpr uint32_t oldestDriver = 12040; // that knows conditional nodes
 
 const schema::Entry &repeated(const ProgramContext &context, const schema::Entry &generate, uint32_t loop) {
   return *context.program.entries()->Get(generate.loops()->Get(loop)->entry());
@@ -63,7 +63,7 @@ void checkLoops(const ProgramContext &context, const schema::Entry &entry, const
       place.bad(std::string("it has no input '") + name + "'");
   if (!Plan::output(entry, "ring"))
     place.bad("it has no output 'ring'");
-  if (context.program.target()->string_view() != "cpu" && context.program.min_driver() < kOldestDriver)
+  if (context.program.target()->string_view() != "cpu" && context.program.min_driver() < oldestDriver)
     place.bad("the program's minimum driver is older than loops in graphs, 12.4");
 }
 

@@ -250,7 +250,7 @@ private:
       const std::string id = anchor(program, kernel->name()->str());
       if (kernel->source())
         // The anchor inside, so that a link to it opens the source.
-        out += "<details><summary>" + title + (kernel->cubin() ? ", with machine code" : ", source only") +
+        out += "<details><summary>" + title + (kernel->code() ? ", with machine code" : ", source only") +
                "</summary><pre id=\"" + id + "\">" + escaped(kernel->source()->string_view()) + "</pre></details>\n";
       else
         out += "<p id=\"" + id + "\">" + title + "</p>\n";

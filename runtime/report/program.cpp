@@ -2,6 +2,7 @@
 
 #include "codegen/Choices.h"
 #include "codegen/MachineCode.h"
+#include "runtime/plan/machine_code.h"
 
 #include <algorithm>
 
@@ -26,11 +27,10 @@ bool startsEarly(const schema::Node &node) {
 }
 
 /// Of a block of the launch; nullopt without machine code, which alone knows.
-std::optional<uint64_t> registersOf(const schema::Kernel &kernel, const schema::Launch &launch) {
-  if (!kernel.cubin() || !launch.block())
+std::optional<uint64_t> registersOf(std::span<const char> code, const schema::Launch &launch) {
+  if (code.empty() || !launch.block())
     return std::nullopt;
-  const std::optional<uint32_t> registers =
-      codegen::registersOf({reinterpret_cast<const char *>(kernel.cubin()->data()), kernel.cubin()->size()});
+  const std::optional<uint32_t> registers = codegen::registersOf(code);
   if (!registers)
     return std::nullopt;
   const auto &block = *launch.block();
@@ -40,7 +40,7 @@ std::optional<uint64_t> registersOf(const schema::Kernel &kernel, const schema::
 class Describer {
 public:
   Describer(const Plan &plan, uint32_t index)
-      : program(plan.program(index)), kernels(plan.kernels(index)),
+      : program(plan.program(index)), code(plan, index), kernels(plan.kernels(index)),
         device(kernels::findTarget(program.target()->string_view())) {}
 
   Program run() const {
@@ -68,6 +68,7 @@ public:
 
 private:
   const schema::Program &program;
+  const MachineCode code;
   const std::vector<KernelInstance> &kernels;
   const kernels::Target *device; // null: the CPU
 
@@ -100,7 +101,7 @@ private:
         made.considered.push_back(line->str());
     if (const auto *own = node.work_as_Launch()) {
       made.shared = own->shared_bytes();
-      made.registers = registersOf(kernel, *own);
+      made.registers = registersOf(code.of(kernel), *own);
     }
     made.fallback = known->fallback(params);
     if (device) {

@@ -8,7 +8,7 @@ namespace nanort::report {
 
 namespace {
 
-constexpr const char *EntryRow = "  %-18s %7s %6s %9s %9s %12s %12s %12s %14s\n";
+constexpr const char *entryRow = "  %-18s %7s %6s %9s %9s %12s %12s %12s %14s\n";
 
 std::string number(uint64_t value) { return std::to_string(value); }
 
@@ -32,10 +32,10 @@ std::string nodesText(const std::vector<Launch> &launches, const std::string &in
 
 std::string entriesText(const Program &program) {
   std::string table = "program " + program.target + ", " + program.precision + "\n";
-  table += formatted(EntryRow, "entry", "tokens", "rows", "launches", "unfused", "MB moved", "unfused", "GFLOP",
+  table += formatted(entryRow, "entry", "tokens", "rows", "launches", "unfused", "MB moved", "unfused", "GFLOP",
                      "predicted us");
   for (const Entry &entry : program.entries)
-    table += formatted(EntryRow, entry.name.c_str(), number(entry.table->tokens()).c_str(),
+    table += formatted(entryRow, entry.name.c_str(), number(entry.table->tokens()).c_str(),
                        number(entry.table->rows()).c_str(), number(entry.planned.launches).c_str(),
                        number(entry.eager.launches).c_str(), decimal(entry.planned.bytes / 1e6, 2, "").c_str(),
                        decimal(entry.eager.bytes / 1e6, 2, "").c_str(),

@@ -98,7 +98,7 @@ bool Generation::arrived() {
 std::optional<Generation::Event> Generation::next() {
   if (open == 0)
     return std::nullopt;
-  constexpr auto Patience = std::chrono::milliseconds(2); // between questions to the driver
+  constexpr auto patience = std::chrono::milliseconds(2); // between questions to the driver
   auto asked = std::chrono::steady_clock::now();
   for (uint32_t turn = 1; !arrived(); ++turn) {
     if (turn % 64 != 0)
@@ -106,7 +106,7 @@ std::optional<Generation::Event> Generation::next() {
     std::this_thread::yield();
     if (stop && stop->load(std::memory_order_relaxed))
       cancel();
-    if (const auto now = std::chrono::steady_clock::now(); now - asked > Patience) {
+    if (const auto now = std::chrono::steady_clock::now(); now - asked > patience) {
       asked = now;
       // The last events may have come between the look and the question.
       if (session.engine->finished() && !arrived()) {

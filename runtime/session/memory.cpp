@@ -13,7 +13,7 @@ std::string MemoryNeed::text() const {
 MemoryNeed requestedBy(const schema::Program &program) {
   const schema::Memory &memory = *program.memory();
   return {memory.constants(), memory.kv(),        memory.state(),
-          memory.arena(),     memory.workspace(), program.target()->string_view() == "cpu" ? 0 : kContextAllowance};
+          memory.arena(),     memory.workspace(), program.target()->string_view() == "cpu" ? 0 : contextAllowance};
 }
 
 /// Whether a request of `rows` sequences and `tokens` tokens in all can run this entry: the smallest decode entry that
@@ -35,7 +35,7 @@ static std::vector<bool> entriesFor(const schema::Program &program, uint64_t row
 }
 
 MemoryNeed usedBy(const schema::Program &program, uint64_t rows, uint64_t positions) {
-  constexpr uint64_t Alignment = 256; // of buffers in a space
+  constexpr uint64_t alignment = 256; // of buffers in a space
   MemoryNeed need = requestedBy(program);
   need.kv = need.arena = 0;
   const std::vector<bool> serves = entriesFor(program, rows, rows * positions);
@@ -45,9 +45,9 @@ MemoryNeed usedBy(const schema::Program &program, uint64_t rows, uint64_t positi
       const uint64_t ring = buffer->shape()->Get(3);
       const uint64_t bytes =
           buffer->bytes() / buffer->shape()->Get(0) / ring * rows * std::min<uint64_t>(ring, positions);
-      need.kv += (bytes + Alignment - 1) / Alignment * Alignment;
+      need.kv += (bytes + alignment - 1) / alignment * alignment;
     } else if (buffer->space() == schema::Space::Arena && serves[buffer->entry()]) {
-      need.arena = std::max(need.arena, (buffer->offset() + buffer->bytes() + Alignment - 1) / Alignment * Alignment);
+      need.arena = std::max(need.arena, (buffer->offset() + buffer->bytes() + alignment - 1) / alignment * alignment);
     }
   }
   return need;

@@ -1,6 +1,5 @@
 #include "runtime/tokenizer/tokenizer.h"
 #include "runtime/base/error.h"
-#include "runtime/base/text.h"
 #include "runtime/base/utf8.h"
 #include "runtime/tokenizer/splitter.h"
 #include "runtime/tokenizer/vocabulary.h"
@@ -128,7 +127,7 @@ std::string StreamDecoder::push(int32_t id) {
     const Utf8Step step = nextUtf8(rest);
     if (step.open)
       break;
-    text += step.valid ? rest.substr(0, step.size) : kReplacement;
+    text += step.valid ? rest.substr(0, step.size) : replacementText;
     rest.remove_prefix(step.size);
   }
   pending.erase(0, pending.size() - rest.size());
@@ -138,7 +137,7 @@ std::string StreamDecoder::push(int32_t id) {
 std::string StreamDecoder::flush() {
   const bool incomplete = !pending.empty();
   pending.clear();
-  return incomplete ? std::string(kReplacement) : "";
+  return incomplete ? std::string(replacementText) : "";
 }
 
 } // namespace nanort

@@ -2,13 +2,12 @@
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
 #include "runtime/base/text.h"
+#include "runtime/plan/machine_code.h"
 #include "runtime/report/dot.h"
 #include "runtime/report/format.h"
 #include "runtime/report/report.h"
 #include "runtime/session/memory.h"
 #include "runtime/tools/common.h"
-
-#include <map>
 
 namespace nanort::tools {
 namespace {
@@ -55,9 +54,7 @@ void printKernels(const schema::Program &program) {
   forEachNode(program, [&](const schema::Node &node) { ++launches[kernelIndexOf(node)]; });
   for (uint32_t i = 0; i < program.kernels()->size(); ++i) {
     const schema::Kernel &kernel = *program.kernels()->Get(i);
-    const char *image = kernel.cubin() && kernel.cubin()->size() > 0 ? ", cubin"
-                        : kernel.source()                            ? ", source only"
-                                                                     : "";
+    const char *image = kernel.code() ? ", machine code" : kernel.source() ? ", source only" : "";
     print("  kernel " + kernel.name()->str() + ": " + kernel.meaning()->str() +
           (kernel.engine() ? " by " + kernel.engine()->str() : "") + ", in " + number(launches[i]) + " launches" +
           image + "\n");
@@ -86,14 +83,17 @@ void writeCubins(const InspectOptions &options, const Plan &plan, int only) {
   std::filesystem::create_directories(folder, error); // AtomicFile says what is wrong
   size_t count = 0;
   for (uint32_t i = 0; i < plan.root().programs()->size(); ++i) {
+    if (only >= 0 && static_cast<uint32_t>(only) != i)
+      continue;
     const schema::Program &program = plan.program(i);
+    const MachineCode code(plan, i);
     for (const schema::Kernel *kernel : *program.kernels()) {
-      if ((only >= 0 && static_cast<uint32_t>(only) != i) || !kernel->cubin() || kernel->cubin()->size() == 0)
+      if (!kernel->code())
         continue;
       const kernels::Target *target = kernels::findTarget(program.target()->string_view());
       AtomicFile file(folder / (program.target()->str() + "." + kernel->name()->str() +
                                 (target && target->isPtx() ? ".ptx" : ".cubin")));
-      file.write(kernel->cubin()->data(), kernel->cubin()->size());
+      file.write(code.of(*kernel).data(), code.of(*kernel).size());
       file.commit();
       ++count;
     }

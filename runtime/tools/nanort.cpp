@@ -2,8 +2,8 @@
 #include "runtime/base/error.h"
 #include "runtime/base/text.h"
 #include "runtime/base/version.h"
-#include "runtime/tools/common.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <new>

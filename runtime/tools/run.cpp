@@ -72,7 +72,7 @@ class Text {
 public:
   explicit Text(const Tokenizer &tokenizer) : tokens(tokenizer.vocabSize()), decoder(tokenizer) {}
   std::string push(int32_t id) {
-    return static_cast<size_t>(id) < tokens ? decoder.push(id) : decoder.flush() + std::string(kReplacement);
+    return static_cast<size_t>(id) < tokens ? decoder.push(id) : decoder.flush() + std::string(replacementText);
   }
   std::string flush() { return decoder.flush(); }
 

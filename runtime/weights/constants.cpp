@@ -15,7 +15,7 @@ using kernels::DType;
 
 namespace {
 
-constexpr uint64_t kGrain = 1 << 14; // elements that are worth a thread
+constexpr uint64_t threadGrain = 1 << 14; // elements that are worth a thread
 
 /// Calls f(first of the part, part of the row, where in it, count) for [first, first + count) of rows made of parts
 /// that lie one behind the other, each of `sizes` elements.
@@ -89,12 +89,13 @@ void ConstantMaker::prepare(uint32_t tensor, kernels::HostMath &math) {
 void ConstantMaker::fillAll(uint32_t tensor, uint64_t first, uint64_t count, std::byte *out,
                             kernels::HostMath &math) const {
   const DType type = tensors[tensor].type;
-  uint64_t grain = kGrain;
+  uint64_t grain = threadGrain;
   for (const RecipeTensor &other : tensors)
     if (kindOf(other) == schema::Step::QuantizeStep) {
       // Whole rows of what is quantized: a range makes those that it touches.
       const uint64_t row = tensors[stepOf<schema::QuantizeStep>(other).tensor()].shape.back();
-      grain = tensors[tensor].type == DType::F32 ? std::max<uint64_t>(1, kGrain / row) : (kGrain + row - 1) / row * row;
+      grain = tensors[tensor].type == DType::F32 ? std::max<uint64_t>(1, threadGrain / row)
+                                                 : (threadGrain + row - 1) / row * row;
     }
   math.parallelFor(static_cast<int64_t>(count), static_cast<int64_t>(grain), [&](int64_t begin, int64_t end) {
     const auto from = static_cast<uint64_t>(begin);

@@ -13,7 +13,7 @@
 namespace nanort {
 namespace {
 
-constexpr int64_t kGrain = 1 << 14; // elements; a multiple of Philox's four words
+constexpr int64_t grain = 1 << 14; // elements; a multiple of Philox's four words
 
 std::vector<uint64_t> shapeOf(const schema::Parameter &parameter) {
   return {parameter.shape()->begin(), parameter.shape()->end()};
@@ -96,7 +96,7 @@ void Weights::read(uint32_t index, uint64_t first, uint64_t count, kernels::DTyp
   const std::vector<uint64_t> shape = shapeOf(parameter);
   std::vector<float> values;
   for (uint64_t i = 0; i < count; i += values.size()) {
-    values.resize(std::min<uint64_t>(kGrain, count - i));
+    values.resize(std::min<uint64_t>(grain, count - i));
     if (tensor)
       load(*file, *tensor, first + i, values);
     else
@@ -124,7 +124,7 @@ void Weights::save(const std::filesystem::path &path, kernels::HostMath &math) c
     std::vector<float> values;
     for (uint64_t first = 0, total = elementsOf(*parameters[index]); first < total; first += piece) {
       values.resize(std::min(piece, total - first));
-      math.parallelFor(static_cast<int64_t>(values.size()), kGrain, [&](int64_t begin, int64_t end) {
+      math.parallelFor(static_cast<int64_t>(values.size()), grain, [&](int64_t begin, int64_t end) {
         read(index, first + static_cast<uint64_t>(begin), static_cast<uint64_t>(end - begin), kernels::DType::F32,
              reinterpret_cast<std::byte *>(values.data() + begin));
       });

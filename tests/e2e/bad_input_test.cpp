@@ -6,7 +6,6 @@
 
 #include <cstring>
 #include <functional>
-#include <unistd.h>
 
 namespace fs = std::filesystem;
 using nanotest::TorchTensor;

@@ -1,7 +1,5 @@
 // The bundled, trained model: what it knows must survive the whole path.
-#include "runtime/base/safetensors.h"
 #include "runtime/session/device.h"
-#include "runtime/session/generate.h"
 #include "runtime/session/session.h"
 #include "tests/e2e/support.h"
 

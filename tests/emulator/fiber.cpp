@@ -11,7 +11,7 @@ namespace emulator {
 
 namespace {
 
-constexpr size_t StackBytes = 96 << 10, GuardBytes = 4 << 10;
+constexpr size_t stackBytes = 96 << 10, guardBytes = 4 << 10;
 
 /// Stacks are kept for the next launch; below each lies a page that nobody may touch.
 class Stacks {
@@ -24,10 +24,10 @@ public:
       return stack;
     }
     void *memory =
-        mmap(nullptr, StackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        mmap(nullptr, stackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
       throw std::bad_alloc();
-    mprotect(memory, GuardBytes, PROT_NONE);
+    mprotect(memory, guardBytes, PROT_NONE);
     return static_cast<char *>(memory);
   }
   void put(char *stack) {
@@ -67,8 +67,8 @@ void Fiber::resume() {
   started = true;
   starting = this;
   getcontext(&start);
-  start.uc_stack.ss_sp = stack + GuardBytes;
-  start.uc_stack.ss_size = StackBytes - GuardBytes;
+  start.uc_stack.ss_sp = stack + guardBytes;
+  start.uc_stack.ss_size = stackBytes - guardBytes;
   start.uc_link = nullptr;
   makecontext(&start, enter, 0);
   setcontext(&start);

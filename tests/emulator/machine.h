@@ -120,9 +120,8 @@ struct Block {
   unsigned live = 0;
   bool waited = false;
 
-  unsigned char *shared = nullptr; // as threads see it: the dynamic part, and an address among the static ones
-  char *statics = nullptr;
-  std::vector<unsigned char> published; // the dynamic part as the asynchronous units see it
+  unsigned char *shared = nullptr;      // as threads see it
+  std::vector<unsigned char> published; // as the asynchronous units see it
   std::unordered_map<unsigned, MemoryBarrier> barriers;
 };
 

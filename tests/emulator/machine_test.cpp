@@ -16,7 +16,7 @@ TEST(Threads, ShuffleAndVote) {
                                         __reduce_min_sync(0xffffffffu, 5 - lane) == -26;
                      seen[threadIdx.x] = right ? sum : -1;
                    }),
-              Right);
+              right);
   EXPECT_EQ(seen[0], 31 * 16);
   EXPECT_EQ(seen[63], 31 * 16 + 32 * 32);
 }
@@ -70,7 +70,7 @@ TEST(Threads, NamedBarriersCountWhoComes) {
                      else
                        passBarrier<64>(1);
                    }),
-              testing::Not(Right));
+              testing::Not(right));
 }
 
 TEST(Clusters, StoresArriveInTheOtherBlock) {
@@ -93,7 +93,7 @@ TEST(Clusters, StoresArriveInTheOtherBlock) {
       }
     });
     if (stays) {
-      EXPECT_THAT(results, Right);
+      EXPECT_THAT(results, right);
       EXPECT_EQ(got[0], 6);
       EXPECT_EQ(got[1], 5);
     } else {
@@ -131,7 +131,7 @@ TEST(Blocks, WaitForTheirProducers) {
                      awaitProducers();
                      after = x[0];
                    }),
-              Right);
+              right);
   EXPECT_TRUE(std::isnan(before));
   EXPECT_EQ(after, 2);
 }

@@ -5,7 +5,7 @@
 
 // The dynamic shared memory.
 namespace device {
-constexpr unsigned sharedBytes = emulator::MostShared + 1024; // a margin behind
+constexpr unsigned sharedBytes = emulator::mostShared + 1024; // a margin behind
 alignas(1024) thread_local unsigned char tiles[sharedBytes];
 } // namespace device
 
@@ -13,18 +13,13 @@ namespace emulator {
 
 namespace {
 
-// Dynamic shared memory starts behind the first KiB, static shared memory lies around StaticBase; blocks of the cluster
-// have RankUnit bytes each, from the second on: addresses below are the running block's own.
-constexpr unsigned DynamicBase = 1024, StaticBase = 0x800000, StaticReach = 0x400000, RankUnit = 0x1000000;
-constexpr uint64_t BarrierMark = 0xb0a2f1e5c3d49687; // what a barrier's bytes hold
-constexpr unsigned char Beyond = 0xa5;
+// Dynamic shared memory, all that bodies have, starts behind the first KiB; blocks of the cluster have rankUnit bytes
+// each, from the second on: addresses below are the running block's own.
+constexpr unsigned dynamicBase = 1024, rankUnit = 0x1000000;
+constexpr uint64_t barrierMark = 0xb0a2f1e5c3d49687; // what a barrier's bytes hold
+constexpr unsigned char beyond = 0xa5;
 
-thread_local char statics; // some place among them
-
-std::string text(unsigned address) {
-  return address < StaticBase - StaticReach ? "shared byte " + std::to_string(address - DynamicBase)
-                                            : "static shared address " + std::to_string(address);
-}
+std::string text(unsigned address) { return "shared byte " + std::to_string(address - dynamicBase); }
 
 struct Remote {
   Block *block;
@@ -32,12 +27,12 @@ struct Remote {
 };
 Remote resolve(unsigned address) {
   Cluster &cluster = self().block.cluster;
-  const unsigned rank = address / RankUnit;
+  const unsigned rank = address / rankUnit;
   if (rank == 0)
     return {&self().block, address};
   if (rank > cluster.blocks.size())
     fault("there is no block " + std::to_string(rank - 1) + " in the cluster");
-  return {cluster.blocks[rank - 1].get(), address % RankUnit};
+  return {cluster.blocks[rank - 1].get(), address % rankUnit};
 }
 
 [[noreturn]] void faultOf(const Block &block, const std::string &what) {
@@ -50,7 +45,7 @@ MemoryBarrier &barrierOf(Block &block, unsigned address) {
     faultOf(block, "no mbarrier has been initialised at " + text(address));
   uint64_t mark;
   std::memcpy(&mark, sharedPlace(block, address, 8), 8);
-  if (mark != BarrierMark)
+  if (mark != barrierMark)
     faultOf(block, "the mbarrier at " + text(address) + " has been overwritten");
   return found->second;
 }
@@ -94,14 +89,12 @@ void requireAlive(const Block &block) {
 /// Writes both images.
 void land(Block &block, unsigned address, const void *from, unsigned bytes) {
   std::memcpy(sharedPlace(block, address, bytes), from, bytes);
-  if (address < StaticBase - StaticReach)
-    std::memcpy(block.published.data() + (address - DynamicBase), from, bytes);
+  std::memcpy(block.published.data() + (address - dynamicBase), from, bytes);
 }
 
 void poison(Block &block, unsigned address, unsigned bytes) {
   std::memset(sharedPlace(block, address, bytes), 0xff, bytes);
-  if (address < StaticBase - StaticReach)
-    std::memset(block.published.data() + (address - DynamicBase), 0xff, bytes);
+  std::memset(block.published.data() + (address - dynamicBase), 0xff, bytes);
 }
 
 void requireGlobal(const void *from, uint64_t bytes, const char *what) {
@@ -141,47 +134,41 @@ std::vector<unsigned char> readBox(const TileMap &map, const std::vector<long> &
 
 void attachShared(Block &block) {
   block.shared = device::tiles;
-  block.statics = &statics;
   const unsigned bytes = block.cluster.launch.sharedBytes;
-  if (bytes > MostShared)
+  if (bytes > mostShared)
     throw Fault("a block has no " + std::to_string(bytes) + " bytes of shared memory");
   std::memset(block.shared, 0xff, bytes);
-  std::memset(block.shared + bytes, Beyond, 1024);
+  std::memset(block.shared + bytes, beyond, 1024);
   block.published.assign(bytes, 0xff);
 }
 
 void checkShared(const Block &block) {
   const unsigned char *behind = block.shared + block.cluster.launch.sharedBytes;
   for (unsigned i = 0; i < 1024; ++i)
-    if (behind[i] != Beyond)
+    if (behind[i] != beyond)
       faultOf(block, "a store " + std::to_string(i) + " bytes behind its shared memory");
 }
 
 unsigned sharedAddress(const void *p) {
   const Block &block = self().block;
   const long dynamic = static_cast<const unsigned char *>(p) - block.shared;
-  if (dynamic >= 0 && dynamic <= static_cast<long>(block.cluster.launch.sharedBytes))
-    return DynamicBase + static_cast<unsigned>(dynamic);
-  const long fixed = static_cast<const char *>(p) - block.statics;
-  if (std::abs(fixed) >= static_cast<long>(StaticReach))
+  if (dynamic < 0 || dynamic > static_cast<long>(block.cluster.launch.sharedBytes))
     fault("the address is not of this block's shared memory");
-  return static_cast<unsigned>(StaticBase + fixed);
+  return dynamicBase + static_cast<unsigned>(dynamic);
 }
 
-unsigned clusterAddress(const void *p, unsigned rank) { return (rank + 1) * RankUnit + sharedAddress(p); }
+unsigned clusterAddress(const void *p, unsigned rank) { return (rank + 1) * rankUnit + sharedAddress(p); }
 
 unsigned char *sharedPlace(Block &block, unsigned address, unsigned bytes) {
-  if (address >= StaticBase - StaticReach)
-    return reinterpret_cast<unsigned char *>(block.statics + (static_cast<long>(address) - StaticBase));
-  if (address < DynamicBase || address - DynamicBase + bytes > block.cluster.launch.sharedBytes)
+  if (address < dynamicBase || address - dynamicBase + bytes > block.cluster.launch.sharedBytes)
     faultOf(block, text(address) + " is not within the block's " + std::to_string(block.cluster.launch.sharedBytes));
-  return block.shared + (address - DynamicBase);
+  return block.shared + (address - dynamicBase);
 }
 
 const unsigned char *publishedPlace(const Block &block, unsigned address, unsigned bytes) {
-  if (address < DynamicBase || address - DynamicBase + bytes > block.published.size())
+  if (address < dynamicBase || address - dynamicBase + bytes > block.published.size())
     faultOf(block, text(address) + " is not within the block's dynamic shared memory");
-  return block.published.data() + (address - DynamicBase);
+  return block.published.data() + (address - dynamicBase);
 }
 
 void initBarrier(void *barrier, int arrivals) {
@@ -193,7 +180,7 @@ void initBarrier(void *barrier, int arrivals) {
     fault("an mbarrier counts at least one arrival");
   if (!block.barriers.try_emplace(address, MemoryBarrier{arrivals, arrivals, 0, 0, self().index.x, false}).second)
     fault("the mbarrier at " + text(address) + " is initialised twice");
-  std::memcpy(sharedPlace(block, address, 8), &BarrierMark, 8);
+  std::memcpy(sharedPlace(block, address, 8), &barrierMark, 8);
   pause();
 }
 

@@ -11,7 +11,7 @@
 
 namespace emulator {
 
-constexpr unsigned MostShared = 227 << 10;
+constexpr unsigned mostShared = 227 << 10;
 
 /// Gives the block the __shared__ variables of the calling thread of the system.
 void attachShared(Block &block);

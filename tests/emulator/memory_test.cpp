@@ -51,7 +51,7 @@ TEST(Barriers, CopiesNeedThemPublished) {
       await(&sharedOf().full[0], 0);
     });
     if (publishes)
-      EXPECT_THAT(results, Right);
+      EXPECT_THAT(results, right);
     else
       EXPECT_THAT(results, allSay("before publishBarriers()"));
   }
@@ -71,7 +71,7 @@ TEST(Copies, StayWithinBuffersAndSharedMemory) {
       }
     });
   };
-  EXPECT_THAT(copying(0, 0, 32), Right);
+  EXPECT_THAT(copying(0, 0, 32), right);
   EXPECT_THAT(copying(0, 4, 32), allSay("reads outside of every buffer"));
   EXPECT_THAT(copying(8, 0, 16), allSay("not in units of 16 bytes"));
   EXPECT_THAT(copying(sizeof(Shared) - 16, 0, 32), allSay("is not within"));
@@ -97,7 +97,7 @@ TEST(Copies, ThreadsWaitForTheirOwnGroups) {
         emulator::fault("no zeros");
     });
   };
-  EXPECT_THAT(copying(8, true, [] { waitForCopies<1>(); }), Right);
+  EXPECT_THAT(copying(8, true, [] { waitForCopies<1>(); }), right);
   EXPECT_THAT(copying(8, true, [] { waitForCopies<2>(); }), someSay("has not waited for the first"));
   EXPECT_THAT(copying(8, false, [] { waitForCopies<1>(); }), allSay("has not waited for the first")); // zeros
   EXPECT_THAT(copying(12, true, [] { waitForCopies<1>(); }), allSay("reads outside of every buffer"));
@@ -171,9 +171,9 @@ TEST(Tiles, ArePermutedAndZeroOutside) {
     clusterArrive<2>(); // a block stays for the other's copy
     clusterWait<2>();
   });
-  EXPECT_THAT(results, Right);
+  EXPECT_THAT(results, right);
   EXPECT_EQ(wrong, 0);
-  EXPECT_EQ(read, Seeds * 2 * 512);
+  EXPECT_EQ(read, seeds * 2 * 512);
 }
 
 TEST(Tiles, AreAlignedToTheirSwizzle) {
@@ -197,7 +197,7 @@ float pipeline(Mistake mistake, std::vector<std::string> &results) {
   emulator::Launch launch = launchOf(64);
   launch.global = {bytesOf(from)};
   float worst = 0;
-  for (int seed = 0; seed < Seeds; ++seed) {
+  for (int seed = 0; seed < seeds; ++seed) {
     std::vector<float> sums(32);
     launch.kernel = [&] {
       Shared &shared = sharedOf();
@@ -241,13 +241,13 @@ float pipeline(Mistake mistake, std::vector<std::string> &results) {
 TEST(Pipelines, FaultsShow) {
   std::vector<std::string> results;
   EXPECT_EQ(pipeline(Mistake::None, results), 0);
-  EXPECT_THAT(results, Right);
+  EXPECT_THAT(results, right);
   EXPECT_GT(pipeline(Mistake::ReleasesEarly, results), 0);
   EXPECT_GT(pipeline(Mistake::ForgetsToWait, results), 0);
   EXPECT_GT(pipeline(Mistake::FillsUnasked, results), 0);
   results.clear();
   pipeline(Mistake::CountsTooFew, results);
-  EXPECT_THAT(results, testing::Not(Right));
+  EXPECT_THAT(results, testing::Not(right));
 }
 
 } // namespace

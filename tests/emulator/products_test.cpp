@@ -69,9 +69,9 @@ Outcome multiplyOnce(Misuse misuse) {
 }
 
 TEST(Products, MisuseShows) {
-  for (Misuse right : {Misuse::None, Misuse::Fragments}) {
-    const Outcome outcome = multiplyOnce(right);
-    EXPECT_THAT(outcome.faults, Right);
+  for (Misuse allowed : {Misuse::None, Misuse::Fragments}) {
+    const Outcome outcome = multiplyOnce(allowed);
+    EXPECT_THAT(outcome.faults, right);
     EXPECT_EQ(outcome.wrong, 0);
   }
   EXPECT_THAT(multiplyOnce(Misuse::NoFence).faults, allSay("a product without beginProducts()"));
@@ -90,7 +90,7 @@ TEST(Products, DescriptorsAreRead) {
       awaitProducts<0>();
     });
   };
-  EXPECT_THAT(with(1024 / 16 | 1ull << 62 | 64ull << 32), Right);
+  EXPECT_THAT(with(1024 / 16 | 1ull << 62 | 64ull << 32), right);
   EXPECT_THAT(with(1024 / 16 | 3ull << 62), allSay("neither the 128-byte nor the 64-byte swizzle"));
   EXPECT_THAT(with(1024 / 16 | 1ull << 62 | 1ull << 49), allSay("bits that mean nothing"));
   EXPECT_THAT(with(0x3000 | 1ull << 62 | 64ull << 32), allSay("is not within"));

@@ -1,6 +1,5 @@
 #include "tests/emulator/run_case.h"
 
-#include "codegen/Instantiate.h"
 #include "tests/emulator/memory.h"
 
 #include <cstring>

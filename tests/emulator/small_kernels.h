@@ -11,13 +11,13 @@ namespace device {
 
 #include "kernels_templates/device/reduce.cuh"
 
-constexpr int Seeds = 12;
+constexpr int seeds = 12;
 
 /// The faults over all seeds; an empty text where the kernel ended.
 inline std::vector<std::string> runs(emulator::Launch launch, const std::function<void()> &kernel) {
   launch.kernel = kernel;
   std::vector<std::string> results;
-  for (int seed = 0; seed < Seeds; ++seed) {
+  for (int seed = 0; seed < seeds; ++seed) {
     try {
       emulator::run(launch, static_cast<uint64_t>(seed));
       results.emplace_back();
@@ -27,7 +27,7 @@ inline std::vector<std::string> runs(emulator::Launch launch, const std::functio
   }
   return results;
 }
-const auto Right = testing::Each("");
+const auto right = testing::Each("");
 inline auto someSay(const char *text) { return testing::Contains(testing::HasSubstr(text)); }
 inline auto allSay(const char *text) { return testing::Each(testing::HasSubstr(text)); }
 

@@ -334,7 +334,9 @@ def main():
         checks.check("kernels of sm_80", lambda: kernels(checks, ":".join(f"All/*/{name}" for name in names), "compute_80"))
 
     if wanted("sass"):
-        checks.check("sass", lambda: machine_code(checks, sorted((options.bundle / "bench").glob("*.fb"))))
+        # Plans of models large enough for the engines of large models, and those that are forced to them.
+        plans = sorted(plan for name in ("bf16", "forced") for plan in options.bundle.glob(f"preset/*/{name}.fb"))
+        checks.check("sass", lambda: machine_code(checks, plans))
 
     correctness = []
     for model in goldens:

@@ -92,7 +92,7 @@ Launch kernelLaunch(const Case &c, Function function) {
     const kernels::LaunchShape shape = c.kernel->shape(c.launch());
     const Driver &driver = testDevice().driver();
     if (shape.sharedBytes > 0)
-      driver.check(driver.cuFuncSetAttribute(function, nanort::cuda::FunctionMaxDynamicSharedBytes,
+      driver.check(driver.cuFuncSetAttribute(function, nanort::cuda::functionMaxDynamicSharedBytes,
                                              static_cast<int>(shape.sharedBytes)),
                    "cuFuncSetAttribute", c.label());
     driver.check(driver.cuLaunchKernel(function, shape.blocks, 1, 1, shape.threads, 1, 1, shape.sharedBytes,

@@ -77,10 +77,10 @@ TEST(AttentionChunk, DrawsHundredsOfItems) { checkAll(attentionManyCases(), "att
 TEST(CublasLt, EqualsTheReference) {
   const nanort::cuda::Device &device = testDevice();
   nanort::cuda::CublasLt library(device);
-  constexpr uint64_t WorkspaceBytes = 32 << 20;
+  constexpr uint64_t workspaceBytes = 32 << 20;
   const nanort::cuda::Driver &driver = device.driver();
   nanort::cuda::DevicePtr workspace = 0;
-  driver.check(driver.cuMemAlloc(&workspace, WorkspaceBytes), "cuMemAlloc", "workspace");
+  driver.check(driver.cuMemAlloc(&workspace, workspaceBytes), "cuMemAlloc", "workspace");
   auto math = nanort::makeHostMath(0);
   double worst = 0;
   std::vector<Case> cases = casesOf(*kernels::catalogue().kernel("product", ""));
@@ -93,7 +93,7 @@ TEST(CublasLt, EqualsTheReference) {
   for (const Case &c : cases) {
     nanort::cuda::GemmShape shape{static_cast<uint64_t>(c.scalars[0].i), static_cast<uint64_t>(c.params["N"]),
                                   static_cast<uint64_t>(c.params["K"]), c.params.type("T"), c.params.type("O")};
-    size_t plan = library.plan(shape, WorkspaceBytes);
+    size_t plan = library.plan(shape, workspaceBytes);
     check(
         c,
         [&](const std::vector<nanort::cuda::DevicePtr> &buffers) {

@@ -8,7 +8,7 @@ using namespace nanotest;
 
 // Expected values: Python's bytes.decode("utf-8", errors="replace").
 TEST(Utf8, ReplacesAsPythonDoes) {
-  const std::string r(kReplacement);
+  const std::string r(replacementText);
   EXPECT_EQ(replaceInvalidUtf8("plain é 日 👍"), "plain é 日 👍");
   EXPECT_EQ(replaceInvalidUtf8("a\x80z"), "a" + r + "z");
   EXPECT_EQ(replaceInvalidUtf8("\xc0\xaf"), r + r);

@@ -9,8 +9,8 @@ namespace nanotest {
 namespace {
 
 // A multiple of every alignment a kernel may count on, and more than one vector access.
-constexpr size_t Guard = 4096;
-constexpr int GuardByte = 0x5a;
+constexpr size_t guardBytes = 4096;
+constexpr int guardByte = 0x5a;
 
 size_t padded(size_t bytes) { return (bytes + 255) / 256 * 256; }
 
@@ -23,12 +23,12 @@ bool isOutput(const Case &c, size_t buffer) {
 
 CaseMemory layOut(const Case &c, int fill) {
   CaseMemory memory;
-  size_t total = Guard;
+  size_t total = guardBytes;
   for (const auto &buffer : c.buffers) {
     memory.offsets.push_back(total);
-    total += padded(buffer.size()) + Guard;
+    total += padded(buffer.size()) + guardBytes;
   }
-  memory.image.assign(total, std::byte{GuardByte});
+  memory.image.assign(total, std::byte{guardByte});
   for (size_t b = 0; b < c.buffers.size(); ++b) {
     if (isOutput(c, b))
       std::memset(memory.image.data() + memory.offsets[b], fill, c.buffers[b].size());

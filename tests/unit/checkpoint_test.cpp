@@ -6,7 +6,6 @@
 
 #include <cmath>
 #include <cstring>
-#include <random>
 #include <sys/resource.h>
 
 using namespace nanocc;

@@ -33,7 +33,7 @@ TEST(CpuExecutor, OrderThreadsAndPoisonChangeNothingInASoundPlan) {
   TempDir dir;
   const auto plan = openPlan(dir, tinyPlan());
   const std::vector<float> expected = logits(plan, {1, 0, false});
-  ASSERT_EQ(expected.size(), text.size() * kTinyVocab);
+  ASSERT_EQ(expected.size(), text.size() * tinyVocab);
   for (float x : expected)
     ASSERT_TRUE(std::isfinite(x));
   EXPECT_TRUE(same(expected, logits(plan, {2, 0, false})));

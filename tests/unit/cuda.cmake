@@ -3,6 +3,7 @@ add_library(nano_fake_cuda MODULE ${CMAKE_CURRENT_LIST_DIR}/cuda_fake.cpp ${CMAK
 add_library(nano_fake_nvtx MODULE ${CMAKE_CURRENT_LIST_DIR}/nvtx_fake.cpp)
 
 add_executable(cuda_test ${CMAKE_CURRENT_LIST_DIR}/cuda_test.cpp ${CMAKE_CURRENT_LIST_DIR}/cuda_executor_test.cpp
+                         ${CMAKE_CURRENT_LIST_DIR}/cuda_code_test.cpp
                          ${CMAKE_CURRENT_LIST_DIR}/cuda_plan.cpp ${CMAKE_CURRENT_LIST_DIR}/cuda_tune_test.cpp
                          ${CMAKE_CURRENT_LIST_DIR}/cuda_generate_test.cpp ${CMAKE_CURRENT_LIST_DIR}/cuda_constants_test.cpp
                          ${CMAKE_CURRENT_LIST_DIR}/measure_explain_test.cpp)

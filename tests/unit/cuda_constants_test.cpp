@@ -1,9 +1,8 @@
 // What the upload of constants puts into device memory: every part in the layout that its recipe gives the device.
 #include "runtime/executor/executor.h"
-#include "runtime/executor/host_math.h"
-#include "runtime/weights/constants.h"
 #include "tests/unit/constant_json.h"
 #include "tests/unit/cuda_fake.h"
+#include "tests/unit/cuda_plan.h"
 
 #include <gtest/gtest.h>
 
@@ -21,13 +20,7 @@ protected:
   void TearDown() override { unsetenv("NANORT_CUDA_DRIVER"); }
 
   void load(Json json) {
-    for (Json &kernel : json["programs"][0]["kernels"]) {
-      std::string arguments;
-      for (const ::kernels::Arg &arg : kernelOf(kernel).args)
-        arguments += isScalar(arg.access) ? 's' : 'b';
-      const std::string image = fakeImage(arguments) + '\0';
-      kernel["cubin"] = std::vector<int>(image.begin(), image.end());
-    }
+    addFakeImages(json["programs"][0]);
     plan = openPlan(dir, json);
     executor = makeCudaExecutor(plan, 0, Weights::random(plan, 7), {});
   }

@@ -1,6 +1,5 @@
 // The CUDA executor against a driver that records: what it allocates, moves, launches, and says when something fails.
 #include "runtime/base/error.h"
-#include "runtime/base/safetensors.h"
 #include "runtime/cuda/memory.h"
 #include "runtime/executor/executor.h"
 #include "runtime/executor/host_math.h"
@@ -86,14 +85,14 @@ protected:
 
 TEST_F(CudaExecutor, RequestsExactlyThePlansMemoryAndGivesItBack) {
   auto executor = make();
-  EXPECT_THAT(fake().allocations, ElementsAre(CudaPlan::ConstantBytes, CudaPlan::StateBytes, CudaPlan::ArenaBytes,
-                                              CudaPlan::WorkspaceBytes)); // nothing for the empty KV
+  EXPECT_THAT(fake().allocations, ElementsAre(CudaPlan::constantBytes, CudaPlan::stateBytes, CudaPlan::arenaBytes,
+                                              CudaPlan::workspaceBytes)); // nothing for the empty KV
   const ExecutorStats &stats = executor->stats();
-  EXPECT_EQ(stats.constants, CudaPlan::ConstantBytes);
+  EXPECT_EQ(stats.constants, CudaPlan::constantBytes);
   EXPECT_EQ(stats.kv, 0u);
-  EXPECT_EQ(stats.state, CudaPlan::StateBytes);
-  EXPECT_EQ(stats.arena, CudaPlan::ArenaBytes);
-  EXPECT_EQ(stats.workspace, CudaPlan::WorkspaceBytes);
+  EXPECT_EQ(stats.state, CudaPlan::stateBytes);
+  EXPECT_EQ(stats.arena, CudaPlan::arenaBytes);
+  EXPECT_EQ(stats.workspace, CudaPlan::workspaceBytes);
   EXPECT_EQ(executor->device(), "Fake GPU");
   EXPECT_THAT(stats.notes, testing::Contains(HasSubstr("cuBLASLt 13.1.0")));
   executor.reset();
@@ -103,9 +102,9 @@ TEST_F(CudaExecutor, RequestsExactlyThePlansMemoryAndGivesItBack) {
 // 20 MiB go through two pieces of 8 MiB: a piece that is reused too early, or an offset that is off, changes bytes.
 TEST_F(CudaExecutor, ConstantsArriveUnchangedFromAFileAndFromRandomNumbers) {
   auto executor = make();
-  std::vector<float> small(CudaPlan::Vocab * CudaPlan::Width), large(CudaPlan::LargeElements);
-  executor->read(CudaPlan::Head, small.data(), small.size() * 4);
-  executor->read(CudaPlan::Large, large.data(), large.size() * 4);
+  std::vector<float> small(CudaPlan::vocab * CudaPlan::width), large(CudaPlan::largeElements);
+  executor->read(CudaPlan::head, small.data(), small.size() * 4);
+  executor->read(CudaPlan::large, large.data(), large.size() * 4);
 
   auto math = makeHostMath(1);
   Weights random = Weights::random(plan, 7);
@@ -113,27 +112,27 @@ TEST_F(CudaExecutor, ConstantsArriveUnchangedFromAFileAndFromRandomNumbers) {
   ConstantMaker(random, plan->program(0), *plan->program(0).constants()->Get(2))
       .write(0, Layout::Device, 0, expected.size(), reinterpret_cast<std::byte *>(expected.data()), *math);
   EXPECT_EQ(large, expected);
-  EXPECT_LE(fake().largestCopy, static_cast<int>(cuda::Staging::PieceBytes));
+  EXPECT_LE(fake().largestCopy, static_cast<int>(cuda::Staging::pieceBytes));
 
   random.save(folder / "model.safetensors", *math);
   Weights file = Weights::fromFile(plan, folder / "model.safetensors");
   auto mapped = makeCudaExecutor(plan, 0, file, {});
   std::vector<float> again(small.size());
-  mapped->read(CudaPlan::Head, again.data(), again.size() * 4);
+  mapped->read(CudaPlan::head, again.data(), again.size() * 4);
   EXPECT_EQ(again, small);
   std::fill(large.begin(), large.end(), 0.f);
-  mapped->read(CudaPlan::Large, large.data(), large.size() * 4);
+  mapped->read(CudaPlan::large, large.data(), large.size() * 4);
   EXPECT_EQ(large, expected);
 }
 
 TEST_F(CudaExecutor, LaunchesInOrderWithTheArgumentsOfThePlan) {
   auto executor = make();
   const int32_t token = 2;
-  executor->write(CudaPlan::Tokens, &token, sizeof token);
+  executor->write(CudaPlan::tokens, &token, sizeof token);
   executor->run(0);
   executor->run(0); // the arguments are marshalled once and stay valid
   ASSERT_EQ(fake().launches.size(), 4u);
-  uint64_t constants = base(CudaPlan::ConstantBytes), workspace = base(CudaPlan::WorkspaceBytes);
+  uint64_t constants = base(CudaPlan::constantBytes), workspace = base(CudaPlan::workspaceBytes);
   uint64_t state = 0, arena = 0; // both have 512 bytes: the token tells them apart
   for (auto [address, bytes] : fake().device)
     if (bytes == 512)
@@ -144,7 +143,7 @@ TEST_F(CudaExecutor, LaunchesInOrderWithTheArgumentsOfThePlan) {
     EXPECT_EQ(embed.kernel, "embed_f32_4");
     EXPECT_THAT(embed.arguments, ElementsAre(state, constants, arena, 1));
     EXPECT_EQ(scale.kernel, "scale_f32");
-    EXPECT_THAT(scale.arguments, ElementsAre(arena, arena + 256, std::bit_cast<uint32_t>(0.5f), CudaPlan::Width));
+    EXPECT_THAT(scale.arguments, ElementsAre(arena, arena + 256, std::bit_cast<uint32_t>(0.5f), CudaPlan::width));
     const schema::Launch &node = *plan->program(0).entries()->Get(0)->nodes()->Get(0)->work_as_Launch();
     EXPECT_THAT(embed.grid, testing::ElementsAreArray(node.grid()->begin(), node.grid()->end()));
     EXPECT_THAT(embed.block, testing::ElementsAreArray(node.block()->begin(), node.block()->end()));
@@ -162,13 +161,13 @@ TEST_F(CudaExecutor, AGemmIsTheTransposedProductWithoutTimingDependentSums) {
   ASSERT_EQ(fake().products.size(), 2u);
   const FakeCuda::Product &product = fake().products[0];
   EXPECT_EQ(product.transposeA, 1);
-  EXPECT_EQ(product.rowsA, CudaPlan::Width); // w [N, K] read by columns is [K, N]
-  EXPECT_EQ(product.columnsA, CudaPlan::Vocab);
+  EXPECT_EQ(product.rowsA, CudaPlan::width); // w [N, K] read by columns is [K, N]
+  EXPECT_EQ(product.columnsA, CudaPlan::vocab);
   EXPECT_EQ(product.columnsB, 1u);
-  EXPECT_EQ(product.rowsC, CudaPlan::Vocab);
+  EXPECT_EQ(product.rowsC, CudaPlan::vocab);
   EXPECT_EQ(product.columnsC, 1u);
-  EXPECT_EQ(product.a, base(CudaPlan::ConstantBytes) + 256);
-  EXPECT_EQ(product.workspaceLimit, CudaPlan::WorkspaceBytes);
+  EXPECT_EQ(product.a, base(CudaPlan::constantBytes) + 256);
+  EXPECT_EQ(product.workspaceLimit, CudaPlan::workspaceBytes);
   EXPECT_EQ(product.reductions, 2u); // only in the compute type
 }
 
@@ -197,7 +196,7 @@ TEST_F(CudaExecutor, AGraphHasTheNodesEdgesAndArgumentsOfItsEntry) {
   auto executor = makeWithGraphs({.programmatic = true});
   EXPECT_TRUE(fake().graphs.empty()); // made on first use
   const int32_t token = 2;
-  executor->write(CudaPlan::Tokens, &token, sizeof token);
+  executor->write(CudaPlan::tokens, &token, sizeof token);
   executor->run(0);
   executor->run(0);
   ASSERT_EQ(fake().graphs.size(), 1u);
@@ -218,11 +217,11 @@ TEST_F(CudaExecutor, AGraphHasTheNodesEdgesAndArgumentsOfItsEntry) {
     EXPECT_EQ(nodes[i].kernel.arguments.size(), expected[i].arguments.size());
   }
   const uint64_t arena = nodes[0].kernel.arguments[2];
-  EXPECT_EQ(nodes[0].kernel.arguments[1], base(CudaPlan::ConstantBytes));
+  EXPECT_EQ(nodes[0].kernel.arguments[1], base(CudaPlan::constantBytes));
   EXPECT_THAT(nodes[1].kernel.arguments,
-              ElementsAre(arena, arena + 256, std::bit_cast<uint32_t>(0.5f), CudaPlan::Width));
+              ElementsAre(arena, arena + 256, std::bit_cast<uint32_t>(0.5f), CudaPlan::width));
   ASSERT_EQ(nodes[2].products.size(), 1u);
-  EXPECT_EQ(nodes[2].products[0].a, base(CudaPlan::ConstantBytes) + 256);
+  EXPECT_EQ(nodes[2].products[0].a, base(CudaPlan::constantBytes) + 256);
   EXPECT_EQ(nodes[2].products[0].b, arena + 256);
   EXPECT_EQ(fake().products.size(), 2u); // capturing ran nothing
   executor.reset();
@@ -300,8 +299,8 @@ TEST_F(CudaExecutor, InputsTravelTogetherAndNothingWaitsForThem) {
   fake().copies.clear();
   const int waits = fake().synchronizations;
   for (int32_t token : {1, 2}) {
-    executor->write(CudaPlan::Tokens, &token, sizeof token);
-    executor->write(CudaPlan::Tokens, &token, sizeof token);
+    executor->write(CudaPlan::tokens, &token, sizeof token);
+    executor->write(CudaPlan::tokens, &token, sizeof token);
     executor->run(0);
     int32_t arrived = 0;
     std::memcpy(&arrived, reinterpret_cast<void *>(fake().graphs.at(0)[0].kernel.arguments[0]), sizeof arrived);
@@ -311,8 +310,8 @@ TEST_F(CudaExecutor, InputsTravelTogetherAndNothingWaitsForThem) {
   EXPECT_EQ(fake().synchronizations, waits);
   const int32_t token = 0;
   int32_t back = -1;
-  executor->write(CudaPlan::Tokens, &token, sizeof token);
-  executor->read(CudaPlan::Tokens, &back, sizeof back); // a read sees an earlier write
+  executor->write(CudaPlan::tokens, &token, sizeof token);
+  executor->read(CudaPlan::tokens, &back, sizeof back); // a read sees an earlier write
   EXPECT_EQ(back, 0);
   EXPECT_EQ(fake().synchronizations, waits + 1);
 }
@@ -345,7 +344,7 @@ TEST_F(CudaExecutor, TimesNeedNvrtc) {
 }
 
 TEST_F(CudaExecutor, OutOfMemoryNamesWhatWasAskedAndWhatIsFree) {
-  fake().memory = CudaPlan::ConstantBytes + 600; // the state fits, the arena does not
+  fake().memory = CudaPlan::constantBytes + 600; // the state fits, the arena does not
   auto [code, message] = failure([&] { make(); });
   EXPECT_EQ(code, Exit::Memory);
   EXPECT_THAT(message, HasSubstr("512 bytes of Arena memory"));
@@ -367,7 +366,7 @@ TEST_F(CudaExecutor, AnErrorThatSurfacesLaterNamesTheEntryAndTheSwitchThatFindsT
   executor->run(0);
   fake().synchronizeResult = 700;
   float logits[3];
-  auto [code, message] = failure([&] { executor->read(CudaPlan::Logits, logits, sizeof logits); });
+  auto [code, message] = failure([&] { executor->read(CudaPlan::logits, logits, sizeof logits); });
   EXPECT_EQ(code, Exit::Cuda);
   EXPECT_THAT(message, HasSubstr("buffer logits after entry decode_1"));
   EXPECT_THAT(message, HasSubstr("NANORT_SYNC=1"));
@@ -385,7 +384,7 @@ TEST_F(CudaExecutor, PoisonFillsTheArenaBeforeEachRun) {
   auto executor = make();
   fake().fills.clear();
   executor->run(0);
-  EXPECT_THAT(fake().fills, ElementsAre(std::pair<uint64_t, int>(CudaPlan::ArenaBytes, 0xff)));
+  EXPECT_THAT(fake().fills, ElementsAre(std::pair<uint64_t, int>(CudaPlan::arenaBytes, 0xff)));
 }
 
 TEST_F(CudaExecutor, WithoutADriverItSaysWhatItLookedFor) {

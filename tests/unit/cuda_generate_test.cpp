@@ -1,10 +1,9 @@
 // Generate entries in the CUDA executor, against a driver that records: the graph with its loops, and the same launch
 // by launch.
-#include "kernels_templates/base/catalogue.h"
-#include "runtime/base/error.h"
 #include "runtime/executor/executor.h"
 #include "runtime/session/memory.h"
 #include "tests/unit/cuda_fake.h"
+#include "tests/unit/cuda_plan.h"
 #include "tests/unit/tiny_plan.h"
 
 #include <gmock/gmock.h>
@@ -25,13 +24,7 @@ protected:
     fake() = {};
     setenv("NANORT_CUDA_DRIVER", NANO_FAKE_CUDA, 1);
     Json json = tinyPlan({{4}, {2}, 0, "sm_90a", true});
-    for (Json &kernel : json["programs"][0]["kernels"]) {
-      std::string arguments;
-      for (const kernels::Arg &arg : kernelOf(kernel).args)
-        arguments += arg.access == kernels::Access::I32 || arg.access == kernels::Access::F32 ? 's' : 'b';
-      const std::string image = fakeImage(arguments) + '\0';
-      kernel["cubin"] = std::vector<int>(image.begin(), image.end());
-    }
+    addFakeImages(json["programs"][0]);
     // What feed leaves behind is all that the next turn's chunk waits for: nothing of it may start earlier.
     plan = openPlan(dir, json);
     for (uint32_t i = 0; i < plan->program(0).entries()->size(); ++i)
@@ -75,7 +68,7 @@ TEST_F(CudaGenerate, TheDriverIsAskedForThePlansBytesAndNoMore) {
   EXPECT_EQ(stats.workspace, need.workspace);
   EXPECT_GT(need.kv, 0u);
   EXPECT_GT(need.arena, 0u);
-  EXPECT_EQ(need.total(), need.plan() + kContextAllowance);
+  EXPECT_EQ(need.total(), need.plan() + contextAllowance);
 }
 
 TEST_F(CudaGenerate, IsOneGraphWithALoopOverChunksAndOneOverSteps) {

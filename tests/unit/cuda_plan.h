@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/plan/plan.h"
+#include "tests/unit/plan_files.h"
 
 #include <filesystem>
 #include <string>
@@ -17,11 +18,14 @@ struct CudaPlanOptions {
 
 /// Facts of the program that tests check against what reaches the driver.
 struct CudaPlan {
-  static constexpr uint32_t Table = 0, Head = 1, Large = 2, Tokens = 3, Hidden = 4, Scaled = 5, Logits = 6; // buffers
-  static constexpr uint64_t Vocab = 3, Width = 4, LargeElements = 5 << 20;
-  static constexpr uint64_t ConstantBytes = 512 + LargeElements * 4, StateBytes = 512, ArenaBytes = 512,
-                            WorkspaceBytes = 4096;
+  static constexpr uint32_t table = 0, head = 1, large = 2, tokens = 3, hidden = 4, scaled = 5, logits = 6; // buffers
+  static constexpr uint64_t vocab = 3, width = 4, largeElements = 5 << 20;
+  static constexpr uint64_t constantBytes = 512 + largeElements * 4, stateBytes = 512, arenaBytes = 512,
+                            workspaceBytes = 4096;
 
   /// Writes, seals and opens it.
   static std::shared_ptr<const nanort::Plan> open(const std::filesystem::path &path, const CudaPlanOptions &options);
 };
+
+/// Every kernel of the program, a plan's JSON, gets an image for the fake driver.
+void addFakeImages(nanort::test::Json &program);

@@ -7,7 +7,6 @@
 #include "runtime/executor/executor.h"
 #include "tests/unit/cuda_fake.h"
 
-#include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>

@@ -54,7 +54,7 @@ public:
     const std::vector<Offset<schema::Entry>> entries = {
         schema::CreateEntryDirect(fbb, "decode_1", schema::EntryKind::Decode, 1, 1, &none, &none, &nodes)};
     fbb.Finish(schema::CreateProgramDirect(fbb, "sm_90a", "bf16", 0, 1, &buffers, &constants, &rings, &instances,
-                                           &entries, schema::CreateMemory(fbb)));
+                                           nullptr, &entries, schema::CreateMemory(fbb)));
     return *flatbuffers::GetRoot<schema::Program>(fbb.GetBufferPointer());
   }
 

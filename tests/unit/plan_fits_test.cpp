@@ -2,7 +2,6 @@
 // and earlier formats as files, with what must happen when they are loaded.
 #include "codegen/Description.h"
 #include "kernels_templates/base/catalogue.h"
-#include "runtime/base/text.h"
 #include "runtime/executor/executor.h"
 #include "runtime/session/session.h"
 #include "tests/unit/plan_rule.h"
@@ -126,7 +125,7 @@ std::string expectation(const std::filesystem::path &path, const std::string &ke
 /// Every format that a release has written stays refused with a way out, or readable.
 TEST(FrozenPlans, OfEarlierFormatsNameTheFormatAndTheRemedy) {
   size_t count = 0;
-  for (uint32_t version = 5; version < kPlanFormatVersion; ++version, ++count) {
+  for (uint32_t version = 5; version < planFormatVersion; ++version, ++count) {
     const std::string name = "format-" + std::to_string(version);
     const Thrown thrown = thrownBy([&] { Plan::open(frozen / (name + ".fb")); });
     EXPECT_EQ(std::to_string(thrown.code), expectation(frozen / (name + ".txt"), "exit"));
@@ -137,7 +136,7 @@ TEST(FrozenPlans, OfEarlierFormatsNameTheFormatAndTheRemedy) {
 }
 
 TEST(FrozenPlans, OfThisFormatGiveTheSameIds) {
-  const std::string name = "format-" + std::to_string(kPlanFormatVersion);
+  const std::string name = "format-" + std::to_string(planFormatVersion);
   const std::filesystem::path path = frozen / (name + ".fb");
   std::shared_ptr<const Plan> plan;
   try {
@@ -145,8 +144,8 @@ TEST(FrozenPlans, OfThisFormatGiveTheSameIds) {
   } catch (const Error &error) {
     FAIL() << error.what()
            << "\nThe schema or a kernel's description has changed: run tests/golden/plans/make.sh. If a "
-           << "release has written plans of format " << kPlanFormatVersion
-           << ", raise kPlanFormatVersion (runtime/plan/plan.h) first, and keep its files.";
+           << "release has written plans of format " << planFormatVersion
+           << ", raise planFormatVersion (runtime/plan/plan.h) first, and keep its files.";
   }
   std::string ids;
   Session session(plan, 0, makeCpuExecutor(plan, 0, Weights::random(plan, 5), {1, 0, true}));

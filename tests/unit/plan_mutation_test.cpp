@@ -1,7 +1,6 @@
 // Damage that the digest does not show: a mutated plan is refused with a message, or runs without leaving its buffers
 // (which a sanitizer build proves).
 #include "runtime/base/error.h"
-#include "runtime/session/device.h"
 #include "runtime/session/generate.h"
 #include "runtime/session/memory.h"
 #include "tests/unit/tiny_plan.h"

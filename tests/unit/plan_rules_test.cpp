@@ -1,4 +1,5 @@
 // The semantic check: each rule is broken alone in an otherwise sound plan with a right digest.
+#include "runtime/plan/machine_code.h"
 #include "tests/unit/plan_rule.h"
 
 using namespace nanort;
@@ -82,7 +83,7 @@ const Rule rules[] = {
        Json scales = buffer(p, "kv");
        scales["name"] = "kv.scales";
        scales["shape"][3] = 1;
-       scales["bytes"] = scales["bytes"].get<uint64_t>() / kTinyRing;
+       scales["bytes"] = scales["bytes"].get<uint64_t>() / tinyRing;
        scales["offset"] = 1024;
        program(p)["memory"]["kv"] = 2048;
        program(p)["buffers"].push_back(scales);
@@ -189,7 +190,25 @@ const Rule rules[] = {
      "sm_90a"},
     {"Include", "includes source 0, which does not exist", [](Json &p) { kernel(p, "add")["includes"] = {0}; },
      "sm_90a"},
-    {"NoImage", "neither source nor cubin", [](Json &p) { kernel(p, "add").erase("source"); }, "sm_90a"},
+    {"NoImage", "neither source nor machine code", [](Json &p) { kernel(p, "add").erase("source"); }, "sm_90a"},
+    {"CodeNoFrame", "no single zstd frame", [](Json &p) { program(p)["code"] = {1, 2, 3}; }, "sm_90a"},
+    {"CodeTwoFrames", "no single zstd frame",
+     [](Json &p) {
+       std::vector<uint8_t> frames = packCode(std::string_view("code"));
+       frames.insert(frames.end(), 4, 0);
+       program(p)["code"] = frames;
+     },
+     "sm_90a"},
+    {"CodeTooLarge", "2^30 are the most", // the frame's header alone says how much it holds, and one block
+     [](Json &p) { program(p)["code"] = {0x28, 0xb5, 0x2f, 0xfd, 0xa0, 1, 0, 0, 0x80, 1, 0, 0}; }, "sm_90a"},
+    {"CodeBeyond", "has its machine code beyond the program's 4 bytes",
+     [](Json &p) {
+       program(p)["code"] = packCode(std::string_view("code"));
+       kernel(p, "add")["code"] = {{"offset", 3}, {"size", 2}};
+     },
+     "sm_90a"},
+    {"CodeWithoutAny", "beyond the program's 0 bytes",
+     [](Json &p) { kernel(p, "add")["code"] = {{"offset", 0}, {"size", 1}}; }, "sm_90a"},
     {"NoGrid", "3 extents", [](Json &p) { node(p, "add")["work"].erase("grid"); }, "sm_90a"},
     {"GridZero", "limits", [](Json &p) { node(p, "add")["work"]["grid"][1] = 0; }, "sm_90a"},
     {"GridY", "limits", [](Json &p) { node(p, "add")["work"]["grid"][1] = 70000; }, "sm_90a"},

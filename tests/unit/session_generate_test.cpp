@@ -71,12 +71,12 @@ TEST_F(GenerateEntries, StopIdsAndTheContextEndRows) {
   options.maxNew = 100;
   options.sampling = {1.0f, 0, 3};
   expectSame(several, options, "to the end of the context");
-  for (int32_t stop = 0; stop < static_cast<int32_t>(kTinyVocab); ++stop) {
+  for (int32_t stop = 0; stop < static_cast<int32_t>(tinyVocab); ++stop) {
     options.stopIds = {stop, (stop + 4) % 11};
     expectSame(several, options, "stop " + std::to_string(stop));
   }
   options.stopIds = {};
-  for (int32_t id = 0; id < static_cast<int32_t>(kTinyVocab); ++id)
+  for (int32_t id = 0; id < static_cast<int32_t>(tinyVocab); ++id)
     options.stopIds.push_back(id);
   expectSame(several, options, "every first token stops");
 }

@@ -18,11 +18,11 @@ TEST(MemoryNeed, RingsScaleWithRowsAndPositionsUpToTheirLength) {
   uint64_t position = 0; // bytes of one in one row
   for (const schema::Buffer *buffer : *program.buffers())
     if (buffer->space() == schema::Space::Kv)
-      position += buffer->bytes() / 4 / kTinyRing;
+      position += buffer->bytes() / 4 / tinyRing;
   ASSERT_GT(position, 0u);
   for (uint64_t rows : {1, 2, 3, 4})
     for (uint64_t positions : {1, 4, 5, 6, 12})
-      EXPECT_EQ(usedBy(program, rows, positions).kv, aligned(position * rows * std::min(positions, kTinyRing)));
+      EXPECT_EQ(usedBy(program, rows, positions).kv, aligned(position * rows * std::min(positions, tinyRing)));
 }
 
 TEST(MemoryNeed, TheArenaIsThatOfTheEntriesThatServeTheRequest) {
@@ -42,12 +42,12 @@ TEST(MemoryNeed, TheArenaIsThatOfTheEntriesThatServeTheRequest) {
   EXPECT_EQ(usedBy(program, 2, 12).arena, std::max({arenaOf("prefill_24"), arenaOf("decode_1"), arenaOf("decode_2")}));
   EXPECT_LT(arenaOf("prefill_4"), arenaOf("prefill_24"));
   for (uint64_t rows : {1, 2}) {
-    const MemoryNeed used = usedBy(program, rows, kTinyPositions);
+    const MemoryNeed used = usedBy(program, rows, tinyPositions);
     EXPECT_EQ(used.constants, all.constants);
     EXPECT_EQ(used.state, all.state);
     EXPECT_LE(used.total(), all.total());
   }
-  EXPECT_EQ(usedBy(program, 2, kTinyPositions).kv, all.kv);
+  EXPECT_EQ(usedBy(program, 2, tinyPositions).kv, all.kv);
   EXPECT_EQ(all.allowance, 0u); // of the CPU
 }
 

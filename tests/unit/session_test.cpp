@@ -45,7 +45,7 @@ protected:
                                    std::vector<float> *losses = nullptr) {
     std::vector<float> all;
     session.score(ids, true, [&](size_t first, std::span<const float> nll, std::span<const float> part) {
-      EXPECT_EQ(first * kTinyVocab, all.size());
+      EXPECT_EQ(first * tinyVocab, all.size());
       all.insert(all.end(), part.begin(), part.end());
       if (losses)
         losses->insert(losses->end(), nll.begin(), nll.end());
@@ -125,9 +125,9 @@ TEST_F(Sessions, ScoringInChunks) {
   // The losses are those of the logits.
   for (size_t t = 0; t + 1 < nine.size(); ++t) {
     double sum = 0;
-    for (size_t v = 0; v < kTinyVocab; ++v)
-      sum += std::exp(double(right[t * kTinyVocab + v]));
-    EXPECT_NEAR(b[t], std::log(sum) - right[t * kTinyVocab + static_cast<size_t>(nine[t + 1])], 1e-5);
+    for (size_t v = 0; v < tinyVocab; ++v)
+      sum += std::exp(double(right[t * tinyVocab + v]));
+    EXPECT_NEAR(b[t], std::log(sum) - right[t * tinyVocab + static_cast<size_t>(nine[t + 1])], 1e-5);
   }
   EXPECT_EQ(b.back(), 0);
   EXPECT_EQ(chunked.length(0), 0u);
@@ -143,8 +143,8 @@ TEST_F(Sessions, GreedyGenerationFollowsTheLogits) {
   all.insert(all.end(), samples[0].ids.begin(), samples[0].ids.end());
   const std::vector<float> scores = logits(session, all);
   for (size_t i = 0; i < 5; ++i) {
-    const auto row = scores.begin() + static_cast<std::ptrdiff_t>((2 + i) * kTinyVocab);
-    EXPECT_EQ(samples[0].ids[i], std::max_element(row, row + kTinyVocab) - row);
+    const auto row = scores.begin() + static_cast<std::ptrdiff_t>((2 + i) * tinyVocab);
+    EXPECT_EQ(samples[0].ids[i], std::max_element(row, row + tinyVocab) - row);
   }
   EXPECT_EQ(samples[0].finish, Finish::Length);
 }
@@ -181,7 +181,7 @@ TEST_F(Sessions, StopsAndHooks) {
   const std::vector<Sample> samples = generate(session, prompts, options);
   EXPECT_EQ(samples[0].ids, (std::vector<int32_t>{4, 4}));
   EXPECT_EQ(samples[0].finish, Finish::Stop);
-  EXPECT_EQ(samples[1].ids.size(), kTinyPositions - 1);
+  EXPECT_EQ(samples[1].ids.size(), tinyPositions - 1);
   EXPECT_EQ(samples[1].finish, Finish::Context);
   EXPECT_EQ(seen[1], samples[1].ids);
 }
@@ -189,9 +189,9 @@ TEST_F(Sessions, StopsAndHooks) {
 TEST_F(Sessions, RefusesWhatDoesNotFit) {
   Session session = open();
   GenerateOptions options;
-  const std::vector<std::vector<int32_t>> tooLong = {std::vector<int32_t>(kTinyPositions, 1)};
+  const std::vector<std::vector<int32_t>> tooLong = {std::vector<int32_t>(tinyPositions, 1)};
   EXPECT_EQ(thrownBy([&] { generate(session, tooLong, options); }).code, 3);
-  for (int32_t id : {-1, static_cast<int32_t>(kTinyVocab), INT32_MAX}) {
+  for (int32_t id : {-1, static_cast<int32_t>(tinyVocab), INT32_MAX}) {
     const std::vector<std::vector<int32_t>> prompts = {{0, id}};
     const Thrown thrown = thrownBy([&] { generate(session, prompts, options); });
     EXPECT_EQ(thrown.code, 3);

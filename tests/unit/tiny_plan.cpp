@@ -9,7 +9,7 @@
 namespace nanort::test {
 namespace {
 
-constexpr uint64_t C = 8, H = 2, G = 1, D = 4, V = kTinyVocab, channels = 3;
+constexpr uint64_t C = 8, H = 2, G = 1, D = 4, V = tinyVocab, channels = 3;
 
 class TinyPlan : ProgramJson {
 public:
@@ -32,9 +32,9 @@ public:
       parameters.push_back({{"name", name}, {"shape", shape}});
       constant(name, shape, {parameters.size() - 1}, {});
     }
-    constant("rope", {kTinyPositions, D}, {},
-             {{"RopeStep", {{"base", 10000.0}, {"positions", kTinyPositions}, {"head_dim", D}}}});
-    buffer("kv", "Kv", "F32", {maxRows, 2, G, kTinyRing, D});
+    constant("rope", {tinyPositions, D}, {},
+             {{"RopeStep", {{"base", 10000.0}, {"positions", tinyPositions}, {"head_dim", D}}}});
+    buffer("kv", "Kv", "F32", {maxRows, 2, G, tinyRing, D});
     inputBuffers("", slots, maxRows);
     buffer("sampling", "State", "U32", {8});
     buffer("counters", "State", "U32", {maxRows});
@@ -64,7 +64,7 @@ public:
                       {"mapped", totals["Mapped"]}}}};
     if (options.generate)
       program["min_driver"] = 13000;
-    return {{"format_version", kPlanFormatVersion},
+    return {{"format_version", planFormatVersion},
             {"schema_hash", std::vector<int>(schemaHash().begin(), schemaHash().end())},
             {"digest", std::vector<int>(32, 0)},
             {"producer", "tiny_plan"},
@@ -76,8 +76,8 @@ public:
               {"kv_heads", G},
               {"head_dim", D},
               {"vocab", V},
-              {"sequence_len", kTinyPositions},
-              {"max_seq", kTinyPositions}}},
+              {"sequence_len", tinyPositions},
+              {"max_seq", tinyPositions}}},
             {"weights", "model.safetensors"},
             {"parameters", parameters},
             {"programs", Json::array({program})},
@@ -128,9 +128,9 @@ private:
     node("product", {0, 0, k(C), k(G * D), 0}, {in("h"), "wv", in("v"), n});
     node("rope", {0, 0, k(H), k(D)}, {in("q"), "rope", "positions", in("qr"), n});
     node("rope", {0, 0, k(G), k(D)}, {in("k"), "rope", "positions", in("kr"), n});
-    node("attention_chunk", {0, k(H), k(G), k(D), k(kTinyRing)},
-         {in("qr"), in("kr"), in("v"), "kv", "rows", "positions", "starts", in("o"), kTinyWindow, 0.5, n});
-    node("kv_write", {0, k(G), k(D), k(kTinyRing)}, {in("kr"), in("v"), "rows", "positions", "ends", "kv", n});
+    node("attention_chunk", {0, k(H), k(G), k(D), k(tinyRing)},
+         {in("qr"), in("kr"), in("v"), "kv", "rows", "positions", "starts", in("o"), tinyWindow, 0.5, n});
+    node("kv_write", {0, k(G), k(D), k(tinyRing)}, {in("kr"), in("v"), "rows", "positions", "ends", "kv", n});
     node("product", {0, 0, k(H * D), k(C), 0}, {in("o"), "wo", in("a"), n});
     node("add", {0}, {in("x"), in("a"), in("y"), n * C});
     std::vector<std::string> outputs = {"next"};
@@ -176,10 +176,10 @@ private:
     namespace words = ::kernels::generation;
     prefix.clear();
     buffer("request", "State", "I32", {words::requestWords(maxRows)});
-    buffer("prompt", "State", "I32", {maxRows * kTinyPositions});
+    buffer("prompt", "State", "I32", {maxRows * tinyPositions});
     buffer("progress", "State", "I32", {words::progressWords(maxRows)});
     buffer("go", "State", "U32", {words::goWords});
-    buffer("ring", "Mapped", "I32", {words::ringWords(maxRows, kTinyPositions)});
+    buffer("ring", "Mapped", "I32", {words::ringWords(maxRows, tinyPositions)});
     const size_t count = entries.size();
     for (size_t p = 0; p < count; ++p)
       for (size_t d = 0; d < count; ++d)
@@ -199,7 +199,7 @@ private:
       Json args = inputs(inputs({"prompt", "request", next, "progress", "go", "ring"}, chunk), step);
       for (uint64_t scalar : {tokens, rows, batch, uint64_t(accept), uint64_t(0), uint64_t(1)})
         args.push_back(scalar);
-      node("feed", {static_cast<int64_t>(kTinyPositions)}, args);
+      node("feed", {static_cast<int64_t>(tinyPositions)}, args);
     };
     auto loop = [&](size_t entry, const auto &add) {
       nodes = entries[entry]["nodes"];
@@ -223,7 +223,7 @@ private:
       Json args = inputs({"request", step + ".next", "progress", "go", "ring"}, step);
       args.push_back(batch);
       args.push_back(1);
-      node("advance", {static_cast<int64_t>(kTinyPositions)}, args);
+      node("advance", {static_cast<int64_t>(tinyPositions)}, args);
     }));
     bind(made, {"prompt", "request"}, {"ring"});
     entries.push_back(made);

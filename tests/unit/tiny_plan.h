@@ -13,7 +13,7 @@ struct TinyOptions {
   bool generate = false; // generate entries as well
 };
 
-inline constexpr uint64_t kTinyVocab = 11, kTinyPositions = 12, kTinyWindow = 3, kTinyRing = 5;
+inline constexpr uint64_t tinyVocab = 11, tinyPositions = 12, tinyWindow = 3, tinyRing = 5;
 
 /// One layer with a window shorter than the context, two heads over one key head, smear (so the previous token
 /// matters), and an arena in which dead buffers' bytes are used again.

@@ -12,7 +12,7 @@ using namespace nanotest;
 
 namespace {
 
-const std::string kPattern =
+const std::string splitPattern =
     R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,2}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+)";
 
 /// A byte-level tokenizer of 256 bytes, then `tokens`, then <|bos|>; every split into two tokens is a merge.
@@ -36,14 +36,14 @@ nlohmann::json tokenizerOf(const std::vector<std::string> &tokens, bool pairs = 
   file["pre_tokenizer"] = {
       {"type", "Sequence"},
       {"pretokenizers",
-       {{{"type", "Split"}, {"pattern", {{"Regex", kPattern}}}, {"behavior", "Isolated"}, {"invert", false}},
+       {{{"type", "Split"}, {"pattern", {{"Regex", splitPattern}}}, {"behavior", "Isolated"}, {"invert", false}},
         {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}}}}};
   file["model"] = {{"type", "BPE"}, {"vocab", vocab}, {"merges", merges}, {"ignore_merges", true}};
   return file;
 }
 
-const std::vector<std::string> kTokens{"aa", "ab", "th",       "the", " t",  " the", "aaa", "aaaa", "bab",
-                                       "é",  "日", "\xe6\x97", "in",  "ing", "he",   " th", "  ",   "12"};
+const std::vector<std::string> tokenTexts{"aa", "ab", "th",       "the", " t",  " the", "aaa", "aaaa", "bab",
+                                          "é",  "日", "\xe6\x97", "in",  "ing", "he",   " th", "  ",   "12"};
 
 struct TokenizerTest : testing::Test {
   TemporaryDirectory dir;
@@ -54,7 +54,7 @@ struct TokenizerTest : testing::Test {
   void refused(Exit code, const std::string &part, const nlohmann::json &file) {
     expectError(code, part, [&] { open(file); });
   }
-  Tokenizer tokenizer = open(tokenizerOf(kTokens));
+  Tokenizer tokenizer = open(tokenizerOf(tokenTexts));
 };
 
 /// Random text that leans on what the tokenizer knows, on white space and on characters of every length.
@@ -63,7 +63,7 @@ std::string randomText(std::mt19937 &random) {
   for (size_t pieces = random() % 20; pieces > 0; --pieces)
     switch (random() % 6) {
     case 0:
-      text += kTokens[random() % kTokens.size()];
+      text += tokenTexts[random() % tokenTexts.size()];
       break;
     case 1:
       text += std::string(random() % 5, " \n\t\r"[random() % 4]);
@@ -130,7 +130,7 @@ TEST_F(TokenizerTest, DecodesWhatItEncodes) {
 
 TEST_F(TokenizerTest, MergesByTiktokensRule) {
   std::mt19937 random(2);
-  const Splitter splitter(kPattern);
+  const Splitter splitter(splitPattern);
   for (int round = 0; round < 1000; ++round) {
     const std::string text = randomText(random);
     std::vector<int32_t> expected;
@@ -196,7 +196,7 @@ TEST_F(TokenizerTest, LongPiecesStayFast) {
 }
 
 TEST_F(TokenizerTest, BothSpellingsOfMergesAgree) {
-  const Tokenizer strings = open(tokenizerOf(kTokens, false));
+  const Tokenizer strings = open(tokenizerOf(tokenTexts, false));
   std::mt19937 random(5);
   for (int round = 0; round < 200; ++round) {
     const std::string text = randomText(random);
@@ -213,7 +213,7 @@ TEST_F(TokenizerTest, WholePiecesOnlyWithIgnoreMerges) {
 
 TEST_F(TokenizerTest, NamesWhatItDoesNotDo) {
   const auto changed = [](const std::function<void(nlohmann::json &)> &change) {
-    nlohmann::json file = tokenizerOf(kTokens);
+    nlohmann::json file = tokenizerOf(tokenTexts);
     change(file);
     return file;
   };
@@ -261,7 +261,7 @@ TEST(Splitter, WhiteSpaceIsUnicodes) {
 }
 
 TEST(Splitter, FollowsUpstreamsPattern) {
-  const auto count = [](const std::string &text) { return Splitter(kPattern).split(text).size(); };
+  const auto count = [](const std::string &text) { return Splitter(splitPattern).split(text).size(); };
   EXPECT_EQ(count("we'LL"), 2u);
   EXPECT_EQ(count("it'ſ"), 2u) << "the long s matches s without case";
   EXPECT_EQ(count("12345"), 3u);

@@ -1,4 +1,3 @@
-#include "kernels_templates/sample/philox.h"
 #include "runtime/base/safetensors.h"
 #include "runtime/executor/host_math.h"
 #include "runtime/weights/constants.h"

@@ -6,7 +6,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
 bin=${1:-$root/build/ci/bin}
-format=$(sed -n 's/.*kPlanFormatVersion = \([0-9]*\);.*/\1/p' "$root/runtime/plan/plan.h")
+format=$(sed -n 's/.*planFormatVersion = \([0-9]*\);.*/\1/p' "$root/runtime/plan/plan.h")
 plan=$here/format-$format.fb
 python3 "$root/tests/lit/Inputs/tiny.py" --vocab 64 --padded 64 |
   "$bin/nanocc" - -o "$plan" --target cpu --batch 1 --max-seq 32 --prefill 16
