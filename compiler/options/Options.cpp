@@ -3,6 +3,7 @@
 
 #include "dialects/nano/Nano.h"
 #include "kernels_templates/base/target.h"
+#include "runtime/plan/plan.h"
 
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/StringExtras.h"
@@ -101,10 +102,13 @@ static std::optional<OptionError> check(const Options &options) {
   for (size_t i = 0; i < options.targets.size(); ++i)
     if (std::count(options.targets.begin(), options.targets.end(), options.targets[i]) > 1)
       return OptionError{2, "--target names " + options.targets[i] + " twice"};
-  if (options.precision == "fp8" || options.precision == "nvfp4")
-    return OptionError{4, "--precision " + options.precision + " has no kernels in this version; use bf16 or f32"};
-  if (options.precision != "f32" && options.precision != "bf16")
-    return OptionError{2, "--precision " + options.precision + " is unknown; use f32, bf16 or auto"};
+  if (!llvm::is_contained(nanort::precisions, options.precision)) {
+    const std::string known = llvm::join(std::begin(nanort::precisions), std::end(nanort::precisions), ", ");
+    if (options.precision == "fp8" || options.precision == "nvfp4")
+      return OptionError{4,
+                         "--precision " + options.precision + " has no kernels in this version; use one of " + known};
+    return OptionError{2, "--precision " + options.precision + " is unknown; use auto or one of " + known};
+  }
   if (options.fuse != "none" && options.fuse != "all")
     for (StringRef fusion : llvm::split(options.fuse, ','))
       if (!llvm::is_contained(fusions, fusion))

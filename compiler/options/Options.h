@@ -39,7 +39,7 @@ struct Options {
   std::vector<int64_t> batches;     // ascending
   std::vector<int64_t> prefill;     // token buckets, ascending
   int64_t maxSeq = 0;
-  std::string precision;              // "f32", "bf16"
+  std::string precision;              // one of nanort::precisions
   std::string fuse;                   // "none", "all", or some of the fusions as "embed,norm"
   std::vector<std::string> templates; // overrides as they were given
   Tuning tuning;

@@ -6,6 +6,7 @@
 #include "kernels_templates/device/types.cuh"
 
 template <int bytes> struct Word;
+template <> struct Word<1> { using Type = unsigned char; };
 template <> struct Word<2> { using Type = unsigned short; };
 template <> struct Word<4> { using Type = unsigned; };
 template <> struct Word<8> { using Type = uint2; };

@@ -44,6 +44,9 @@ private:
 
 inline constexpr uint32_t planFormatVersion = 6;
 
+/// What Program.precision may be.
+inline constexpr std::string_view precisions[] = {"f32", "bf16"};
+
 /// SHA-256 of the binary schema that this build reads and writes (Plan.schema_hash).
 std::span<const uint8_t, 32> schemaHash();
 

@@ -200,7 +200,7 @@ KernelInstance checkKernel(const schema::Plan &plan, const schema::Kernel &kerne
 std::vector<KernelInstance> checkProgram(const schema::Plan &plan, const schema::Program &program, const Place &place) {
   if (std::string reason = kernels::targetFault(program.target()->string_view()); !reason.empty())
     place.bad(reason);
-  if (program.precision()->string_view() != "f32" && program.precision()->string_view() != "bf16")
+  if (std::ranges::find(precisions, program.precision()->string_view()) == std::end(precisions))
     place.bad("unknown precision " + quote(program.precision()->string_view()));
   if (program.ranks() == 0)
     place.bad("it has no ranks");

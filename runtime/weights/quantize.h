@@ -7,8 +7,9 @@
 
 namespace nanort {
 
-/// The scale of a group of finite elements in E4M3: the largest magnitude over 448, which then takes the largest code.
-/// 1 where that is 0: nothing divides by 0, and zeros stay zeros.
+/// The scale of a group of elements in E4M3: the largest magnitude over 448, which then takes the largest code. 1 where
+/// that is 0: nothing divides by 0, and zeros stay zeros. NaN where an element is not finite: what reads codes need not
+/// look for those that are NaN.
 float scaleForE4m3(std::span<const float> group);
 
 /// Elements over their group's scale, which is divided by in f32, as codes: to nearest, ties to even; 448 at most.

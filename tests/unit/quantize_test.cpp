@@ -72,6 +72,12 @@ TEST(QuantizeE4m3, ScalesALargestMagnitudeTo448) {
   }
 }
 
+// Readers of codes need not look for NaN among them: what they are multiplied by is NaN already.
+TEST(QuantizeE4m3, AGroupThatIsNotFiniteHasTheScaleNaN) {
+  for (float odd : {NAN, INFINITY, -INFINITY})
+    EXPECT_TRUE(std::isnan(nanort::scaleForE4m3(std::array{1.0f, odd, 2.0f}))) << odd;
+}
+
 TEST(QuantizeE4m3, ZerosHaveTheScaleOne) {
   for (float nothing : {0.0f, -0.0f, 0x1p-149f}) { // the last: its scale would be 0
     const std::vector<float> group(5, nothing);
