@@ -40,7 +40,7 @@ struct Match {
 /// The values are one handle, or handles of one declaration.
 bool sameHandle(Value a, Value b) {
   auto x = a.getDefiningOp<kern::RefOp>(), y = b.getDefiningOp<kern::RefOp>();
-  return a == b || (x && y && x.getSymbol() == y.getSymbol());
+  return a == b || (x && y && x.getSymbol() == y.getSymbol() && x.getPart() == y.getPart());
 }
 
 kern::WeightOp weightOf(kern::ProductOp linear) {
@@ -158,7 +158,7 @@ public:
       for (kern::ProductOp linear : {match.q, match.k, match.v})
         ++fused[weightOf(linear).getSymNameAttr()];
     program.walk([&](kern::RefOp ref) {
-      if (auto uses = fused.find(ref.getSymbolAttr().getAttr()); uses != fused.end())
+      if (auto uses = fused.find(ref.getSymbolAttr().getAttr()); uses != fused.end() && ref.getPart() == 0)
         uses->second -= std::distance(ref->use_begin(), ref->use_end());
     });
     for (Match &match : matches) {
@@ -227,12 +227,12 @@ private:
   void fuse(Match &match) {
     builder.setInsertionPoint(match.attention);
     kern::WeightOp weight = concatenate(match);
-    Value w = kern::RefOp::create(builder, match.q.getLoc(), weight.getType(),
-                                  FlatSymbolRefAttr::get(weight.getSymNameAttr()));
     auto input = cast<RankedTensorType>(match.q.getX().getType());
     auto type = RankedTensorType::get({input.getDimSize(0), cast<RankedTensorType>(weight.getType()).getDimSize(0)},
                                       input.getElementType());
-    Value qkv = kern::ProductOp::create(builder, match.q.getLoc(), type, match.q.getX(), w).getResult();
+    Value qkv = kern::ProductOp::create(builder, match.q.getLoc(), type, match.q.getX(),
+                                        weight.refer(builder, match.q.getLoc()))
+                    .getResult();
     if (isDecode(match.attention) && isServed(*problemOf(match, "attention_step")))
       step(match, qkv);
     else

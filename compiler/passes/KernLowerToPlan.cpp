@@ -79,6 +79,23 @@ private:
                              builder.getArrayAttr(steps));
   }
 
+  /// "w", "w.1"
+  static std::string partName(StringRef symbol, uint64_t part) {
+    return part ? (symbol + "." + Twine(part)).str() : symbol.str();
+  }
+
+  /// The values and the scales of the rows of tensor `tensor`, which is f32.
+  void quantized(kern::WeightOp weight, int64_t tensor, SmallVector<Attribute> steps) {
+    SmallVector<Attribute> parts;
+    for (auto [part, type] : llvm::enumerate(weight.getPartTypes()))
+      parts.push_back(buffer(weight.getLoc(), partName(weight.getSymName(), part), plan::Space::Constant, type));
+    steps.push_back(
+        plan::QuantizeStepAttr::get(builder.getContext(), tensor, plan::Format::E4M3, /*axis=*/1, /*group=*/0));
+    plan::ConstantOp::create(builder, weight.getLoc(), builder.getArrayAttr(parts),
+                             builder.getDenseI64ArrayAttr({tensor + 1, tensor + 2}), weight.getParams(),
+                             builder.getArrayAttr(steps));
+  }
+
   void declarations() {
     for (Operation &op : source.getBody().front()) {
       if (auto weight = dyn_cast<kern::WeightOp>(op)) {
@@ -90,7 +107,10 @@ private:
                                                          llvm::to_vector(llvm::seq<int64_t>(0, count)), /*axis=*/0));
           tensor = count;
         }
-        constant(op.getLoc(), weight.getSymName(), weight.getType(), weight.getParams(), tensor, std::move(steps));
+        if (isa<Float8E4M3FNType>(getElementTypeOrSelf(weight.getType())))
+          quantized(weight, tensor, std::move(steps));
+        else
+          constant(op.getLoc(), weight.getSymName(), weight.getType(), weight.getParams(), tensor, std::move(steps));
       } else if (auto table = dyn_cast<kern::RopeTableOp>(op)) {
         ArrayRef<int64_t> shape = cast<RankedTensorType>(table.getType()).getShape();
         constant(op.getLoc(), table.getSymName(), table.getType(), builder.getArrayAttr({}), 0,
@@ -167,7 +187,7 @@ private:
       output = NamedAttribute(output.getName(), buffers.lookup(value));
     for (Operation &op : body)
       if (auto ref = dyn_cast<kern::RefOp>(op))
-        buffers[ref] = ref.getSymbolAttr();
+        buffers[ref] = symbol(partName(ref.getSymbol(), ref.getPart()));
 
     OpBuilder::InsertionGuard guard(builder);
     auto entry = plan::EntryOp::create(

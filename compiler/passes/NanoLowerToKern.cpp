@@ -32,7 +32,7 @@ class ProgramBuilder {
 public:
   ProgramBuilder(ModuleOp module, const Options &options, StringRef target)
       : options(options), builder(module.getContext()), compute(builder.getF32Type()) {
-    if (options.precision == "bf16")
+    if (options.precision != "f32")
       compute = builder.getBF16Type();
     builder.setInsertionPointToEnd(module.getBody());
     program = kern::ProgramOp::create(builder, module.getLoc(), target, options.precision);
@@ -41,7 +41,18 @@ public:
 
   kern::ProgramOp program;
 
-  /// A parameter as the program keeps it: matrices in the compute type, vectors in f32.
+  /// A matrix that products alone read.
+  kern::WeightOp matrix(nano::ParamDeclOp param) {
+    const Type element = options.precision == "fp8" ? Type(Float8E4M3FNType::get(builder.getContext())) : compute;
+    auto type = RankedTensorType::get(cast<RankedTensorType>(param.getType()).getShape(), element);
+    const std::string name = (param.getSymName() + (element == compute ? "" : ".f8")).str();
+    declare(name, type, [&](OpBuilder &b, StringRef symbol) {
+      kern::WeightOp::create(b, param.getLoc(), symbol, FlatSymbolRefAttr::get(param.getSymNameAttr()), type);
+    });
+    return cast<kern::WeightOp>(program.lookupSymbol(name));
+  }
+
+  /// Any other parameter as the program keeps it: matrices in the compute type, vectors in f32.
   std::pair<FlatSymbolRefAttr, Type> weight(nano::ParamDeclOp param) {
     auto shape = cast<RankedTensorType>(param.getType()).getShape();
     auto type = RankedTensorType::get(shape, shape.size() > 1 ? compute : builder.getF32Type());
@@ -176,7 +187,8 @@ private:
           return done(e, kern::SmearOp::create(builder, loc, e.getType(), at(e.getU()), at(e.getPrev()), gate, lambda));
         })
         .Case([&](nano::LinearOp e) {
-          auto product = kern::ProductOp::create(builder, loc, e.getType(), at(e.getX()), weight(e, e.getWeightAttr()));
+          kern::WeightOp matrix = program.matrix(nano::lookupParam(e, e.getWeightAttr()));
+          auto product = kern::ProductOp::create(builder, loc, e.getType(), at(e.getX()), matrix.refer(builder, loc));
           map.map(e.getResult(), product.getResult());
           return success();
         })

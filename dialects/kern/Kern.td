@@ -73,6 +73,7 @@ class Kern_PureLaunchOp<string mnemonic, list<Trait> traits = []> :
 
 def Kern_Float : RankedTensorOf<[F32, BF16]>;
 def Kern_F32 : RankedTensorOf<[F32]>;
+def Kern_Weight : RankedTensorOf<[F32, BF16, F8E4M3FN]>;
 def Kern_Ids : RankedTensorOf<[I32]>;
 def Kern_Words : RankedTensorOf<[UI32]>;
 
@@ -91,7 +92,10 @@ def Kern_ProgramOp : Kern_Op<"program", [Symbol, SymbolTable, IsolatedFromAbove,
 
 def Kern_WeightOp : Kern_Op<"weight", [Symbol]> {
   let summary = "parameters as this program keeps them";
-  let description = "Several parameters are one matrix, the rows of one below those of another.";
+  let description = [{
+    Several parameters are one matrix, the rows of one below those of another. A matrix of f8E4M3FN is what is left of its
+    rows over their scales, which are its second part, one f32 a row.
+  }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypedArrayAttrBase<FlatSymbolRefAttr, "parameters">:$params,
                        TypeAttrOf<AnyStaticShapeTensor>:$type);
   let assemblyFormat = "$sym_name `:` $type `cast` custom<Symbols>($params) attr-dict";
@@ -99,6 +103,12 @@ def Kern_WeightOp : Kern_Op<"weight", [Symbol]> {
                                  "::mlir::RankedTensorType":$type), [{
     build($_builder, $_state, name, $_builder.getArrayAttr(param), type);
   }]>];
+  let extraClassDeclaration = [{
+    /// Of its parts: the values, then the scales if it has any.
+    ::llvm::SmallVector<::mlir::RankedTensorType> getPartTypes();
+    /// Handles of its parts.
+    ::llvm::SmallVector<::mlir::Value> refer(::mlir::OpBuilder &builder, ::mlir::Location loc);
+  }];
 }
 
 def Kern_RopeTableOp : Kern_Op<"rope_table", [Symbol]> {
@@ -122,9 +132,13 @@ def Kern_CountersOp : Kern_Op<"counters", [Symbol]> {
 
 def Kern_RefOp : Kern_Op<"ref", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "handle of a constant, of a ring or of counters of the program; not a launch";
-  let arguments = (ins FlatSymbolRefAttr:$symbol);
+  let description = "`part` is the second and later parts of a weight.";
+  let arguments = (ins FlatSymbolRefAttr:$symbol, DefaultValuedAttr<ConfinedAttr<I64Attr, [IntNonNegative]>, "0">:$part);
   let results = (outs AnyTypeOf<[AnyStaticShapeTensor, Kern_KvType]>:$result);
-  let assemblyFormat = "$symbol attr-dict `:` type($result)";
+  let assemblyFormat = "$symbol (`part` $part^)? attr-dict `:` type($result)";
+  let builders = [OpBuilder<(ins "::mlir::Type":$type, "::mlir::FlatSymbolRefAttr":$symbol), [{
+    build($_builder, $_state, type, symbol, 0);
+  }]>];
 }
 
 //===----------------------------------------------------------------------===//
@@ -166,24 +180,26 @@ def Kern_SmearOp : Kern_PureLaunchOp<"smear", [AllTypesMatch<["u", "prev", "resu
 def Kern_ProductOp : Kern_PureLaunchOp<"product", [AttrSizedOperandSegments]> {
   let summary = "epilogue(s · x Wᵀ)";
   let description = [{
-    s is rsqrt(mean(x²) + 2⁻²³) of the slot with `norm`, else 1. Of p = s · x Wᵀ the epilogue makes, by what is given:
+    s is rsqrt(mean(x²) + 2⁻²³) of the slot with `norm`, else 1. W's rows are those of the weight, each times its own of
+    `scaled`, the second part of a weight that has scales. Of p = s · x Wᵀ the epilogue makes, by what is given:
     nothing: p; `relu2`: max(p, 0)²; `plus` r: r + p; `plus` r `mix` x0: resid[layer] · (r + p) + skip[layer] · x0, and
     r + p is the first result if there are two, for a sum that something else reads too (the backout does that of the
     middle layer); `plus` r `without` mid: r + p − λ · mid.
 
     `considered` lists for the report what `kern-choose-templates` weighed, the winner first.
   }];
-  let arguments = (ins Kern_Float:$x, Kern_Float:$weight, UnitAttr:$norm, UnitAttr:$relu2, Optional<Kern_Float>:$r,
+  let arguments = (ins Kern_Float:$x, Kern_Weight:$weight, Optional<Kern_F32>:$scales, UnitAttr:$norm, UnitAttr:$relu2,
+                       Optional<Kern_Float>:$r,
                        Optional<Kern_Float>:$x0, Optional<Kern_F32>:$resid, Optional<Kern_F32>:$skip,
                        OptionalAttr<I64Attr>:$layer, Optional<Kern_Float>:$mid, Optional<Kern_F32>:$lambda,
                        OptionalAttr<DictionaryAttr>:$choice, OptionalAttr<StrArrayAttr>:$considered);
   let results = (outs Optional<Kern_Float>:$sum, Kern_Float:$result);
-  let assemblyFormat = [{$x `,` $weight (`norm` $norm^)? (`relu2` $relu2^)? (`plus` $r^)?
+  let assemblyFormat = [{$x `,` $weight (`scaled` $scales^)? (`norm` $norm^)? (`relu2` $relu2^)? (`plus` $r^)?
                          (`mix` $x0^ `resid` $resid `skip` $skip `layer` $layer)? (`without` $mid^ `lambda` $lambda)?
                          (`by` $choice^)? attr-dict `:` functional-type(operands, results)}];
   let hasVerifier = 1;
-  let builders = [OpBuilder<(ins "::mlir::Type":$type, "::mlir::Value":$x, "::mlir::Value":$weight), [{
-    build($_builder, $_state, ::mlir::TypeRange(type), x, weight, false, false, ::mlir::Value(), ::mlir::Value(),
+  let builders = [OpBuilder<(ins "::mlir::Type":$type, "::mlir::Value":$x, "::mlir::ArrayRef<::mlir::Value>":$weight), [{
+    build($_builder, $_state, ::mlir::TypeRange(type), x, weight[0], weight.size() > 1 ? weight[1] : ::mlir::Value(), false, false, ::mlir::Value(), ::mlir::Value(),
           ::mlir::Value(), ::mlir::Value(), ::mlir::IntegerAttr(), ::mlir::Value(), ::mlir::Value(),
           ::mlir::DictionaryAttr(), ::mlir::ArrayAttr());
   }]>];

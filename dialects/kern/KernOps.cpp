@@ -70,9 +70,29 @@ LogicalResult RefOp::verifySymbolUses(SymbolTableCollection &symbols) {
   TypeAttr type = declaration ? declaration->getAttrOfType<TypeAttr>("type") : TypeAttr();
   if (!type)
     return emitOpError() << "@" << getSymbol() << " is not a weight, table, cache or counters of this program";
-  if (type.getValue() != getResult().getType())
-    return emitOpError() << "@" << getSymbol() << " has type " << type.getValue();
+  auto weight = dyn_cast<WeightOp>(declaration);
+  const auto parts = weight ? weight.getPartTypes() : SmallVector<RankedTensorType>();
+  if (getPart() >= std::max<size_t>(parts.size(), 1))
+    return emitOpError() << "@" << getSymbol() << " has no part " << getPart();
+  const Type expected = getPart() ? Type(parts[getPart()]) : type.getValue();
+  if (expected != getResult().getType())
+    return emitOpError() << "@" << getSymbol() << " has type " << expected;
   return success();
+}
+
+SmallVector<RankedTensorType> WeightOp::getPartTypes() {
+  auto values = cast<RankedTensorType>(getType());
+  SmallVector<RankedTensorType> types = {values};
+  if (isa<Float8E4M3FNType>(values.getElementType()))
+    types.push_back(RankedTensorType::get({values.getDimSize(0), 1}, Float32Type::get(getContext())));
+  return types;
+}
+
+SmallVector<Value> WeightOp::refer(OpBuilder &builder, Location loc) {
+  SmallVector<Value> handles;
+  for (auto [part, type] : llvm::enumerate(getPartTypes()))
+    handles.push_back(RefOp::create(builder, loc, type, getSymName(), part));
+  return handles;
 }
 
 /// Operands that belong together: all or none. Returns the name of one that makes it neither.
@@ -186,8 +206,12 @@ LogicalResult ProductOp::verify() {
   if (x.getRank() != 2 || w.getRank() != 2 || y.getRank() != 2 || x.getDimSize(1) != w.getDimSize(1) ||
       y.getDimSize(1) != w.getDimSize(0) || x.getDimSize(0) != y.getDimSize(0))
     return emitOpError() << "(n, k) x (m, k)ᵀ -> (n, m) expected, have " << x << ", " << w << " -> " << y;
-  if (x.getElementType() != w.getElementType())
-    return emitOpError() << "x and weight must have the same element type";
+  if (!getScales() && x.getElementType() != w.getElementType())
+    return emitOpError() << "x and a weight without scales must have the same element type";
+  if (getScales() && (!isa<Float8E4M3FNType>(w.getElementType()) ||
+                      tensorType(getScales()).getShape() != ArrayRef<int64_t>{w.getDimSize(0), 1}))
+    return emitOpError() << "scales are of a weight of f8E4M3FN, one a row; have " << getScales().getType() << " and "
+                         << w;
   if (StringRef name =
           incomplete({{"x0", !!getX0()}, {"resid", !!getResid()}, {"skip", !!getSkip()}, {"layer", !!getLayer()}});
       !name.empty())
@@ -207,14 +231,16 @@ LogicalResult ProductOp::verify() {
 }
 
 KernelCall ProductOp::getKernelCall() {
-  Call call(*this, Twine("product") + (getRelu2() ? "_relu2"
-                                       : getSum() ? "_mix_sum"
-                                       : getX0()  ? "_mix"
-                                       : getMid() ? "_backout"
-                                       : getR()   ? "_add"
-                                                  : ""));
+  const StringRef epilogue = getRelu2() ? "_relu2"
+                             : getSum() ? "_mix_sum"
+                             : getX0()  ? "_mix"
+                             : getMid() ? "_backout"
+                             : getR()   ? "_add"
+                                        : "";
+  Call call(*this, Twine("product") + (getScales() ? "_scaled" : "") + epilogue);
   call.buffer("x", getX())
       .buffer("w", getWeight())
+      .buffer("scales", getScales())
       .buffer("r", getR())
       .buffer("x0", getX0())
       .buffer("resid", getResid())
@@ -228,6 +254,8 @@ KernelCall ProductOp::getKernelCall() {
       .dim("K", channels(getX()))
       .dim("N", channels(getResult()))
       .dim("norm", getNorm());
+  if (getScales())
+    call.type("W", getWeight());
   if (getX0())
     call.scalar("layer", *getLayer());
   return call.scalar("n", slots(getX()));

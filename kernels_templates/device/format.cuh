@@ -30,3 +30,18 @@ template <> struct Format<bf16> {
     return sum;
   }
 };
+
+// A row of weights on its way to tensor cores of bf16: eight neighbours from shared memory.
+template <typename W> struct Weights;
+
+template <> struct Weights<bf16> {
+  __device__ static uint4 eight(const unsigned char *from) { return *reinterpret_cast<const uint4 *>(from); }
+};
+
+template <> struct Weights<e4m3> {
+  __device__ static uint4 eight(const unsigned char *from) {
+    const uint2 codes = *reinterpret_cast<const uint2 *>(from);
+    const uint2 low = widenE4m3(codes.x), high = widenE4m3(codes.y);
+    return make_uint4(low.x, low.y, high.x, high.y);
+  }
+};

@@ -160,3 +160,20 @@ template <typename P> struct Backout : ByElement<Backout<P>, BackoutOperands<typ
     return o;
   }
 };
+
+// Weights with a scale of each of their rows, which are the output's columns: Scaled<Add>::Of is that before Add.
+template <template <typename> class Epilogue> struct Scaled {
+  template <typename P> struct Of {
+    using Next = Epilogue<P>;
+    const Next next;
+    const float *scales;
+    static __device__ const Next &any(); // for its types
+    struct Operand {
+      decltype(any().fetch(0, 0)) of;
+      float scale;
+    };
+    template <typename Args> __device__ explicit Of(const Args &a) : next(a), scales(a.scales) {}
+    __device__ Operand fetch(int row, int column) const { return {next.fetch(row, column), scales[column]}; }
+    __device__ float operator()(float sum, const Operand &o) const { return next(sum * o.scale, o.of); }
+  };
+};

@@ -16,14 +16,17 @@ static std::string requireTile(const Values &p, std::string_view name) {
 
 static std::string constraint(const Values &p) { return firstOf({requireTile(p, "tile_m"), requireTile(p, "tile_n")}); }
 
+static MmaLayout layoutOf(const Values &v) {
+  return {v["tile_m"], v["tile_n"], static_cast<long long>(sizeOf(weightType(v)))};
+}
+
 /// A block per tile of the outputs.
 static LaunchShape shape(const Values &v) {
   const uint64_t height = v.count("tile_m"), width = v.count("tile_n");
-  const MmaLayout layout(v["tile_m"], v["tile_n"]);
-  const bool tensor = v.type("T") == DType::BF16 && productFallback(v).empty();
+  const MmaLayout layout = layoutOf(v);
   return {.blocks = blocksFor(elementCount(blocksFor(v.count("n"), height), blocksFor(v.count("N"), width)), 1),
           .threads = static_cast<uint32_t>(layout.threads),
-          .sharedBytes = static_cast<uint32_t>(tensor ? layout.sharedBytes : layout.plainBytes)};
+          .sharedBytes = static_cast<uint32_t>(onTensorCores(v) ? layout.sharedBytes : layout.plainBytes)};
 }
 
 /// Every tile, large to small, but those of which the tokens would fill less than half.
@@ -48,9 +51,10 @@ static double predict(const LaunchToPredict &l) {
   const uint64_t tileM = l.values.count("tile_m"), tileN = l.values.count("tile_n");
   const uint64_t most =
       ceilDiv(ceilDiv(l.values.count("n"), tileM) * ceilDiv(l.values.count("N"), tileN), l.device.sms);
-  double us = l.stepUs(2 * tileM * tileN * depth, (tileM + tileN) * depth * sizeOf(l.values.type("T")));
+  double us = l.stepUs(2 * tileM * tileN * depth,
+                       (tileM * sizeOf(l.values.type("T")) + tileN * sizeOf(weightType(l.values))) * depth);
   if (l.tensorCores()) {
-    const auto stages = static_cast<uint64_t>(MmaLayout(tileM, tileN).stages);
+    const auto stages = static_cast<uint64_t>(layoutOf(l.values).stages);
     us = std::max(us, copyUs / static_cast<double>((stages - 1) * std::min<uint64_t>(most, 2)));
   }
   return l.roofline.beside(static_cast<double>(most) * (static_cast<double>(ceilDiv(l.values.count("K"), depth)) * us +

@@ -1,13 +1,15 @@
 // Matrix times matrix, for prefill, scores and large batches: y[M, N] = epilogue(x[M, K] w[N, K]^T) by tiles of tileM x
 // tileN outputs, a block each; neighbouring blocks share columns, so that w is read from memory once.
 //
-// bf16: tensor cores (mma m16n8k16, f32 sums). 64 of K of both operands make a stage of shared memory, in rows of 128
-// bytes whose 16-byte pieces are permuted by the row, so that neither the copies nor ldmatrix meet bank conflicts. As
-// many stages as 96 KiB hold (99 is the most of a block on some devices, half of an SM on the others) are in flight,
-// those of w before the wait for the producers. Two rows of warps split the tile's rows, 2 or 4 columns of them its
-// columns. Other types and K that no 16-byte piece divides: sums on the ordinary cores, 16 of K at a time. Every output
-// is a sum in order of K, whatever the tile: a row's result does not depend on how many there are. The norm's sum of
-// squares is taken from the tile of x as it passes, its four quarters (by k / 16 % 4) added in order.
+// bf16, and w of bf16 or e4m3: tensor cores (mma m16n8k16, f32 sums). 64 of K of both operands make a stage of shared
+// memory, in rows of 128 bytes, or 64 of e4m3, whose 16-byte pieces are permuted by the row, so that neither the copies
+// nor ldmatrix meet bank conflicts. An 8 x 8 matrix that ldmatrix takes for 16 bits has 16 of K of e4m3, of which a
+// lane gets four neighbours: which k an operand's slot means is free as long as both agree, so x is read by such fours
+// too. As many stages as 96 KiB hold (99 is the most of a block on some devices, half of an SM on the others) are in
+// flight, those of w before the wait for the producers. Two rows of warps split the tile's rows, 2 or 4 columns of them
+// its columns. Other types and K that no 16-byte piece divides: sums on the ordinary cores, 16 of K at a time. Every
+// output is a sum in order of K, whatever the tile: a row's result does not depend on how many there are. The norm's
+// sum of squares is taken from the tile of x as it passes, its four quarters (by k / 16 % 4) added in order.
 
 #pragma once
 
@@ -22,11 +24,27 @@
 
 // Where 16-byte piece `piece` of row `row` lies in a tile with rows of 128 bytes.
 __device__ inline unsigned mmaPiece(int row, int piece) { return row * 128 + (piece ^ (row & 7)) * 16; }
+// And in one with rows of 64.
+__device__ inline unsigned mmaNarrowPiece(int row, int piece) { return row * 64 + (piece ^ (row >> 1 & 3)) * 16; }
 
-template <typename O, int K, int N, int tileM, int tileN, bool norm, typename E>
-__device__ inline void mmaTensor(const Grid &grid, unsigned char *shared, const bf16 *x, const bf16 *w, O *y, int M,
+// A thread's part of 64 of K of a tile's rows, from k on: a piece of every (threads / pieces)th row.
+template <int K, int threads, typename T>
+__device__ inline void mmaCopy(const T *from, int first, int end, int rows, int k, unsigned to) {
+  constexpr int size = sizeof(T), pieces = 4 * size;
+  const int piece = threadIdx.x % pieces;
+  k += piece * (16 / size);
+  for (int row = threadIdx.x / pieces; row < rows; row += threads / pieces) {
+    const bool inside = first + row < end && (K % 64 == 0 || k < K);
+    copyOrZero(to + (size == 1 ? mmaNarrowPiece(row, piece) : mmaPiece(row, piece)),
+               inside ? from + static_cast<long long>(first + row) * K + k : from, inside);
+  }
+}
+
+template <typename O, int K, int N, int tileM, int tileN, bool norm, typename W, typename E>
+__device__ inline void mmaTensor(const Grid &grid, unsigned char *shared, const bf16 *x, const W *w, O *y, int M,
                                  const E &epilogue) {
-  constexpr kernels::MmaLayout layout(tileM, tileN);
+  constexpr bool narrow = sizeof(W) == 1;
+  constexpr kernels::MmaLayout layout(tileM, tileN, sizeof(W));
   constexpr int warpsN = tileN == 128 ? 4 : 2, threads = 64 * warpsN;
   constexpr int stageBytes = layout.stageBytes, stages = layout.stages;
   constexpr int steps = (K + 63) / 64;
@@ -39,18 +57,14 @@ __device__ inline void mmaTensor(const Grid &grid, unsigned char *shared, const 
   const int tilesM = (M + tileM - 1) / tileM;
   const int firstRow = static_cast<int>(grid.block) % tilesM * tileM;
   const int firstColumn = static_cast<int>(grid.block) / tilesM * tileN;
-  const unsigned base = static_cast<unsigned>(__cvta_generic_to_shared(shared));
+  const unsigned base = sharedAddress(shared);
 
-  // Piece threadIdx.x % 8 of every (threads / 8)th row of an operand's tile.
-  auto copy = [&](const bf16 *from, int first, int end, int rows, int step, unsigned to) {
-    const int piece = threadIdx.x % 8, k = step * 64 + piece * 8;
-    for (int row = threadIdx.x / 8; row < rows; row += threads / 8) {
-      const bool inside = first + row < end && (K % 64 == 0 || k < K);
-      copyOrZero(to + mmaPiece(row, piece), inside ? from + static_cast<long long>(first + row) * K + k : from, inside);
-    }
+  auto copyX = [&](int step) {
+    mmaCopy<K, threads>(x, firstRow, M, tileM, step * 64, base + step % stages * stageBytes);
   };
-  auto copyX = [&](int step) { copy(x, firstRow, M, tileM, step, base + step % stages * stageBytes); };
-  auto copyW = [&](int step) { copy(w, firstColumn, N, tileN, step, base + step % stages * stageBytes + tileM * 128); };
+  auto copyW = [&](int step) {
+    mmaCopy<K, threads>(w, firstColumn, N, tileN, step * 64, base + step % stages * stageBytes + tileM * 128);
+  };
 
 #pragma unroll
   for (int step = 0; step < stages - 1; ++step)
@@ -75,16 +89,33 @@ __device__ inline void mmaTensor(const Grid &grid, unsigned char *shared, const 
     }
     commitCopies();
     const unsigned xs = base + step % stages * stageBytes, ws = xs + tileM * 128;
+    unsigned codes[narrow ? blocksN : 1][4]; // of two k: columns 0 to 7 of 16 and the others, then of the second
 #pragma unroll
     for (int k = 0; k < 4; ++k) {
       unsigned a[blocksM][4], b[blocksN][4];
 #pragma unroll
-      for (int i = 0; i < blocksM; ++i)
-        loadMatrices(a[i], xs + mmaPiece(warpM * (tileM / 2) + i * 16 + lane % 16, k * 2 + lane / 16));
+      for (int i = 0; i < blocksM; ++i) {
+        if constexpr (narrow) {
+          const int row = warpM * (tileM / 2) + i * 16 + g, offset = t % 2 * 8;
+          const uint2 low =
+              *reinterpret_cast<const uint2 *>(shared + (xs - base) + mmaPiece(row, k * 2 + t / 2) + offset);
+          const uint2 high =
+              *reinterpret_cast<const uint2 *>(shared + (xs - base) + mmaPiece(row + 8, k * 2 + t / 2) + offset);
+          a[i][0] = low.x, a[i][1] = high.x, a[i][2] = low.y, a[i][3] = high.y;
+        } else
+          loadMatrices(a[i], xs + mmaPiece(warpM * (tileM / 2) + i * 16 + lane % 16, k * 2 + lane / 16));
+      }
 #pragma unroll
-      for (int j = 0; j < blocksN; ++j)
-        loadMatrices(b[j],
-                     ws + mmaPiece(warpN * (tileN / warpsN) + j * 16 + lane / 16 * 8 + lane % 8, k * 2 + lane / 8 % 2));
+      for (int j = 0; j < blocksN; ++j) {
+        const int column = warpN * (tileN / warpsN) + j * 16;
+        if constexpr (narrow) {
+          if (k % 2 == 0)
+            loadMatrices(codes[j], ws + mmaNarrowPiece(column + lane % 16, k + lane / 16));
+          const uint2 first = widenE4m3(codes[j][k % 2 * 2]), second = widenE4m3(codes[j][k % 2 * 2 + 1]);
+          b[j][0] = first.x, b[j][1] = first.y, b[j][2] = second.x, b[j][3] = second.y;
+        } else
+          loadMatrices(b[j], ws + mmaPiece(column + lane / 16 * 8 + lane % 8, k * 2 + lane / 8 % 2));
+      }
       if (norm && k % warpsN == warpN)
 #pragma unroll
         for (int i = 0; i < blocksM; ++i) {
@@ -149,10 +180,14 @@ __device__ inline void mmaTensor(const Grid &grid, unsigned char *shared, const 
     }
 }
 
-template <typename T, typename O, int K, int N, int tileM, int tileN, bool norm, typename E>
-__device__ inline void mmaPlain(const Grid &grid, unsigned char *shared, const T *x, const T *w, O *y, int M,
+template <int K, typename T> __device__ inline float mmaRead(const T *from, int first, int end, int k) {
+  return first < end && k < K ? toFloat(from[static_cast<long long>(first) * K + k]) : 0.0f;
+}
+
+template <typename T, typename O, int K, int N, int tileM, int tileN, bool norm, typename W, typename E>
+__device__ inline void mmaPlain(const Grid &grid, unsigned char *shared, const T *x, const W *w, O *y, int M,
                                 const E &epilogue) {
-  constexpr kernels::MmaLayout layout(tileM, tileN);
+  constexpr kernels::MmaLayout layout(tileM, tileN, sizeof(W));
   constexpr int depth = layout.plainDepth, threads = layout.threads, across = 16, down = threads / across;
   constexpr int blocksM = tileM / down, blocksN = tileN / across; // outputs of a thread, `down` and `across` apart
   // Transposed; the padding spreads the stores over the banks.
@@ -164,16 +199,13 @@ __device__ inline void mmaPlain(const Grid &grid, unsigned char *shared, const T
   const int firstColumn = static_cast<int>(grid.block) / tilesM * tileN;
   waitForProducers();
 
-  auto read = [&](const T *from, int first, int end, int k) {
-    return first < end && k < K ? toFloat(from[static_cast<long long>(first) * K + k]) : 0.0f;
-  };
   float sums[blocksM][blocksN] = {}, squares[blocksM] = {};
   for (int start = 0; start < K; start += depth) {
     __syncthreads(); // the tiles of the round before are no longer read
     for (int i = threadIdx.x; i < tileM * depth; i += threads)
-      xs[i % depth][i / depth] = read(x, firstRow + i / depth, M, start + i % depth);
+      xs[i % depth][i / depth] = mmaRead<K>(x, firstRow + i / depth, M, start + i % depth);
     for (int i = threadIdx.x; i < tileN * depth; i += threads)
-      ws[i % depth][i / depth] = read(w, firstColumn + i / depth, N, start + i % depth);
+      ws[i % depth][i / depth] = mmaRead<K>(w, firstColumn + i / depth, N, start + i % depth);
     __syncthreads();
 #pragma unroll 4
     for (int k = 0; k < depth; ++k) {
@@ -212,8 +244,9 @@ template <typename P, template <typename> class Epilogue, typename Args>
 __device__ inline void productMma(const Grid &grid, unsigned char *shared, const Args &a) {
   using T = typename P::T;
   using O = typename P::O;
+  using W = typename PointeeOf<decltype(a.w)>::Type;
   const Epilogue<P> epilogue(a);
-  if constexpr (Format<T>::tensorCores && P::K % 8 == 0)
+  if constexpr (Format<T>::tensorCores && P::K * sizeof(W) % 16 == 0)
     mmaTensor<O, P::K, P::N, P::tile_m, P::tile_n, P::norm != 0>(grid, shared, a.x, a.w, a.y, a.n, epilogue);
   else
     mmaPlain<T, O, P::K, P::N, P::tile_m, P::tile_n, P::norm != 0>(grid, shared, a.x, a.w, a.y, a.n, epilogue);

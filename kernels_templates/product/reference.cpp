@@ -1,11 +1,12 @@
 // What products compute, on the CPU.
 #include "kernels_templates/base/reference.h"
+#include "kernels_templates/product/product.h"
 
 #include <memory>
 
 namespace kernels {
 
-/// x w^T in f32, each row scaled by rsqrt(mean(x[row]^2) + 2^-23) if `norm`.
+/// x w^T in f32, each column times its scale if w has scales, each row times rsqrt(mean(x[row]^2) + 2^-23) if `norm`.
 static std::unique_ptr<float[]> sumsOf(const ReferenceCall &call) {
   const int64_t rows = call.integer("n"), k = call["K"], columns = call["N"];
   const DType type = call.params.type("T");
@@ -15,13 +16,15 @@ static std::unique_ptr<float[]> sumsOf(const ReferenceCall &call) {
     using T = decltype(zero);
     mapElements(call.math, rows * k, wide.get(), [x = call.at<T>("x")](int64_t i) { return toFloat(x[i]); });
   });
-  call.math.gemm(rows, columns, k, wide.get(), call.at<void>("w"), type, sums.get());
-  if (call["norm"] != 0)
+  call.math.gemm(rows, columns, k, wide.get(), call.at<void>("w"), weightType(call.params), sums.get());
+  const bool norm = call["norm"] != 0;
+  const float *scales = call.params.find("W") ? call.at<float>("scales") : nullptr;
+  if (norm || scales)
     call.math.parallelFor(rows, grainOf(k + columns), [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {
-        const float scale = normFactor(wide.get() + row * k, k);
-        for (float *y = sums.get() + row * columns, *last = y + columns; y != last; ++y)
-          *y *= scale;
+        const float factor = norm ? normFactor(wide.get() + row * k, k) : 1;
+        for (int64_t i = 0; i < columns; ++i)
+          sums[row * columns + i] *= factor * (scales ? scales[i] : 1);
       }
     });
   return sums;
@@ -85,13 +88,20 @@ static void backout(const ReferenceCall &call) {
 }
 
 Reference reference_product(std::string_view meaning) {
-  return meaning == "product"           ? plain
-         : meaning == "product_relu2"   ? relu2
-         : meaning == "product_add"     ? add
-         : meaning == "product_mix"     ? mix
-         : meaning == "product_mix_sum" ? mixSum
-         : meaning == "product_backout" ? backout
-                                        : nullptr;
+  constexpr std::string_view subject = "product";
+  if (!meaning.starts_with(subject))
+    return nullptr;
+  std::string_view epilogue = meaning.substr(subject.size());
+  for (const WeightFormat &format : allWeightFormats())
+    if (const std::string name = "_" + std::string(format.name); !format.name.empty() && epilogue.starts_with(name))
+      epilogue.remove_prefix(name.size());
+  return epilogue == ""           ? plain
+         : epilogue == "_relu2"   ? relu2
+         : epilogue == "_add"     ? add
+         : epilogue == "_mix"     ? mix
+         : epilogue == "_mix_sum" ? mixSum
+         : epilogue == "_backout" ? backout
+                                  : nullptr;
 }
 
 } // namespace kernels

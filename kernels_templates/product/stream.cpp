@@ -9,11 +9,10 @@ static_assert(StreamLayout::sms == findTarget("sm_90a")->sms && StreamLayout::ro
 static std::string constraint(const Values &p) { return requireRange(p, "M", 1, StreamLayout::mostRows); }
 
 static LaunchShape shape(const Values &v) {
-  const StreamLayout layout(v["K"], v["N"], v["M"]);
-  const bool tensor = v.type("T") == DType::BF16 && productFallback(v).empty();
+  const StreamLayout layout(v["K"], v["N"], v["M"], static_cast<long long>(sizeOf(weightType(v))));
   return {.blocks = blocksFor(v.count("N"), static_cast<uint64_t>(layout.columns)),
           .threads = StreamLayout::threads,
-          .sharedBytes = tensor ? static_cast<uint32_t>(layout.sharedBytes) : 0};
+          .sharedBytes = onTensorCores(v) ? static_cast<uint32_t>(layout.sharedBytes) : 0};
 }
 
 static std::vector<Values> candidates(const Kernel &, const Values &problem, const Target &) {

@@ -1,13 +1,13 @@
 // Matrix times a few vectors, for decode: y[M, N] = epilogue(x[M, K] w[N, K]^T), M from 1 to 8, where streaming w is
 // all the work.
 //
-// bf16: a block owns neighbouring columns of the output, which are neighbouring rows of w. One warp streams them into a
-// ring of stages in shared memory, up to 8 columns x a chunk of k each, and starts before the block's producers
-// have ended: weights are constants. The ring and the registers leave half an SM to the next kernel, which streams its
-// own weights meanwhile. Eight warps share the k of a stage and multiply by mma m16n8k16 (f32 sums), which costs
-// nothing here and spares the ordinary cores the conversions. Which k an operand slot means is free as long as both
-// operands agree: lane (g, t) takes 8 neighbours of k from row g of x and from column g, one 16-byte load each; rows 8
-// to 15 of the first operand are zeros. At the end of up to five tiles the warps' sums are added in order. Other
+// bf16, and w of bf16 or e4m3: a block owns neighbouring columns of the output, which are neighbouring rows of w. One
+// warp streams them into a ring of stages in shared memory, up to 8 columns x a chunk of k each, and starts before the
+// block's producers have ended: weights are constants. The ring and the registers leave half an SM to the next kernel,
+// which streams its own weights meanwhile. Eight warps share the k of a stage and multiply by mma m16n8k16 (f32 sums),
+// which costs nothing here and spares the ordinary cores the conversions. Which k an operand slot means is free as long
+// as both operands agree: lane (g, t) takes 8 neighbours of k from row g of x and from column g, one 16-byte load each;
+// rows 8 to 15 of the first operand are zeros. At the end of up to five tiles the warps' sums are added in order. Other
 // types and odd K: a warp per column, in vectors that divide K.
 //
 // From the arrival of x on every instruction counts, so as much as registers hold is done before: the weights of the
@@ -33,10 +33,11 @@ __device__ inline void streamMma(float (&d)[4], unsigned x0, unsigned x1, unsign
 
 __device__ inline void streamSync() { groupBarrier<kernels::StreamLayout::consumers>(1); }
 
-template <typename O, int K, int N, int M, bool norm, typename E>
-__device__ inline void streamTensor(const Grid &grid, unsigned char *shared, const bf16 *x, const bf16 *w, O *y,
+template <typename O, int K, int N, int M, bool norm, typename W, typename E>
+__device__ inline void streamTensor(const Grid &grid, unsigned char *shared, const bf16 *x, const W *w, O *y,
                                     const E &epilogue) {
-  constexpr kernels::StreamLayout layout(K, N, M);
+  constexpr int size = sizeof(W);
+  constexpr kernels::StreamLayout layout(K, N, M, size);
   constexpr int streamWarps = layout.warps, streamConsumers = layout.consumers;
   constexpr int columns = layout.columns, tiles = layout.tiles, width = layout.width, held = layout.held;
   constexpr int chunk = layout.chunk, chunks = layout.chunks, pitch = layout.pitch, stages = layout.stages;
@@ -82,10 +83,10 @@ __device__ inline void streamTensor(const Grid &grid, unsigned char *shared, con
         for (int column = first + tiled * width; column < least(end, first + (tiled + held) * width); column += width) {
           if (refill && filled++ >= stages)
             await(empty + stage, parity ^ 1);
-          const int rows = least(end - column, width), bytes = least(K - k, chunk) * 2;
+          const int rows = least(end - column, width), bytes = least(K - k, chunk) * size;
           beginCopies(full + stage, rows * bytes);
-          copyRows(shared + stage * width * pitch, pitch, w + static_cast<long long>(column) * K + k, K * 2ll, rows,
-                   bytes, full + stage);
+          copyRows(shared + stage * width * pitch, pitch, w + static_cast<long long>(column) * K + k,
+                   K * static_cast<long long>(size), rows, bytes, full + stage);
           endCopies(full + stage);
           advance();
         }
@@ -96,10 +97,10 @@ __device__ inline void streamTensor(const Grid &grid, unsigned char *shared, con
   auto inputAt = [&](int part, int u) { return part * chunk + (warp + u * streamWarps) * 32 + t * 8; };
   // Of the next stage, between await(full + stage, parity) and leave().
   auto weightsAt = [&](int part, int u) {
-    const unsigned char *from = shared + (stage * width + least(g, width - 1)) * pitch + t * 16;
+    const unsigned char *from = shared + (stage * width + least(g, width - 1)) * pitch + t * 8 * size;
     if (K % chunk != 0 && inputAt(part, u) >= K)
       return make_uint4(0, 0, 0, 0); // what the stage held before
-    return *reinterpret_cast<const uint4 *>(from + (warp + u * streamWarps) * 64);
+    return Weights<W>::eight(from + (warp + u * streamWarps) * 32 * size);
   };
   auto leave = [&] {
     if (refill) {
@@ -232,8 +233,8 @@ __device__ inline void streamTensor(const Grid &grid, unsigned char *shared, con
   }
 }
 
-template <typename T, typename O, int K, int N, int M, bool norm, typename E>
-__device__ inline void streamPlain(const Grid &grid, const T *x, const T *w, O *y, const E &epilogue) {
+template <typename T, typename O, int K, int N, int M, bool norm, typename W, typename E>
+__device__ inline void streamPlain(const Grid &grid, const T *x, const W *w, O *y, const E &epilogue) {
   constexpr int lanes = vectorOf<T>(K), warps = kernels::StreamLayout::threads / 32;
   waitForProducers();
   for (int column = static_cast<int>(grid.warp()); column < N; column += grid.blocks * warps) {
@@ -270,8 +271,9 @@ template <typename P, template <typename> class Epilogue, typename Args>
 __device__ inline void productStream(const Grid &grid, unsigned char *shared, const Args &a) {
   using T = typename P::T;
   using O = typename P::O;
+  using W = typename PointeeOf<decltype(a.w)>::Type;
   const Epilogue<P> epilogue(a);
-  if constexpr (Format<T>::tensorCores && P::K % 8 == 0)
+  if constexpr (Format<T>::tensorCores && P::K * sizeof(W) % 16 == 0)
     streamTensor<O, P::K, P::N, P::M, P::norm != 0>(grid, shared, a.x, a.w, a.y, epilogue);
   else
     streamPlain<T, O, P::K, P::N, P::M, P::norm != 0>(grid, a.x, a.w, a.y, epilogue);

@@ -25,12 +25,14 @@ struct StreamLayout {
   long long partials;    // bytes: [warps][held][M][8] floats
   long long barriers;    // offset in bytes: [stages] full, [stages] empty
   long long squares;     // offset: [warps][8] floats
-  long long sharedBytes; // of bf16 on tensor cores; the general path has none
+  long long sharedBytes; // on tensor cores; the general path has none
 
-  BOTH constexpr StreamLayout(long long K, long long N, long long M)
+  /// `bytes` of an element of w.
+  BOTH constexpr StreamLayout(long long K, long long N, long long M, long long bytes)
       : columns(ceilOf(N, sms)), tiles(ceilOf(columns, 8)), width(ceilOf(columns, tiles)),
         held(ceilOf(tiles, ceilOf(tiles, mostTiles))), chunk(chunkOf(K)), chunks(ceilOf(K, chunk)),
-        pitch(chunk * 2 + 64), stages(0), partials(warps * M * 8 * 4 * held), barriers(0), squares(0), sharedBytes(0) {
+        pitch((chunk + 32) * bytes), stages(0), partials(warps * M * 8 * 4 * held), barriers(0), squares(0),
+        sharedBytes(0) {
     stages = leastOf(leastOf(mostStages, tiles * chunks), (room - partials) / (width * pitch));
     barriers = stages * width * pitch + partials;
     squares = barriers + 2 * stages * 8;

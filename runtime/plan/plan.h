@@ -45,7 +45,7 @@ private:
 inline constexpr uint32_t planFormatVersion = 6;
 
 /// What Program.precision may be.
-inline constexpr std::string_view precisions[] = {"f32", "bf16"};
+inline constexpr std::string_view precisions[] = {"f32", "bf16", "fp8"};
 
 /// SHA-256 of the binary schema that this build reads and writes (Plan.schema_hash).
 std::span<const uint8_t, 32> schemaHash();

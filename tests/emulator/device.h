@@ -3,6 +3,7 @@
 // includes this one and then their engine's header, in namespace device.
 #pragma once
 
+#include "kernels_templates/base/dtype.h"
 #include "tests/emulator/language.h"
 #include "tests/emulator/memory.h"
 #include "tests/emulator/products.h"
@@ -23,6 +24,19 @@ struct bf16 {
 
 inline float toFloat(float x) { return x; }
 inline float toFloat(bf16 x) { return emulator::fromBf16(x.bits); }
+struct e4m3 {
+  unsigned char bits;
+};
+inline float toFloat(e4m3 x) { return kernels::toFloat(kernels::e4m3{x.bits}); }
+inline uint2 widenE4m3(unsigned codes) {
+  auto at = [&](int i) { return emulator::toBf16(toFloat(e4m3{static_cast<unsigned char>(codes >> 8 * i)})); };
+  auto pair = [&](int i) { return at(i) | at(i + 1) << 16; };
+  return make_uint2(pair(0), pair(2));
+}
+template <typename T> struct PointeeOf;
+template <typename T> struct PointeeOf<const T *> {
+  using Type = T;
+};
 template <typename T> T fromFloat(float x);
 template <> inline float fromFloat<float>(float x) { return x; }
 template <> inline bf16 fromFloat<bf16>(float x) { return {static_cast<unsigned short>(emulator::toBf16(x))}; }

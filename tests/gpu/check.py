@@ -22,7 +22,7 @@ F32_MAX, F32_MEAN = 5e-4, 1e-5
 # bf16 logits against upstream's f32: as far as upstream's own bf16 strays, and a tenth for other roundings.
 BF16_MEAN_FACTOR = 1.1
 # lexicon-d4's mean NLL, relative bounds: 0.05 % in f32, 0.2 % in bf16.
-LEXICON_NLL = {"f32": (2.5615, 0.0005), "bf16": (2.5615, 0.002)}
+LEXICON_NLL = {"f32": (2.5615, 0.0005), "bf16": (2.5615, 0.002), "fp8": (2.5615, 0.01)}
 # lexicon-d4: what lies between these was put there by upstream's calculator.
 OUTPUT_START, OUTPUT_END = 4094, 4095
 SAMPLE_TIE = 0.05  # bf16 logits of this size are that coarse
@@ -379,6 +379,10 @@ def main():
     # The engines of sm_80, their sources compiled here for this device.
     correctness += [("nll lexicon sm_80", lambda: lexicon_nll(checks, lexicon, "bf16", "sm_80")),
                     ("check lexicon sm_80", lambda: against_cpu(checks, lexicon / "sm_80.fb"))]
+    # Products whose weights are e4m3; their rounding costs 0.6 % of the likelihood on the CPU too.
+    correctness += [("nll lexicon fp8", lambda: lexicon_nll(checks, lexicon, "fp8")),
+                    ("check lexicon fp8", lambda: against_cpu(checks, lexicon / "fp8.fb")),
+                    ("check d12 fp8", lambda: against_cpu(checks, options.bundle / "preset/d12/fp8.fb", "--random-weights", 1))]
     # The engines for large models, which the bundled ones are too small to choose.
     correctness += [
         ("check lexicon forced", lambda: against_cpu(checks, lexicon / "forced.fb")),

@@ -80,6 +80,9 @@ checks() {
   mkdir -p "$stage/preset/d4"
   "$build/bin/nanocc-import" --preset d4 -o "$stage/preset/d4"
   compile "$stage/preset/d4"
+  "$build/bin/nanocc" "$stage/lexicon/model.mlir" -o "$stage/lexicon/fp8.fb" --target cpu,sm_90a --precision fp8 --batch 1,8
+  "$build/bin/nanocc" "$stage/preset/d12/model.mlir" -o "$stage/preset/d12/fp8.fb" --target cpu,sm_90a --precision fp8 \
+    --batch 1,8 --prefill 512
   # A d12 with heads of 80, which attention_chunk by wgmma does not take.
   "$build/bin/nanocc-import" --preset d12 --generation A -o "$stage/preset/heads-80"
   sed -i 's/\(dim\|head_dim =\) 128\b/\1 80/g; s/768/480/g; s/3072/1920/g' "$stage/preset/heads-80/model.mlir"

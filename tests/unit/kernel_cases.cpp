@@ -28,6 +28,8 @@ uint32_t noise(uint32_t stream, size_t i) {
 void put(Case &c, size_t b, size_t i, float value) {
   if (c.types[b] == DType::BF16)
     c.at<bf16>(b)[i] = roundToBf16(value);
+  else if (c.types[b] == DType::F8E4M3)
+    c.at<e4m3>(b)[i] = roundToE4m3(value);
   else
     c.at<float>(b)[i] = value;
 }
@@ -86,11 +88,14 @@ double Case::get(size_t b, size_t i) const {
     return at<float>(b)[i];
   case DType::BF16:
     return toFloat(at<bf16>(b)[i]);
+  case DType::F8E4M3:
+    return toFloat(at<e4m3>(b)[i]);
   case DType::I32:
     return at<int32_t>(b)[i];
-  default:
+  case DType::U32:
     return at<uint32_t>(b)[i];
   }
+  std::abort();
 }
 
 void Case::runCpu(HostMath &math) {
@@ -224,13 +229,17 @@ static void addAttention(std::vector<Case> &cases, const Kernel &kernel, DType T
 
 /// Calls add(params, scalars) for every kind of product of K by N: types of output, norms, and the epilogue's scalars.
 template <typename F> static void forProducts(const Kernel &kernel, int64_t T, int K, int N, int M, F add) {
-  const bool plain = kernel.meaning.name == "product" || kernel.meaning.name == "product_relu2";
+  const std::string &name = kernel.meaning.name;
+  const bool plain = name == "product" || name == "product_scaled" || name.ends_with("_relu2");
   for (int64_t O : plain &&T != f32 ? std::vector<int64_t>{T, f32} : std::vector<int64_t>{T})
     for (int64_t norm : plain ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}) { // no pass norms before a sum
       std::vector<Scalar> scalars = {integer(M)};
-      if (kernel.meaning.name.starts_with("product_mix"))
+      if (name.find("_mix") != std::string::npos)
         scalars.insert(scalars.begin(), integer(M % 4)); // the layer
-      add(Values{{"T", T}, {"O", O}, {"K", K}, {"N", N}, {"norm", norm}}, scalars);
+      Values params = {{"T", T}, {"O", O}, {"K", K}, {"N", N}, {"norm", norm}};
+      if (name.starts_with("product_scaled"))
+        params.set("W", valueOf(DType::F8E4M3));
+      add(params, scalars);
     }
 }
 

@@ -64,9 +64,28 @@ func.func @f(%x: tensor<2x8xf32>, %w: tensor<4x7xf32>) {
 // -----
 
 func.func @f(%x: tensor<2x8xf32>, %w: tensor<4x8xbf16>) {
-  // expected-error @+1 {{x and weight must have the same element type}}
+  // expected-error @+1 {{x and a weight without scales must have the same element type}}
   %0 = kern.product %x, %w : (tensor<2x8xf32>, tensor<4x8xbf16>) -> tensor<2x4xf32>
   return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x8xbf16>, %w: tensor<4x8xf8E4M3FN>, %s: tensor<2x1xf32>) {
+  // expected-error @+1 {{scales are of a weight of f8E4M3FN, one a row; have 'tensor<2x1xf32>' and 'tensor<4x8xf8E4M3FN>'}}
+  %0 = kern.product %x, %w scaled %s : (tensor<2x8xbf16>, tensor<4x8xf8E4M3FN>, tensor<2x1xf32>) -> tensor<2x4xbf16>
+  return
+}
+
+// -----
+
+kern.program @cpu precision "bf16" {
+  kern.weight @w : tensor<8x8xbf16> cast @w
+  func.func @f() {
+    // expected-error @+1 {{@w has no part 1}}
+    %0 = kern.ref @w part 1 : tensor<8x1xf32>
+    return
+  }
 }
 
 // -----

@@ -6,6 +6,8 @@ nano.param @w : tensor<8x8xbf16> from "w"
 kern.program @cpu precision "bf16" {
   // CHECK: kern.weight @w : tensor<8x8xbf16> cast @w
   kern.weight @w : tensor<8x8xbf16> cast @w
+  // CHECK: kern.weight @narrow : tensor<8x8xf8E4M3FN> cast @w
+  kern.weight @narrow : tensor<8x8xf8E4M3FN> cast @w
   kern.weight @wte : tensor<16x8xbf16> cast @wte
   kern.weight @ve : tensor<16x4xbf16> cast @ve
   kern.weight @gate : tensor<1x4xbf16> cast @gate
@@ -40,6 +42,12 @@ kern.program @cpu precision "bf16" {
     %s = kern.smear %u, %u gate %gate lambda %lambda : (tensor<2x8xbf16>, tensor<2x8xbf16>, tensor<1x4xbf16>, tensor<1xf32>) -> tensor<2x8xbf16>
     // CHECK: kern.product %{{[^ ]+}}, %{{[^ ]+}} : (tensor<2x8xbf16>, tensor<8x8xbf16>) -> tensor<2x8xf32>
     %l = kern.product %s, %w : (tensor<2x8xbf16>, tensor<8x8xbf16>) -> tensor<2x8xf32>
+    // CHECK: kern.ref @narrow : tensor<8x8xf8E4M3FN>
+    %narrow = kern.ref @narrow : tensor<8x8xf8E4M3FN>
+    // CHECK: kern.ref @narrow part 1 : tensor<8x1xf32>
+    %scales = kern.ref @narrow part 1 : tensor<8x1xf32>
+    // CHECK: kern.product {{.*}} scaled %{{[^ ]+}} norm : (tensor<2x8xbf16>, tensor<8x8xf8E4M3FN>, tensor<8x1xf32>) -> tensor<2x8xbf16>
+    %scaled = kern.product %s, %narrow scaled %scales norm : (tensor<2x8xbf16>, tensor<8x8xf8E4M3FN>, tensor<8x1xf32>) -> tensor<2x8xbf16>
     // CHECK: kern.product {{.*}} by {engine = "cublaslt"} : (tensor<2x8xbf16>, tensor<8x8xbf16>) -> tensor<2x8xbf16>
     %q = kern.product %s, %w by {engine = "cublaslt"} : (tensor<2x8xbf16>, tensor<8x8xbf16>) -> tensor<2x8xbf16>
     // CHECK: kern.rope {{.*}} : (tensor<2x8xbf16>, tensor<32x4xf32>, tensor<2xi32>) -> tensor<2x8xbf16>

@@ -60,8 +60,8 @@ module attributes {nano.model = {name = "m", layers = 1, width = 8, heads = 2, k
 
 // -----
 
-// expected-error @+1 {{'nano.options': --precision fp8 has no kernels in this version; use one of f32, bf16}}
-module attributes {nano.model = {name = "m", layers = 1, width = 8, heads = 2, kv_heads = 1, head_dim = 4, vocab = 10, sequence_len = 16}, nano.weights = "w", nano.options = {targets = ["cpu"], batches = array<i64: 1>, prefill = array<i64: 4>, max_seq = 16, precision = "fp8", fuse = "all"}} {
+// expected-error @+1 {{'nano.options': --precision nvfp4 has no kernels in this version; use one of f32, bf16, fp8}}
+module attributes {nano.model = {name = "m", layers = 1, width = 8, heads = 2, kv_heads = 1, head_dim = 4, vocab = 10, sequence_len = 16}, nano.weights = "w", nano.options = {targets = ["cpu"], batches = array<i64: 1>, prefill = array<i64: 4>, max_seq = 16, precision = "nvfp4", fuse = "all"}} {
 }
 
 // -----
