@@ -12,14 +12,14 @@ namespace {
 
 // Level 6 takes 20 ms for 3.5 MB and leaves 15 %; level 19 takes 1.5 s and leaves 12 %. Kernels repeat each other over
 // distances of megabytes, which only matching over long distances sees.
-constexpr int kLevel = 6;
+constexpr int level = 6;
 
 } // namespace
 
 std::vector<uint8_t> packCode(std::span<const char> code) {
   const std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(), ZSTD_freeCCtx);
   std::vector<uint8_t> frame(ZSTD_compressBound(code.size()));
-  ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, kLevel);
+  ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, level);
   ZSTD_CCtx_setParameter(context.get(), ZSTD_c_enableLongDistanceMatching, 1);
   ZSTD_CCtx_setParameter(context.get(), ZSTD_c_checksumFlag, 0); // the plan's digest covers it
   const size_t size = ZSTD_compress2(context.get(), frame.data(), frame.size(), code.data(), code.size());
@@ -36,7 +36,7 @@ std::string codeFault(const schema::Program &program) {
     if (total == ZSTD_CONTENTSIZE_ERROR || total == ZSTD_CONTENTSIZE_UNKNOWN ||
         ZSTD_findFrameCompressedSize(frame->data(), frame->size()) != frame->size())
       return "its machine code is no single zstd frame that states its size";
-    if (total > kMaxCode)
+    if (total > maxCode)
       return "its machine code has " + std::to_string(total) + " bytes; 2^30 are the most";
   }
   for (const schema::Kernel *kernel : *program.kernels())

@@ -10,7 +10,7 @@
 
 namespace nanort {
 
-inline constexpr uint64_t kMaxCode = uint64_t(1) << 30; // bytes of a program, unpacked
+inline constexpr uint64_t maxCode = uint64_t(1) << 30; // bytes of a program, unpacked
 
 /// The frame for Program.code. Errors: Exit::Internal.
 std::vector<uint8_t> packCode(std::span<const char> code);
