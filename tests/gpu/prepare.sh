@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Makes bundles of what a machine with a GPU needs, carry/NAME.tar.xz, each of at most 30 MiB: with the tracked files one of
-# them travels to a machine that takes 64 MiB. Runs where nanocc builds; needs no GPU. Bundles unpack into one folder side
-# by side.
+# them, or checks and goldens, travels to a machine that takes 64 MiB. Runs where nanocc builds; needs no GPU. Bundles unpack
+# into one folder side by side.
 #
-#   tests/gpu/prepare.sh [--build DIR] [BUNDLE ...]     (default: build/gpu, checks and bench)
+#   tests/gpu/prepare.sh [--build DIR] [BUNDLE ...]     (default: build/gpu, all but compiler)
 #
-#   checks     what tests/gpu/run.sh checks: nanort, gpu_tests, and the bundled model, the goldens and presets as plans for
-#              cpu and sm_90a, in f32 and bf16
+#   checks     what tests/gpu/run.sh checks: nanort, gpu_tests, and the bundled model and presets as plans for cpu and sm_90a
+#   goldens    and the models of tests/golden, in f32 and bf16
 #   bench      what tests/bench measures: nanort, the benches of products and attention, and the plans of d12, d20 and d32.
 #              $TUNING: files of nanort tune that decide the engines
 #   compiler   nanocc and nanocc-import, to compile over there
@@ -17,13 +17,13 @@ bundles=()
 while [ $# -gt 0 ]; do
   case $1 in
   --build) build=${2:?prepare.sh: --build needs a folder}; shift ;;
-  checks | bench | compiler) bundles+=("$1") ;;
-  -h | --help) sed -n '2,15s/^# \{0,1\}//p' "$0"; exit 0 ;;
-  *) echo "prepare.sh: '$1' is no bundle; there are checks, bench and compiler" >&2; exit 2 ;;
+  checks | goldens | bench | compiler) bundles+=("$1") ;;
+  -h | --help) sed -n '2,16s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  *) echo "prepare.sh: '$1' is no bundle; there are checks, goldens, bench and compiler" >&2; exit 2 ;;
   esac
   shift
 done
-[ ${#bundles[@]} -gt 0 ] || bundles=(checks bench)
+[ ${#bundles[@]} -gt 0 ] || bundles=(checks goldens bench)
 limit=$((30 << 20))
 [ -f "$build/build.ninja" ] || cmake -G Ninja -S "$root" -B "$build" -DCMAKE_BUILD_TYPE=Release \
   -DLLVM_DIR=/usr/lib/llvm-22/lib/cmake/llvm -DMLIR_DIR=/usr/lib/llvm-22/lib/cmake/mlir
@@ -49,33 +49,25 @@ compile() {
     "$build/bin/nanocc" "$1/model.mlir" -o "$1/$precision.fb" --target cpu,sm_90a --precision $precision "${@:2}"
   done
 }
-# compile_eager MODEL_DIR: eager.fb, one launch per operation.
+# compile_eager MODEL_DIR [FLAGS]: eager.fb, one launch per operation.
 compile_eager() {
-  "$build/bin/nanocc" "$1/model.mlir" -o "$1/eager.fb" --target sm_90a --precision bf16 --fuse none
+  "$build/bin/nanocc" "$1/model.mlir" -o "$1/eager.fb" --target sm_90a --precision bf16 --fuse none "${@:2}"
 }
 
 checks() {
   programs nanort gpu_tests
   library
-  "$root/tests/golden/unpack.sh" "$build/golden"
-  local lexicon=$root/examples/lexicon golden=$build/golden source case preset
+  local lexicon=$root/examples/lexicon preset
   "$build/bin/nanocc-import" "$lexicon/checkpoint" -o "$stage/lexicon"
   compile "$stage/lexicon"
   compile_eager "$stage/lexicon"
   cp "$lexicon/eval.safetensors" "$lexicon/samples.json" "$stage/lexicon/"
-  for source in "$golden"/*/; do
-    case=$stage/golden/$(basename "$source")
-    mkdir -p "$case"
-    "$build/bin/nanocc-import" "$source" -o "$case"
-    compile "$case"
-    "$build/bin/nanocc" "$case/model.mlir" -o "$case/unfused.fb" --target sm_90a --precision f32 --fuse none
-    cp "$source/reference.safetensors" "$case/"
-  done
   for preset in d12 d20; do
     mkdir -p "$stage/preset/$preset"
     "$build/bin/nanocc-import" --preset $preset -o "$stage/preset/$preset"
-    compile "$stage/preset/$preset"
-    compile_eager "$stage/preset/$preset"
+    "$build/bin/nanocc" "$stage/preset/$preset/model.mlir" -o "$stage/preset/$preset/bf16.fb" --target cpu,sm_90a \
+      --precision bf16 --prefill 512
+    compile_eager "$stage/preset/$preset" --prefill 512
   done
   mkdir -p "$stage/preset/d4"
   "$build/bin/nanocc-import" --preset d4 -o "$stage/preset/d4"
@@ -102,6 +94,19 @@ checks() {
   "$build/bin/nanocc" "$stage/lexicon/model.mlir" -o "$stage/lexicon/forced.fb" "${forced[@]}"
   "$build/bin/nanocc" "$stage/preset/d4/model.mlir" -o "$stage/preset/d4/forced.fb" "${forced[@]}" --max-seq 2056 \
     --prefill 512,2056
+}
+
+goldens() {
+  "$root/tests/golden/unpack.sh" "$build/golden"
+  local golden=$build/golden source case
+  for source in "$golden"/*/; do
+    case=$stage/golden/$(basename "$source")
+    mkdir -p "$case"
+    "$build/bin/nanocc-import" "$source" -o "$case"
+    compile "$case"
+    "$build/bin/nanocc" "$case/model.mlir" -o "$case/unfused.fb" --target sm_90a --precision f32 --fuse none
+    cp "$source/reference.safetensors" "$case/"
+  done
 }
 
 bench() {
