@@ -53,7 +53,7 @@ static cl::opt<std::string>
     fuse("fuse", cl::value_desc("none|all|LIST"),
          cl::desc("Fusions: all (default), none, or some of attention,embed,norm,activation,residual"),
          cl::cat(category));
-static cl::list<std::string> templates("template", cl::value_desc("PATTERN=FAMILY[,PARAMETER=N]..."),
+static cl::list<std::string> templates("template", cl::value_desc("PATTERN=ENGINE[,PARAMETER=N]..."),
                                        cl::desc("Serve the launches whose ENTRY/WEIGHT or ENTRY/RING matches the glob "
                                                 "pattern so, whatever the cost model says; it decides "
                                                 "what is left open. May be repeated, the last match wins"),

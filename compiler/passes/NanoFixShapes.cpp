@@ -1,6 +1,7 @@
 // From one dynamic function to static entry points over token slots.
 #include "compiler/options/Options.h"
 #include "compiler/passes/Passes.h"
+#include "kernels_templates/sample/words.h"
 
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/Statistic.h"
@@ -23,9 +24,6 @@ namespace {
 
 /// All logits of a score entry exist at once, so it takes few slots.
 constexpr int64_t scoreSlots = 128;
-/// Words of the sampling parameters (kernel family `sample`).
-constexpr int64_t samplingWords = 8;
-
 struct EntryShape {
   StringRef kind; // prefill, decode, score
   int64_t tokens, rows;
@@ -111,7 +109,8 @@ private:
           builder, loc, RankedTensorType::get({shape.rows, type.getDimSize(1)}, type.getElementType()), z, index);
     }
     Value steps = input("steps", shape.rows);
-    Value words = input("sampling", samplingWords, IntegerType::get(builder.getContext(), 32, IntegerType::Unsigned));
+    Value words =
+        input("sampling", kernels::samplingWords, IntegerType::get(builder.getContext(), 32, IntegerType::Unsigned));
     int64_t vocab = cast<ShapedType>(softcap.getType()).getShape().back();
     Value next = nano::SampleOp::create(builder, softcap.getLoc(), index.getType(), z, index, steps, words,
                                         softcap.getCapAttr(), builder.getI64IntegerAttr(vocab));

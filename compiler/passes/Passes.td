@@ -28,7 +28,7 @@ def NanoSetOptions : Pass<"nano-set-options", "::mlir::ModuleOp"> {
     Option<"maxSeq", "max-seq", "int64_t", "0", "Positions a session holds (0: as trained)">,
     Option<"precision", "precision", "std::string", "", "f32, bf16 or auto">,
     Option<"fuse", "fuse", "std::string", "", "none, all or some of attention,embed,norm,activation,residual">,
-    ListOption<"templates", "template", "std::string", "As {{PATTERN=FAMILY,PARAMETER=N},...}">,
+    ListOption<"templates", "template", "std::string", "As {{PATTERN=ENGINE,PARAMETER=N},...}">,
     ListOption<"tuning", "tuning", "std::string", "Files of nanort tune">
   ];
 }

@@ -111,7 +111,7 @@ struct DecisionOptions : PassPipelineOptions<DecisionOptions> {
   Option<int64_t> maxSeq{*this, "max-seq", llvm::cl::desc("Positions a session holds"), llvm::cl::init(0)};
   Option<std::string> precision{*this, "precision", llvm::cl::desc("f32, bf16 or auto")};
   Option<std::string> fuse{*this, "fuse", llvm::cl::desc("none, all or some of attention,embed,norm,...")};
-  ListOption<std::string> templates{*this, "template", llvm::cl::desc("As {{PATTERN=FAMILY,PARAMETER=N},...}")};
+  ListOption<std::string> templates{*this, "template", llvm::cl::desc("As {{PATTERN=ENGINE,PARAMETER=N},...}")};
   ListOption<std::string> tuning{*this, "tuning", llvm::cl::desc("Files of nanort tune")};
 
   NanoSetOptionsOptions asPassOptions() const {

@@ -8,7 +8,7 @@ using Nodes = flatbuffers::Vector<flatbuffers::Offset<schema::Node>>;
 
 struct Use {
   bool onEdge = false;
-  int threads = 0; // of a block: the family's, for all launches
+  int threads = 0; // of a block: the kernel's, for all launches
 };
 
 /// Of the kernels of nodes, whose edges count those of `before` first.

@@ -15,7 +15,7 @@
 namespace nanort {
 
 /// A mapped plan whose structure, schema hash, digest and meaning have been checked: every index, offset + size, grid,
-/// argument count and kind (against its kernel family), and edge is in range, and every recipe fits its buffer.
+/// argument count and kind (against its kernel), and edge is in range, and every recipe fits its buffer.
 class Plan {
 public:
   /// Errors: Exit::Input naming the file and the first violated rule, Exit::Unsupported for another format version.

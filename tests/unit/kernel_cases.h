@@ -7,8 +7,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <ostream>
 #include <string>
 #include <vector>
+
+namespace kernels {
+/// In the names of tests, which would be those of addresses.
+inline void PrintTo(const Kernel *kernel, std::ostream *out) { *out << kernel->text(); }
+} // namespace kernels
 
 namespace nanotest {
 
