@@ -1,5 +1,5 @@
-// A plan, its digest made right: refused, or run without leaving its buffers.
-#include "runtime/plan/plan.h"
+// A plan, its digest made right: refused, or unpacked and run without leaving its buffers.
+#include "runtime/plan/machine_code.h"
 #include "runtime/session/device.h"
 #include "runtime/session/generate.h"
 #include "runtime/session/memory.h"
@@ -18,6 +18,9 @@ bool isLarge(const schema::Program &program) { return requestedBy(program).plan(
 void run(const std::shared_ptr<const Plan> &plan) {
   const Weights weights = Weights::random(plan, 1);
   for (uint32_t program = 0; program < plan->root().programs()->size(); ++program) {
+    const MachineCode code(*plan, program);
+    for (const schema::Kernel *kernel : *plan->program(program).kernels())
+      code.of(*kernel);
     if (isLarge(plan->program(program)))
       continue;
     Session session(plan, program, makeCpuExecutor(plan, program, weights, {1, 0, true}));

@@ -1,6 +1,7 @@
 // fuzz_seeds FOLDER: a sound input or two for each target, made of what the unit tests use, in FOLDER/TARGET/.
 #include "compiler/import/TokenizerConversion.h"
 #include "runtime/base/safetensors.h"
+#include "runtime/plan/machine_code.h"
 #include "tests/unit/checkpoint_files.h"
 #include "tests/unit/tiny_plan.h"
 
@@ -17,7 +18,11 @@ static void plans(const fs::path &corpus) {
   using namespace nanort::test;
   writeFile(seed(corpus, "plan", "plain"), serialize(tinyPlan({{4}, {1}, 4, "cpu"})));
   writeFile(seed(corpus, "plan", "generate"), serialize(tinyPlan({{4}, {1}, 4, "cpu", true})));
-  writeFile(seed(corpus, "plan", "sm_90a"), serialize(tinyPlan({{4, 8}, {1, 2}, 0, "sm_90a"})));
+  Json coded = tinyPlan({{4, 8}, {1, 2}, 0, "sm_90a"});
+  writeFile(seed(corpus, "plan", "sm_90a"), serialize(coded));
+  coded["programs"][0]["code"] = nanort::packCode(std::string_view("machine code"));
+  coded["programs"][0]["kernels"][0]["code"] = {{"offset", 8}, {"size", 4}};
+  writeFile(seed(corpus, "plan", "machine_code"), serialize(coded));
 }
 
 static void checkpoints(const fs::path &corpus) {
