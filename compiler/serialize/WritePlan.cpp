@@ -160,7 +160,8 @@ private:
     std::vector<Offset<void>> steps;
     for (Attribute attribute : constant.getSteps()) {
       auto add = [&]<typename T>(Offset<T> step) {
-        const fb::Step kind = fb::StepTraits<T>::enum_value; // a constant without a place, which push_back would refer to
+        const fb::Step kind =
+            fb::StepTraits<T>::enum_value; // a constant without a place, which push_back would refer to
         types.push_back(kind);
         steps.push_back(step.Union());
       };

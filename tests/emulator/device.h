@@ -34,9 +34,7 @@ inline uint2 widenE4m3(unsigned codes) {
   return make_uint2(pair(0), pair(2));
 }
 template <typename T> struct PointeeOf;
-template <typename T> struct PointeeOf<const T *> {
-  using Type = T;
-};
+template <typename T> struct PointeeOf<const T *> { using Type = T; };
 template <typename T> T fromFloat(float x);
 template <> inline float fromFloat<float>(float x) { return x; }
 template <> inline bf16 fromFloat<bf16>(float x) { return {static_cast<unsigned short>(emulator::toBf16(x))}; }
