@@ -1,11 +1,14 @@
 // nanocc-import: a nanochat checkpoint becomes model.mlir, model.safetensors and tokenizer.json.
 #include "compiler/import/Import.h"
 #include "runtime/base/error.h"
+#include "runtime/base/process.h"
 #include "runtime/base/text.h"
 #include "runtime/base/version.h"
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <iostream>
 #include <new>
 #include <unistd.h>
@@ -112,7 +115,15 @@ int run(const nanocc::ImportOptions &given, bool quiet) {
 
 } // namespace
 
+/// Help and version are results too.
+static int printed(const std::string &text) {
+  if (std::cout << text << std::flush)
+    return static_cast<int>(Exit::Ok);
+  return report(std::string("standard output cannot be written: ") + std::strerror(errno), Exit::Input);
+}
+
 int main(int argc, char **argv) {
+  nanort::prepareProcess("nanocc-import");
   nanocc::ImportOptions options;
   nanocc::Overrides &overrides = options.overrides;
   std::string preset, generation;
@@ -150,14 +161,11 @@ int main(int argc, char **argv) {
     if (checkpoint->empty() && presetFlag->empty())
       throw CLI::RequiredError("CHECKPOINT_DIR or --preset");
   } catch (const CLI::CallForHelp &) {
-    std::cout << app.help();
-    return 0;
+    return printed(app.help());
   } catch (const CLI::CallForAllHelp &) {
-    std::cout << app.help() << detailsText;
-    return 0;
+    return printed(app.help() + detailsText);
   } catch (const CLI::CallForVersion &version) {
-    std::cout << version.what() << '\n';
-    return 0;
+    return printed(version.what() + std::string("\n"));
   } catch (const CLI::ParseError &error) {
     std::string message = error.what();
     for (char &character : message)

@@ -2,6 +2,9 @@
 #include "compiler/driver/Inspection.h"
 #include "compiler/passes/Passes.h"
 #include "compiler/pipeline/Pipelines.h"
+#include "runtime/base/error.h"
+#include "runtime/base/outputs.h"
+#include "runtime/base/process.h"
 #include "runtime/base/version.h"
 
 #include "mlir/Support/FileUtilities.h"
@@ -13,6 +16,7 @@
 using namespace mlir;
 
 int main(int argc, char **argv) {
+  nanort::prepareProcess("nanocc-opt");
   llvm::cl::SetVersionPrinter([](llvm::raw_ostream &stream) {
     stream << "nanocc-opt " << nanort::versionText() << ", LLVM " LLVM_VERSION_STRING "\n";
   });
@@ -28,6 +32,12 @@ int main(int argc, char **argv) {
   // Not by way of that function otherwise: LLVM is shut down, and the statistics with it, when it returns.
   llvm::InitLLVM init(argc, argv);
   std::string reason;
+  try {
+    nanort::checkOutputs({{"the input", inputName}}, {{"-o", outputName}});
+  } catch (const nanort::Error &error) {
+    llvm::errs() << "nanocc-opt: " << error.what() << "\n";
+    return static_cast<int>(error.code);
+  }
   std::unique_ptr<llvm::MemoryBuffer> input = openInputFile(inputName, &reason);
   std::unique_ptr<llvm::ToolOutputFile> output = input ? openOutputFile(outputName, &reason) : nullptr;
   if (!output) {

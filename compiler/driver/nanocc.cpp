@@ -1,6 +1,7 @@
 // nanocc: model.mlir in, plan.fb out, stage by stage.
 #include "compiler/analysis/Location.h"
 #include "compiler/driver/Inspection.h"
+#include "compiler/driver/Nesting.h"
 #include "compiler/options/Options.h"
 #include "compiler/pipeline/Pipelines.h"
 #include "compiler/serialize/PlanFile.h"
@@ -9,6 +10,8 @@
 #include "dialects/plan/Plan.h"
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
+#include "runtime/base/outputs.h"
+#include "runtime/base/process.h"
 #include "runtime/report/report.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -19,10 +22,12 @@
 #include "mlir/Support/Timing.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/CommandLine.h"
+#include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/SourceMgr.h"
 
 #include <filesystem>
+#include <unistd.h>
 
 using namespace mlir;
 using namespace nanocc;
@@ -130,6 +135,9 @@ void rebasePaths(ModuleOp module, const fs::path &from, const fs::path &to) {
 }
 
 OwningOpRef<ModuleOp> parse(MLIRContext &context, llvm::SourceMgr &sources, const std::string &text) {
+  if (const std::optional<size_t> line = nestsDeeperThan(text, mostNesting))
+    refuse(Exit::Input, inputFile + ":" + std::to_string(*line) + ": brackets nest deeper than " +
+                            std::to_string(mostNesting) + "; no module of nanocc-import's does");
   sources.AddNewSourceBuffer(
       llvm::MemoryBuffer::getMemBuffer(text, inputFile == "-" ? "<stdin>" : inputFile.getValue()), SMLoc());
   OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(sources, ParserConfig(&context));
@@ -183,13 +191,17 @@ void write(std::optional<std::string_view> bytes, std::optional<std::string_view
     output->commit();
 }
 
-/// Whether writing `b` would replace `a`; devices and standard streams are never replaced.
-bool replaces(const std::string &a, const std::string &b) {
-  std::error_code ignored;
-  auto replaceable = [&](const std::string &path) {
-    return !path.empty() && path != "-" && (!fs::exists(path, ignored) || fs::is_regular_file(path, ignored));
-  };
-  return replaceable(a) && replaceable(b) && fs::weakly_canonical(a, ignored) == fs::weakly_canonical(b, ignored);
+/// Of the command line; those that the module names besides, in the folder it is in, if there is one yet.
+void checkFiles(ModuleOp module = {}) {
+  std::vector<nanort::NamedPath> inputs = {{"the input", inputFile.getValue()}};
+  for (const std::string &file : tuningFiles)
+    inputs.push_back({"--tuning", file});
+  if (module)
+    for (auto [name, what] : {std::pair(StringRef(nano::NanoDialect::weightsAttr), "the model's weights"),
+                              std::pair(StringRef(nano::NanoDialect::tokenizerAttr), "the model's tokenizer")})
+      if (auto path = module->getAttrOfType<StringAttr>(name))
+        inputs.push_back({what, folderOf(inputFile) / path.str()});
+  nanort::checkOutputs(inputs, {{"-o", outputFile.getValue()}, {"--report-file", reportFile.getValue()}});
 }
 
 void checkFlags() {
@@ -209,11 +221,7 @@ void checkFlags() {
     refuse(Exit::Usage, "the plan and the report cannot both go to standard output; give --report-file");
   if (reportFile.getNumOccurrences() && !report.getNumOccurrences())
     refuse(Exit::Usage, "--report-file " + reportFile + " without a report; give --report text, json or html");
-  for (const std::string &other : {inputFile.getValue(), outputFile.getValue()})
-    if (replaces(other, reportFile))
-      refuse(Exit::Usage, "--report-file " + reportFile + " would replace " + other + "; name another file");
-  if (replaces(inputFile, outputFile))
-    refuse(Exit::Usage, "-o " + outputFile + " would replace the input; name another file");
+  checkFiles();
 }
 
 /// As --report asks, of a plan just written.
@@ -267,6 +275,7 @@ void nanoccMain(TimingScope &timing) {
       refuse(static_cast<Exit>(error->exitCode), error->message);
   }
 
+  checkFiles(*module);
   compile(*module, emit == "fb" ? Stage::Plan : *parseStage(emit), timing);
   rebasePaths(*module, folderOf(inputFile), folderOf(outputFile.empty() ? inputFile : outputFile));
   std::optional<std::string> output, summary;
@@ -290,8 +299,19 @@ void nanoccMain(TimingScope &timing) {
 
 } // namespace
 
+/// LLVM ends a process whose standard output could not be written, as late as in a destructor, by "LLVM ERROR".
+static void fatalError(void *, const char *reason, bool) {
+  if (!llvm::outs().has_error())
+    return; // not that
+  static constexpr std::string_view message = "nanocc: standard output cannot be written\n";
+  (void)::write(STDERR_FILENO, message.data(), message.size());
+  ::_exit(static_cast<int>(Exit::Input));
+}
+
 int main(int argc, char **argv) {
+  nanort::prepareProcess("nanocc");
   llvm::InitLLVM init(argc, argv);
+  llvm::install_fatal_error_handler(fatalError);
   registerPassManagerCLOptions();
   registerMLIRContextCLOptions();
   registerAsmPrinterCLOptions();

@@ -11,26 +11,44 @@ using nanort::fail;
 using nanort::quote;
 using nanort::shapeText;
 
+namespace {
+
+/// What a constant of the model may be. They are f32 there, which has an end.
+struct Bounds {
+  double least;
+  bool isIncluded;
+  const char *text;
+
+  bool hold(double value) const {
+    const auto narrow = static_cast<float>(value);
+    return std::isfinite(narrow) && (isIncluded ? narrow >= least : narrow > least);
+  }
+};
+constexpr Bounds softcapBounds = {0, true, "from 0 (none) to 3.4e38"},
+                 ropeBounds = {1, false, "above 1 and up to 3.4e38"},
+                 factorBounds = {0, false, "above 0 and up to 3.4e38"};
+
+} // namespace
+
 void applyOverrides(ModelConfig &config, const Overrides &overrides, const std::string &windowPattern) {
-  // The constants are f32 in the model; one that overflows there is no number either.
-  const auto number = [](const char *flag, double value, bool zero) {
-    if (!std::isfinite(static_cast<float>(value)) || value < 0 || (!zero && static_cast<float>(value) == 0))
-      fail(Exit::Usage, std::string(flag) + " must be a " + (zero ? "non-negative" : "positive") + " number");
+  const auto number = [](const char *flag, double value, const Bounds &bounds) {
+    if (!bounds.hold(value))
+      fail(Exit::Usage, std::string(flag) + " must be " + bounds.text);
     return value;
   };
   if (overrides.windowPattern && overrides.windowPattern->empty())
     fail(Exit::Usage, "--window-pattern is empty; it is made of S and L");
   if (overrides.softcap)
-    config.softcap = static_cast<float>(number("--softcap", *overrides.softcap, true));
+    config.softcap = static_cast<float>(number("--softcap", *overrides.softcap, softcapBounds));
   if (overrides.ropeBase)
-    config.ropeBase = number("--rope-base", *overrides.ropeBase, false);
+    config.ropeBase = number("--rope-base", *overrides.ropeBase, ropeBounds);
   if (overrides.qkMult)
-    config.qkMult = static_cast<float>(number("--qk-mult", *overrides.qkMult, false));
+    config.qkMult = static_cast<float>(number("--qk-mult", *overrides.qkMult, factorBounds));
   if (overrides.gateScale) {
     if (config.gateChannels == 0)
       fail(Exit::Usage, std::string("--gate-scale has no meaning for generation ") + config.generation +
                             ", which has no value embeddings");
-    config.gateRange = static_cast<float>(number("--gate-scale", *overrides.gateScale, false));
+    config.gateRange = static_cast<float>(number("--gate-scale", *overrides.gateScale, factorBounds));
   }
   if (overrides.shortWindow) {
     if (*overrides.shortWindow < 1 || *overrides.shortWindow > config.sequenceLen)
@@ -85,13 +103,13 @@ ModelConfig configOf(const Checkpoint &checkpoint, const Overrides &overrides) {
   }
   pattern = overrides.windowPattern.value_or(pattern);
   applyGeneration(config, generation, pattern);
-  const auto recorded = [&](std::optional<double> value, const char *what, bool zero) {
-    if (value && (!std::isfinite(static_cast<float>(*value)) || *value < 0 || (!zero && *value == 0)))
-      fail(Exit::Input, quote(meta.source) + ": the " + what + " is no usable number");
+  const auto recorded = [&](std::optional<double> value, const char *what, const Bounds &bounds) {
+    if (value && !bounds.hold(*value))
+      fail(Exit::Input, quote(meta.source) + ": the " + what + " must be " + bounds.text);
     return value;
   };
-  config.ropeBase = recorded(meta.ropeBase, "rope base", false).value_or(config.ropeBase);
-  config.softcap = static_cast<float>(recorded(meta.softcap, "softcap", true).value_or(config.softcap));
+  config.ropeBase = recorded(meta.ropeBase, "rope base", ropeBounds).value_or(config.ropeBase);
+  config.softcap = static_cast<float>(recorded(meta.softcap, "softcap", softcapBounds).value_or(config.softcap));
   applyOverrides(config, overrides, pattern);
   return config;
 }

@@ -2,6 +2,7 @@
 #include "compiler/import/TokenizerConversion.h"
 #include "kernels_templates/base/dtype.h"
 #include "runtime/base/error.h"
+#include "runtime/base/outputs.h"
 #include "runtime/base/safetensors.h"
 #include "runtime/base/text.h"
 
@@ -143,6 +144,17 @@ ModelConfig importModel(const ImportOptions &options) {
     const std::string dtype = options.keepDtype ? stored : parameter.shape.size() > 1 ? "BF16" : "F32";
     declarations.push_back({parameter.name, dtype, parameter.shape});
   }
+  std::vector<nanort::NamedPath> inputs = {{"the checkpoint's", checkpoint->path()},
+                                           {"the checkpoint's", checkpoint->metadata().source}};
+  if (checkpoint->path().extension() != ".pt") // shards, too
+    for (const auto &entry : std::filesystem::directory_iterator(options.checkpoint))
+      inputs.push_back({"the checkpoint's", entry.path()});
+  if (tokenizerFile)
+    inputs.push_back({"the tokenizer", *tokenizerFile});
+  std::vector<nanort::NamedPath> outputs;
+  for (const char *name : {"model.mlir", "model.safetensors", "tokenizer.json"})
+    outputs.push_back({"the output", options.output / name});
+  nanort::checkOutputs(inputs, outputs);
   makeDirectory(options.output);
   std::optional<AtomicFile> tokenizerOut;
   if (tokenizer) {

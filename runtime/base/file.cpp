@@ -4,10 +4,15 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <fcntl.h>
+#include <mutex>
+#include <set>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <system_error>
@@ -60,7 +65,67 @@ private:
   sigset_t signals, before;
 };
 
+// Paths for removeTemporaries(), which may allocate nothing and wait for nobody.
+constexpr int mostTemporaries = 64;
+std::atomic<char *> temporaries[mostTemporaries];
+
+/// -1 if there are too many: those stay behind if the process is killed.
+int remember(const std::filesystem::path &path) {
+  char *copy = ::strdup(path.c_str());
+  for (int slot = 0; slot < mostTemporaries; ++slot)
+    if (char *nothing = nullptr; temporaries[slot].compare_exchange_strong(nothing, copy))
+      return slot;
+  std::free(copy);
+  return -1;
+}
+
+void forget(int slot) {
+  if (slot >= 0)
+    std::free(temporaries[slot].exchange(nullptr));
+}
+
+// Mappings for nameOfMapping(), likewise; others have no name there.
+std::atomic<const MappedFile *> mappings[64];
+
+constexpr std::string_view temporaryStem = ".nano-", temporaryEnd = ".tmp";
+
+/// Once a folder. Who writes a temporary file holds its lock from soon after its beginning: what is older and can be
+/// locked belongs to nobody.
+void removeStale(const std::filesystem::path &folder) {
+  static std::mutex mutex;
+  static std::set<std::filesystem::path> seen;
+  std::error_code ignored;
+  if (const std::lock_guard lock(mutex); !seen.insert(std::filesystem::weakly_canonical(folder, ignored)).second)
+    return;
+  const auto old = std::filesystem::file_time_type::clock::now() - std::chrono::minutes(1);
+  for (const auto &entry : std::filesystem::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(temporaryStem) || !name.ends_with(temporaryEnd) || !entry.is_regular_file(ignored) ||
+        entry.last_write_time(ignored) > old)
+      continue;
+    const Descriptor file{::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)};
+    if (file.fd >= 0 && ::flock(file.fd, LOCK_EX | LOCK_NB) == 0)
+      ::unlink(entry.path().c_str());
+  }
+}
+
 } // namespace
+
+void removeTemporaries() {
+  for (std::atomic<char *> &temporary : temporaries)
+    if (const char *path = temporary.load())
+      ::unlink(path);
+}
+
+const char *nameOfMapping(const void *address) {
+  const auto *at = static_cast<const std::byte *>(address);
+  for (std::atomic<const MappedFile *> &mapping : mappings)
+    if (const MappedFile *file = mapping.load())
+      if (const std::span<const std::byte> bytes = file->bytes();
+          at >= bytes.data() && at < bytes.data() + bytes.size())
+        return file->path().c_str();
+  return nullptr;
+}
 
 std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path &path) {
   // O_NONBLOCK: opening a FIFO must not wait for a writer, it is refused below.
@@ -82,6 +147,9 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path &
     failRead(path, errno);
   mapped->data = {static_cast<const std::byte *>(data), size};
   mapped->fd = std::exchange(file.fd, -1);
+  for (std::atomic<const MappedFile *> &mapping : mappings)
+    if (const MappedFile *nothing = nullptr; mapping.compare_exchange_strong(nothing, mapped.get()))
+      break;
   return mapped;
 }
 
@@ -101,6 +169,9 @@ void MappedFile::read(uint64_t offset, std::span<std::byte> to) const {
 }
 
 MappedFile::~MappedFile() {
+  for (std::atomic<const MappedFile *> &mapping : mappings)
+    if (const MappedFile *self = this; mapping.compare_exchange_strong(self, nullptr))
+      break;
   if (!data.empty())
     ::munmap(const_cast<std::byte *>(data.data()), data.size());
   if (fd >= 0)
@@ -112,12 +183,8 @@ AtomicFile::AtomicFile(const std::filesystem::path &path) : target(path) {
     fd = STDOUT_FILENO;
     return;
   }
+  target = followLinks(target); // the link itself stays
   std::error_code ignored;
-  if (std::filesystem::is_symlink(target, ignored)) {
-    // Replace what the link points to, not the link.
-    const std::filesystem::path resolved = std::filesystem::weakly_canonical(target, ignored);
-    target = ignored ? target : resolved;
-  }
   const std::filesystem::file_status status = std::filesystem::status(target, ignored);
   if (std::filesystem::is_directory(status))
     failWrite(path, EISDIR);
@@ -127,18 +194,25 @@ AtomicFile::AtomicFile(const std::filesystem::path &path) : target(path) {
       failWrite(path, errno);
     return;
   }
+  const std::filesystem::path folder = target.has_parent_path() ? target.parent_path() : ".";
+  removeStale(folder);
   // A short name of its own: target's name plus a suffix could exceed the file system's limit.
   static std::atomic<unsigned> counter{0};
+  int error = 0;
   do {
-    const std::string name = ".nano-" + std::to_string(::getpid()) + "-" + std::to_string(counter++) + ".tmp";
-    temporary = target.parent_path() / name;
+    temporary = target.parent_path() / (std::string(temporaryStem) + std::to_string(::getpid()) + "-" +
+                                        std::to_string(counter++) + std::string(temporaryEnd));
+    slot = remember(temporary);
     fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  } while (fd < 0 && errno == EEXIST);
+    error = fd < 0 ? errno : 0;
+    if (fd < 0)
+      forget(std::exchange(slot, -1)); // it is another's
+  } while (error == EEXIST);
   if (fd < 0) {
-    const int error = errno;
     temporary.clear();
     failWrite(path, error);
   }
+  ::flock(fd, LOCK_EX | LOCK_NB); // where the file system has no locks, nobody else gets one either
 }
 
 AtomicFile::~AtomicFile() {
@@ -146,6 +220,7 @@ AtomicFile::~AtomicFile() {
     ::close(fd);
   if (!temporary.empty())
     ::unlink(temporary.c_str());
+  forget(slot);
 }
 
 void AtomicFile::write(const void *data, size_t size) {
@@ -174,14 +249,32 @@ void AtomicFile::commit() {
   if (::rename(temporary.c_str(), target.c_str()) != 0)
     failWrite(target, errno);
   temporary.clear();
+  forget(std::exchange(slot, -1));
+}
+
+std::filesystem::path followLinks(std::filesystem::path path) {
+  std::error_code ignored;
+  for (int links = 0; links < 40 && std::filesystem::is_symlink(path, ignored); ++links) // as many as Linux follows
+    path = path.parent_path() / std::filesystem::read_symlink(path, ignored);
+  return path;
 }
 
 std::string readText(const std::filesystem::path &path) {
   constexpr size_t limit = size_t{1} << 30; // a runaway pipe or device ends in a message, not in exhausted memory
   const bool standardInput = path == "-";
-  const Descriptor file{standardInput ? ::dup(STDIN_FILENO) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.fd < 0)
+  // O_NONBLOCK: opening a FIFO must not wait for a writer.
+  const Descriptor file{standardInput ? ::dup(STDIN_FILENO) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  struct stat status = {};
+  if (file.fd < 0 || ::fstat(file.fd, &status) != 0)
     failRead(path, errno);
+  if (!standardInput) {
+    // A descriptor's own name (/dev/stdin, a shell's <(...)) leads to a pipe that somebody has open.
+    const std::string &name = path.native();
+    if (S_ISFIFO(status.st_mode) && !name.starts_with("/dev/") && !name.starts_with("/proc/"))
+      fail(Exit::Input,
+           "cannot read " + quote(name) + ": it is a FIFO, which might wait for ever; pass - and < " + name);
+    ::fcntl(file.fd, F_SETFL, ::fcntl(file.fd, F_GETFL) & ~O_NONBLOCK);
+  }
   std::string text;
   char buffer[1 << 16];
   for (;;) {

@@ -29,8 +29,13 @@ private:
   std::filesystem::path name;
 };
 
+/// The path of the file that is mapped at an address, null if none is known to be. For a signal's handler.
+const char *nameOfMapping(const void *address);
+
 /// Writes into a temporary file beside `path`; commit() syncs and renames it into place. Without a commit the
-/// destructor removes it, so a full disk or an exception leaves the old file, or none. "-" is standard output.
+/// destructor removes it, so a full disk or an exception leaves the old file, or none. A link is followed, whether or
+/// not there is a file at its end. What earlier processes left behind in the folder when they were killed is removed.
+/// "-" is standard output. Errors: Exit::Input naming the file and the system's reason.
 class AtomicFile {
 public:
   explicit AtomicFile(const std::filesystem::path &path);
@@ -44,9 +49,17 @@ public:
 private:
   std::filesystem::path target, temporary;
   int fd = -1;
+  int slot = -1; // among those that removeTemporaries() knows
 };
 
-/// Whole text file, or standard input for "-".
+/// Of all that are being written. May be called from a signal's handler; the process must end then.
+void removeTemporaries();
+
+/// What a link leads to, through further ones, whether or not there is a file; another path as it is.
+std::filesystem::path followLinks(std::filesystem::path path);
+
+/// Whole text file, or standard input for "-". A FIFO that has a name is refused: opening it would wait for whoever
+/// writes it. Errors: Exit::Input naming the file and the reason.
 std::string readText(const std::filesystem::path &path);
 
 } // namespace nanort

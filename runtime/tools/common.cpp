@@ -115,11 +115,30 @@ static double processAge() {
          1e3 * std::strtod(field.c_str(), nullptr) / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
-Loaded load(const CommonOptions &options) {
+std::vector<NamedPath> inputsOf(const CommonOptions &options, const Plan &plan) {
+  return {{"the plan", options.plan},
+          {"the plan's weights", weightsPath(plan)},
+          {"the plan's tokenizer", tokenizerPath(plan)},
+          {"--weights", options.weights},
+          {"--tokenizer", options.tokenizer}};
+}
+
+std::vector<NamedPath> fileOfIds(const std::string &text, const std::string &flag) {
+  if (!text.starts_with('@'))
+    return {};
+  return {{flag, text.substr(1, text.rfind(':') - 1)}};
+}
+
+Loaded load(const CommonOptions &options, const std::vector<NamedPath> &moreInputs,
+            const std::vector<NamedPath> &moreOutputs) {
   const auto start = std::chrono::steady_clock::now();
   Loaded loaded;
   loaded.processMs = std::max(0.0, processAge());
   loaded.plan = Plan::open(options.plan);
+  std::vector<NamedPath> inputs = inputsOf(options, *loaded.plan), outputs = {{"--save-weights", options.saveWeights}};
+  inputs.insert(inputs.end(), moreInputs.begin(), moreInputs.end());
+  outputs.insert(outputs.end(), moreOutputs.begin(), moreOutputs.end());
+  checkOutputs(inputs, outputs);
   loaded.device = chooseDevice(options.device);
   loaded.program = chooseProgram(*loaded.plan, loaded.device, options.program);
   detail(options, "program " + loaded.chosen().target()->str() + " on " +

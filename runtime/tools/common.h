@@ -1,6 +1,7 @@
 // What the commands of nanort share: flags, and from flags to plan, weights, tokenizer and executor.
 #pragma once
 
+#include "runtime/base/outputs.h"
 #include "runtime/session/device.h"
 #include "runtime/session/session.h"
 #include "runtime/tokenizer/tokenizer.h"
@@ -63,8 +64,12 @@ struct Loaded {
 };
 
 Weights openWeights(const CommonOptions &options, const std::shared_ptr<const Plan> &plan);
-/// Plan, device, program and weights; no executor yet. Writes --save-weights.
-Loaded load(const CommonOptions &options);
+/// The plan, and what it or the flags name: none of a command's outputs may replace them (base/outputs.h).
+std::vector<NamedPath> inputsOf(const CommonOptions &options, const Plan &plan);
+/// Plan, device, program and weights; no executor yet. Writes --save-weights, after a look at all outputs of the
+/// command, `outputs` among them, and at what it reads besides.
+Loaded load(const CommonOptions &options, const std::vector<NamedPath> &inputs = {},
+            const std::vector<NamedPath> &outputs = {});
 /// Makes the executor. Adds to `loaded.loadMs`.
 Session openSession(const CommonOptions &options, Loaded &loaded);
 
@@ -73,6 +78,8 @@ std::optional<Tokenizer> openTokenizer(const CommonOptions &options, const Plan 
 
 /// Rows of ids: "1,2,3", or "@FILE.safetensors:KEY" (I32 or I64, [T] or [rows, T], shorter rows padded with -1).
 std::vector<std::vector<int32_t>> parseIds(const std::string &text, const std::string &flag);
+/// The file of the form with '@'; none of the other.
+std::vector<NamedPath> fileOfIds(const std::string &text, const std::string &flag);
 /// The file form without '@'; `padded`: shorter rows may end in -1.
 std::vector<std::vector<int32_t>> readIds(const std::string &fileAndKey, const std::string &flag, bool padded);
 

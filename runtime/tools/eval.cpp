@@ -18,9 +18,9 @@ struct EvalOptions {
 void eval(const EvalOptions &options) {
   if (options.logits == "-")
     fail(Exit::Usage, "--logits -: the logits go to a file; standard output holds the result");
-  const std::vector<std::vector<int32_t>> rows =
-      readIds(options.ids.starts_with('@') ? options.ids.substr(1) : options.ids, "--ids", false);
-  Loaded loaded = load(options.common);
+  const std::string ids = options.ids.starts_with('@') ? options.ids.substr(1) : options.ids;
+  const std::vector<std::vector<int32_t>> rows = readIds(ids, "--ids", false);
+  Loaded loaded = load(options.common, fileOfIds("@" + ids, "--ids"), {{"--logits", options.logits}});
   const uint64_t length = rows.front().size();
   if (length > loaded.plan->root().model()->max_seq())
     fail(Exit::Input, options.ids + ": rows of " + std::to_string(length) + " ids, the context of " +

@@ -79,6 +79,7 @@ void printDot(const InspectOptions &options, const Plan &plan, const report::Pro
 /// Machine code, a file a kernel: PROGRAM.KERNEL.cubin, or .ptx.
 void writeCubins(const InspectOptions &options, const Plan &plan, int only) {
   const std::filesystem::path folder = options.cubins;
+  const std::vector<NamedPath> inputs = inputsOf(options.common, plan);
   std::error_code error;
   std::filesystem::create_directories(folder, error); // AtomicFile says what is wrong
   size_t count = 0;
@@ -91,8 +92,10 @@ void writeCubins(const InspectOptions &options, const Plan &plan, int only) {
       if (!kernel->code())
         continue;
       const kernels::Target *target = kernels::findTarget(program.target()->string_view());
-      AtomicFile file(folder / (program.target()->str() + "." + kernel->name()->str() +
-                                (target && target->isPtx() ? ".ptx" : ".cubin")));
+      const std::filesystem::path path = folder / (program.target()->str() + "." + kernel->name()->str() +
+                                                   (target && target->isPtx() ? ".ptx" : ".cubin"));
+      checkOutputs(inputs, {{"--cubins", path}});
+      AtomicFile file(path);
       file.write(code.of(*kernel).data(), code.of(*kernel).size());
       file.commit();
       ++count;

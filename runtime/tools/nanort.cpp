@@ -1,11 +1,15 @@
 // nanort: runs and examines plans that nanocc made.
 #include "runtime/base/error.h"
+#include "runtime/base/process.h"
 #include "runtime/base/text.h"
 #include "runtime/base/version.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <iostream>
 #include <new>
 
 namespace nanort::tools {
@@ -32,6 +36,7 @@ static int complain(Exit code, std::string message) {
 }
 
 int main(int argc, char **argv) {
+  prepareProcess("nanort");
   CLI::App app("Runs and examines models that nanocc compiled.", "nanort");
   app.set_version_flag("--version", "nanort " + versionText());
   app.require_subcommand(1);
@@ -54,7 +59,10 @@ int main(int argc, char **argv) {
     app.parse(argc, argv);
     return 0;
   } catch (const CLI::Success &help) {
-    return app.exit(help);
+    app.exit(help);
+    if (std::cout.flush() && std::fflush(stdout) == 0)
+      return 0;
+    return complain(Exit::Input, std::string("standard output cannot be written: ") + std::strerror(errno));
   } catch (const CLI::ParseError &error) {
     const auto chosen = app.get_subcommands();
     return complain(Exit::Usage, std::string(error.what()) + "; see nanort " +

@@ -138,7 +138,7 @@ void printJson(const std::vector<std::vector<int32_t>> &prompts, const std::vect
 void run(const RunOptions &options) {
   GenerateOptions generation;
   generation.sampling = options.sampling.withSeed(options.seed);
-  Loaded loaded = load(options.common);
+  Loaded loaded = load(options.common, fileOfIds(options.ids.value_or(""), "--ids"));
   const std::optional<Tokenizer> tokenizer = openTokenizer(options.common, *loaded.plan);
   const std::vector<std::vector<int32_t>> rows = promptRows(options, tokenizer);
   generation.maxNew = options.maxNew;

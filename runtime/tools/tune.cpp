@@ -18,6 +18,7 @@ struct TuneFlags {
 
 void tuneProgram(const TuneFlags &flags) {
   const auto plan = Plan::open(flags.common.plan);
+  checkOutputs(inputsOf(flags.common, *plan), {{"-o", flags.output}});
   AtomicFile file(flags.output); // before the work: a folder that cannot be written shows now
   if (flags.common.device == "cpu")
     fail(Exit::Usage, "--device cpu: only a CUDA device's kernels have choices");

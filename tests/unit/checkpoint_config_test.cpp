@@ -115,7 +115,8 @@ TEST_F(OverridesTest, ReplaceConstants) {
 TEST_F(OverridesTest, RefuseNonsense) {
   usage("--softcap", {.softcap = -1});
   usage("--softcap", {.softcap = std::stod("nan")});
-  usage("--rope-base", {.ropeBase = 0});
+  for (double base : {0.0, 0.5, 1.0, 1.0 + 1e-12, 1e39, -2.0})
+    usage("--rope-base must be above 1 and up to 3.4e38", {.ropeBase = base});
   usage("--qk-mult", {.qkMult = 1e300});
   usage("--gate-scale", {.gateScale = 2}, 'A');
   usage("'SXL'", {.windowPattern = "SXL"});
