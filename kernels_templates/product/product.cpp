@@ -8,7 +8,7 @@ static std::vector<Arg> mixInputs() {
           constant("skip", "f32", "layer+1")};
 }
 
-std::span<const Epilogue> allEpilogues() {
+std::span<const Epilogue, epilogueCount> allEpilogues() {
   static const Epilogue all[] = {
       {.name = "", .trait = "Plain", .elementsPerOutput = 1, .flopsPerOutput = 0, .error = 1},
       {.name = "relu2", .trait = "Relu2", .elementsPerOutput = 1, .flopsPerOutput = 2, .error = 2}, // of a square
@@ -43,7 +43,7 @@ std::span<const Epilogue> allEpilogues() {
   return all;
 }
 
-std::span<const WeightFormat> allWeightFormats() {
+std::span<const WeightFormat, weightFormatCount> allWeightFormats() {
   static const WeightFormat all[] = {
       {.name = "", .trait = "", .engines = {&productWgmma, &productStream, &productMma}},
       {.name = "scaled",
@@ -122,12 +122,12 @@ template <size_t format, size_t epilogue> static void addProduct(Catalogue &cata
 
 template <size_t format> static void addFormat(Catalogue &catalogue) {
   [&]<size_t... i>(std::index_sequence<i...>) { (addProduct<format, i>(catalogue), ...); }
-  (std::make_index_sequence<6>());
+  (std::make_index_sequence<epilogueCount>());
 }
 
 void add_product(Catalogue &catalogue) {
-  addFormat<0>(catalogue);
-  addFormat<1>(catalogue);
+  [&]<size_t... i>(std::index_sequence<i...>) { (addFormat<i>(catalogue), ...); }
+  (std::make_index_sequence<weightFormatCount>());
 }
 
 } // namespace kernels

@@ -17,7 +17,8 @@ struct Epilogue {
   uint64_t flopsPerOutput;
   double error; // by how much it multiplies a relative error
 };
-std::span<const Epilogue> allEpilogues();
+inline constexpr size_t epilogueCount = 6;
+std::span<const Epilogue, epilogueCount> allEpilogues();
 
 /// How weights are kept besides in the type of x: values of a narrow type, and scales.
 struct WeightFormat {
@@ -28,7 +29,8 @@ struct WeightFormat {
   uint64_t scaleBytes = 0; // of a row of w
   std::initializer_list<const Engine *> engines;
 };
-std::span<const WeightFormat> allWeightFormats();
+inline constexpr size_t weightFormatCount = 2;
+std::span<const WeightFormat, weightFormatCount> allWeightFormats();
 
 /// The type of the values of w.
 DType weightType(const Values &params);

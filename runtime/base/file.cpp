@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <fcntl.h>
@@ -65,23 +64,31 @@ private:
   sigset_t signals, before;
 };
 
-// Paths for removeTemporaries(), which may allocate nothing and wait for nobody.
-constexpr int mostTemporaries = 64;
-std::atomic<char *> temporaries[mostTemporaries];
+// Paths for removeTemporaries(), which may allocate nothing and wait for nobody: their memory is never given back.
+struct Temporary {
+  std::atomic<bool> isTaken, isThere;
+  char path[4096];
+};
+Temporary temporaries[64];
 
-/// -1 if there are too many: those stay behind if the process is killed.
+/// -1 if there are too many, or the path is too long: those stay behind if the process is killed.
 int remember(const std::filesystem::path &path) {
-  char *copy = ::strdup(path.c_str());
-  for (int slot = 0; slot < mostTemporaries; ++slot)
-    if (char *nothing = nullptr; temporaries[slot].compare_exchange_strong(nothing, copy))
+  if (path.native().size() >= sizeof Temporary::path)
+    return -1;
+  for (int slot = 0; slot < std::ssize(temporaries); ++slot)
+    if (bool taken = false; temporaries[slot].isTaken.compare_exchange_strong(taken, true)) {
+      std::strcpy(temporaries[slot].path, path.c_str());
+      temporaries[slot].isThere = true;
       return slot;
-  std::free(copy);
+    }
   return -1;
 }
 
 void forget(int slot) {
-  if (slot >= 0)
-    std::free(temporaries[slot].exchange(nullptr));
+  if (slot < 0)
+    return;
+  temporaries[slot].isThere = false;
+  temporaries[slot].isTaken = false;
 }
 
 // Mappings for nameOfMapping(), likewise; others have no name there.
@@ -112,9 +119,9 @@ void removeStale(const std::filesystem::path &folder) {
 } // namespace
 
 void removeTemporaries() {
-  for (std::atomic<char *> &temporary : temporaries)
-    if (const char *path = temporary.load())
-      ::unlink(path);
+  for (const Temporary &temporary : temporaries)
+    if (temporary.isThere)
+      ::unlink(temporary.path);
 }
 
 const char *nameOfMapping(const void *address) {
